@@ -1,0 +1,5 @@
+"""Command line of gan-nas."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,129 @@
+"""The only compiler: genome -> generator and discriminator.
+
+Networks are made on the caller's default device and dtype (`with torch.device("cuda"): ...`).
+"""
+
+from math import sqrt
+
+import torch
+from torch import nn
+
+from gan_nas.cells import autogan_choices
+from gan_nas.errors import InvalidInput
+from gan_nas.genome import (
+    AutoGANGenerator,
+    DiscriminatorGenome,
+    GeneratorGenome,
+    SNResNetDiscriminator,
+)
+from gan_nas.networks import AutoGANNetwork, SNResNet
+from gan_nas.slots import Choice, choose, fixed
+
+MAX_RESOLUTION = 512
+
+
+def build_generator(
+    genome: GeneratorGenome, resolution: int, image_channels: int = 3
+) -> AutoGANNetwork:
+    """Compile a generator for square images of side `resolution`.
+
+    Raises InvalidInput when the cells cannot double some bottom width up to the resolution.
+    """
+    match genome:
+        case AutoGANGenerator():
+            return AutoGANNetwork(
+                [fixed(autogan_choices(cell, i)) for i, cell in enumerate(genome.cells)],
+                genome.width,
+                genome.latent_dim,
+                bottom_width(resolution, len(genome.cells)),
+                image_channels,
+                genome.skip_tap,
+            )
+
+
+def build_supernet(
+    genome: GeneratorGenome, resolution: int, image_channels: int = 3
+) -> AutoGANNetwork:
+    """Build the weight-sharing network of a genome's space, with the genome's sizes.
+
+    Every slot is a Choice; `choose_genome` sets them, the given genome is set first.
+    """
+    match genome:
+        case AutoGANGenerator():
+            network = AutoGANNetwork(
+                [Choice] * len(genome.cells),
+                genome.width,
+                genome.latent_dim,
+                bottom_width(resolution, len(genome.cells)),
+                image_channels,
+                genome.skip_tap,
+            )
+    choose_cells(network, genome)
+    return network
+
+
+def choose_cells(supernet: AutoGANNetwork, genome: AutoGANGenerator) -> None:
+    """Set every choice of the supernet to the genome."""
+    for index, cell in enumerate(genome.cells):
+        choose(supernet.cells[index], autogan_choices(cell, index))
+
+
+def build_discriminator(
+    genome: DiscriminatorGenome, resolution: int, image_channels: int = 3
+) -> SNResNet:
+    """Compile a discriminator for square images of side `resolution`."""
+    match genome:
+        case SNResNetDiscriminator():
+            if not 4 <= resolution <= MAX_RESOLUTION:
+                raise InvalidInput(f"resolution {resolution}: allowed is 4 to {MAX_RESOLUTION}")
+            return SNResNet(genome.width, image_channels)
+
+
+def bottom_width(resolution: int, num_cells: int) -> int:
+    """Return the side of the stem's output; raises InvalidInput when it is not whole."""
+    if not 0 < resolution <= MAX_RESOLUTION or resolution % 2**num_cells:
+        raise InvalidInput(
+            f"resolution {resolution} does not suit {num_cells} cells: it must be a multiple of "
+            f"{2**num_cells}, at most {MAX_RESOLUTION}"
+        )
+    return resolution // 2**num_cells
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw all weights anew from `generator`, on the CPU; the global stream is left alone.
+
+    The published rule: Xavier uniform for convolutions (not transposed ones), batch-norm weights
+    N(1, 0.02), everything else as PyTorch does by default. A network made on the meta device must
+    be brought to the CPU first (`network.to_empty(device="cpu")`).
+    """
+    for module in network.modules():
+        match module:
+            case nn.Conv2d():
+                nn.init.xavier_uniform_(module.weight, generator=generator)
+                _default_bias(module.bias, module.weight, generator)
+            case nn.Linear() | nn.ConvTranspose2d():
+                nn.init.kaiming_uniform_(module.weight, a=sqrt(5), generator=generator)
+                _default_bias(module.bias, module.weight, generator)
+            case nn.BatchNorm2d():
+                module.reset_running_stats()
+                nn.init.normal_(module.weight, 1.0, 0.02, generator=generator)
+                nn.init.zeros_(module.bias)
+            case nn.LSTMCell():
+                for parameter in module.parameters():
+                    bound = 1 / sqrt(module.hidden_size)
+                    nn.init.uniform_(parameter, -bound, bound, generator=generator)
+            case nn.Embedding():
+                nn.init.normal_(module.weight, generator=generator)
+        for name, buffer in module.named_buffers(recurse=False):
+            if name in ("weight_u", "weight_v"):  # spectral norm's vectors
+                nn.init.normal_(buffer, generator=generator)
+                buffer.div_(buffer.norm())
+
+
+def _default_bias(
+    bias: torch.Tensor | None, weight: torch.Tensor, generator: torch.Generator
+) -> None:
+    if bias is not None:
+        bound = 1 / sqrt(weight[0].numel())
+        nn.init.uniform_(bias, -bound, bound, generator=generator)

@@ -1,0 +1,50 @@
+"""Training batches by index from seeded permutations: any step's batch can be made anew."""
+
+import torch
+from torch import Tensor
+
+from gan_nas.streams import stream
+
+
+class Batches:
+    """The endless sequence of epochs over uint8 `images` (N, C, H, W), cut into batches.
+
+    Batch `step` covers the positions [step * B, (step + 1) * B); epoch e is ordered by a
+    permutation of the stream (seed, "data order", e). A batch may straddle epochs, and B may be
+    larger than N. Nothing but one permutation per epoch is copied from the host.
+    """
+
+    def __init__(self, images: Tensor, batch_size: int, seed: int) -> None:
+        assert images.dtype == torch.uint8
+        assert len(images) > 0
+        assert batch_size > 0
+        self.images = images
+        self.batch_size = batch_size
+        self.seed = seed
+        self._orders: dict[int, Tensor] = {}
+        # A batch touches at most this many epochs; two at least, for batches on a border.
+        self._num_cached = max(2, (batch_size - 1) // len(images) + 2)
+
+    def at(self, step: int) -> Tensor:
+        """Return batch `step`, float32 (B, C, H, W) in [-1, 1], on the images' device."""
+        index = self._index(step * self.batch_size, (step + 1) * self.batch_size)
+        return self.images.index_select(0, index).float().div_(127.5).sub_(1.0)
+
+    def _index(self, start: int, stop: int) -> Tensor:
+        size = len(self.images)
+        epochs = range(start // size, (stop - 1) // size + 1)
+        parts = [
+            self._order(epoch)[max(start - epoch * size, 0) : stop - epoch * size]
+            for epoch in epochs
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:
+            # Drawn on the CPU: the same order on every device.
+            generator = stream(self.seed, "data order", epoch)
+            order = torch.randperm(len(self.images), generator=generator, device="cpu")
+            self._orders[epoch] = order.to(self.images.device)
+            while len(self._orders) > self._num_cached:
+                del self._orders[next(iter(self._orders))]
+        return self._orders[epoch]

@@ -1,0 +1,73 @@
+"""Files that are whole or absent: temporary name, flush, fsync, rename, fsync of the folder."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gan_nas.errors import InvalidInput, MissingResource
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place.
+
+    Raises MissingResource when the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON atomically."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_text(path: Path, limit: int = 1 << 20) -> str:
+    """Read a UTF-8 text of at most `limit` bytes; raises InvalidInput with the reason."""
+    try:
+        if path.stat().st_size > limit:
+            raise InvalidInput(f"{path} is larger than {limit:,} bytes, too large for such a file")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not UTF-8 text") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the file's sha256 as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> MissingResource:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MissingResource(
+            f"the disk is full: {path} was not written; free some space and run the command again"
+        )
+    return MissingResource(f"{path} cannot be written: {error.strerror}")

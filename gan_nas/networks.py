@@ -1,0 +1,89 @@
+"""Whole networks: generators and discriminators that can grow cell by cell."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_nas.cells import AutoGANUpCell, DownBlock, FirstDownBlock
+from gan_nas.slots import Fill
+from gan_nas.spectral import SpectralLinear
+
+
+class AutoGANNetwork(nn.Module):
+    """AutoGAN's generator: linear stem, cells of one width that double the size, to-RGB.
+
+    AutoGAN (Gong et al. 2019), Fig. 2. `fills` holds one fill for each cell. `num_active_cells`
+    may be lowered while a search grows the network; the one to-RGB serves every stage.
+    """
+
+    def __init__(
+        self,
+        fills: Sequence[Fill],
+        width: int,
+        latent_dim: int,
+        bottom_width: int,
+        image_channels: int,
+        skip_tap: str,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.bottom_width = latent_dim, bottom_width
+        self.num_active_cells = len(fills)
+        self.stem = nn.Linear(latent_dim, width * bottom_width**2)
+        self.cells = nn.ModuleList(
+            AutoGANUpCell(index, width, fill, skip_tap) for index, fill in enumerate(fills)
+        )
+        self.to_rgb = ToRGB(width, image_channels)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map latents (N, latent_dim) to images (N, image channels, S, S) in [-1, 1].
+
+        S is bottom_width * 2**num_active_cells.
+        """
+        x = self.stem(z).unflatten(1, (-1, self.bottom_width, self.bottom_width))
+        if self.to_rgb.conv.weight.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous(memory_format=torch.channels_last)
+        skips: list[Tensor] = []
+        for cell in list(self.cells)[: self.num_active_cells]:
+            x, skip = cell(x, skips)
+            skips.append(skip)
+        return self.to_rgb(x)  # type: ignore[no-any-return]
+
+
+class ToRGB(nn.Module):
+    """Batch norm, ReLU, 3x3 convolution, tanh."""
+
+    def __init__(self, channels: int, image_channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.conv = nn.Conv2d(channels, image_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, S, S) to images in [-1, 1]."""
+        return torch.tanh(self.conv(F.relu(self.norm(x))))
+
+
+class SNResNet(nn.Module):
+    """SN-GAN's discriminator for small images, as AutoGAN uses and grows it.
+
+    Miyato et al. 2018, Table 4. Of the first three blocks only the first `num_active_cells` run,
+    the fourth always does: it is trained from the first stage on.
+    """
+
+    def __init__(self, width: int, image_channels: int) -> None:
+        super().__init__()
+        self.num_active_cells = 3
+        self.block1 = FirstDownBlock(image_channels, width)
+        self.block2 = DownBlock(width, downsample=True)
+        self.block3 = DownBlock(width, downsample=False)
+        self.block4 = DownBlock(width, downsample=False)
+        self.head = SpectralLinear(width, 1, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, image channels, S, S) in [-1, 1] to scores (N, 1), unbounded."""
+        x = images
+        for block in [self.block1, self.block2, self.block3][: self.num_active_cells]:
+            x = block(x)
+        x = F.relu(self.block4(x))
+        return self.head(x.sum((2, 3)))  # type: ignore[no-any-return]

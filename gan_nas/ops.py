@@ -1,0 +1,128 @@
+"""The candidate operations of the spaces: name -> module.
+
+Three pairs of linear operations are computed in a cheaper order than the papers write them; the
+results are equal up to rounding. `published_order` switches that off, to count multiply-adds as
+the papers do.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_nas.slots import Candidates, selected
+
+
+class Interpolate(nn.Module):
+    """Scale height and width by a whole factor."""
+
+    def __init__(self, mode: str, factor: int) -> None:
+        super().__init__()
+        self.mode, self.factor = mode, factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, factor H, factor W)."""
+        align_corners = None if self.mode == "nearest" else False
+        return F.interpolate(
+            x, scale_factor=self.factor, mode=self.mode, align_corners=align_corners
+        )
+
+
+class Absent(nn.Module):
+    """A branch that is not there."""
+
+    def forward(self, x: Tensor) -> None:
+        """Return nothing to add."""
+
+
+class Projection(nn.Module):
+    """Up-sample, then convolve 1x1: a shortcut or a skip of AutoGAN's cell.
+
+    Interpolation commutes with a 1x1 convolution, so the convolution runs at the low resolution.
+    """
+
+    def __init__(self, channels: int, up: nn.Module) -> None:
+        super().__init__()
+        self.up = up
+        self.conv = nn.Conv2d(channels, channels, 1)
+        self.published_order = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, factor H, factor W)."""
+        if isinstance(selected(self.up), Interpolate) and not self.published_order:
+            return self.up(self.conv(x))  # type: ignore[no-any-return]
+        return self.conv(self.up(x))  # type: ignore[no-any-return]
+
+
+class UpConv(nn.Module):
+    """Up-sample by two, then convolve 3x3.
+
+    After a nearest-neighbour up-sampling each output sees only 2x2 inputs, so both become one
+    transposed 4x4 convolution with 4/9 of the multiply-adds.
+    """
+
+    def __init__(self, channels: int, up: nn.Module) -> None:
+        super().__init__()
+        self.up = up
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.published_order = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, 2H, 2W)."""
+        up = selected(self.up)
+        if isinstance(up, Interpolate) and up.mode == "nearest" and not self.published_order:
+            kernel = _box_sum(self.conv.weight.flip(2, 3)).transpose(0, 1)  # (I, O, 4, 4)
+            return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
+        return self.conv(self.up(x))  # type: ignore[no-any-return]
+
+
+def conv3x3_then_halve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolve 3x3 and average-pool by two, as one 4x4 convolution of stride 2."""
+    return F.conv2d(x, _box_sum(weight) / 4, bias, stride=2, padding=1)
+
+
+def norms(channels: int) -> Candidates:
+    """Return AutoGAN's normalisations; instance norm has no parameters, as in the authors' code."""
+    return {
+        "none": nn.Identity,
+        "batch": lambda: nn.BatchNorm2d(channels),
+        "instance": lambda: nn.InstanceNorm2d(channels),
+    }
+
+
+def ups(channels: int, factor: int = 2) -> Candidates:
+    """Return AutoGAN's up-samplings; by four, deconvolution is two of stride 2 in a row."""
+    return {
+        "bilinear": lambda: Interpolate("bilinear", factor),
+        "nearest": lambda: Interpolate("nearest", factor),
+        "deconv": lambda: _deconvs(channels, factor),
+    }
+
+
+@contextmanager
+def published_order(network: nn.Module) -> Iterator[None]:
+    """Compute everything in the papers' order for a while."""
+    modules = [m for m in network.modules() if hasattr(m, "published_order")]
+    for module in modules:
+        module.published_order = True
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.published_order = False
+
+
+def _deconvs(channels: int, factor: int) -> nn.Module:
+    layers = [
+        nn.ConvTranspose2d(channels, channels, 2, stride=2) for _ in range(factor.bit_length() - 1)
+    ]
+    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+
+
+def _box_sum(kernel: Tensor) -> Tensor:
+    """Convolve 3x3 kernels with a 2x2 box of ones: (O, I, 3, 3) -> (O, I, 4, 4)."""
+    padded = F.pad(kernel, (1, 1, 1, 1))  # (O, I, 5, 5)
+    rows = padded[:, :, :-1] + padded[:, :, 1:]
+    return torch.add(rows[..., :-1], rows[..., 1:])

@@ -1,0 +1,500 @@
+"""A run is one directory: config.json, log.jsonl, checkpoint/, result.json; the same call resumes.
+
+A checkpoint is a folder that is complete or does not count. It is filled under a temporary name,
+every file is flushed to the disk, the manifest with their hashes comes last, and only then is the
+folder renamed. The newest checkpoint whose hashes hold is used; the one before it is kept.
+No pickle is written or read: tensors are safetensors, everything else is JSON.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import secrets
+import shutil
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput
+from gan_nas.files import _sync, _unwritable, read_text, write_json
+
+CONFIG, LOG, RESULT, MANIFEST, STATE, LOCK = (
+    "config.json",
+    "log.jsonl",
+    "result.json",
+    "manifest.json",
+    "state.json",
+    ".lock",
+)
+KEPT_CHECKPOINTS = 2
+NOT_SETTINGS = ("run_id", "versions")  # in config.json, but never compared as settings
+CHECKPOINT_NAME = re.compile(r"(\d{9})(?:-(\d+))?")  # -2, -3: the same step saved again
+JSON_LIMIT = 1 << 28
+
+logger = logging.getLogger(__name__)
+
+
+def never() -> bool:
+    """Answer that nobody asked to stop."""
+    return False
+
+
+class Checkpoint(NamedTuple):
+    """All state to go on: step, JSON state, and tensors by group and name, on the CPU."""
+
+    step: int
+    state: dict[str, Any]
+    tensors: dict[str, dict[str, Tensor]]
+
+
+class Run:
+    """One run directory, held by one process at a time."""
+
+    def __init__(self, directory: Path, run_id: str, stop: Callable[[], bool], lock: int) -> None:
+        self.directory = directory
+        self.run_id = run_id
+        self.stop = stop
+        self._release = weakref.finalize(self, os.close, lock)
+
+    @classmethod
+    def open(
+        cls, directory: Path, config: Mapping[str, Any], stop: Callable[[], bool] = never
+    ) -> Self:
+        """Create a run directory, or take an existing one up again under the same settings.
+
+        `config` holds the fully resolved settings as JSON values, and under "versions" the
+        versions of what computes: other settings are refused, other versions are only warned of,
+        since the numbers may then differ in their last bits. `stop` tells when to end early.
+        Raises Incompatible naming each changed setting; InvalidInput for a directory that is no
+        run's or in use by another process; MissingResource when it cannot be written.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            strangers = [path.name for path in directory.iterdir() if not _is_ours(path.name)]
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InvalidInput(f"{directory} is a file, a run needs a directory") from error
+        except OSError as error:
+            raise _unwritable(directory, error) from error
+        known = (directory / CONFIG).exists()
+        if strangers and not known:
+            raise InvalidInput(
+                f"{directory} is not a run directory: it holds {sorted(strangers)[0]} and no "
+                f"{CONFIG}; choose another one"
+            )
+        lock = _lock(directory)
+        try:
+            if (directory / CONFIG).exists():
+                run_id = _same_settings(directory, config)
+            else:
+                run_id = secrets.token_hex(16)
+                write_json(directory / CONFIG, {"run_id": run_id} | dict(config))
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(directory, run_id, stop, lock)
+
+    def close(self) -> None:
+        """Let other processes have the directory; the end of the process does so too."""
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def path(self, *parts: str) -> Path:
+        """Return a path inside the run directory."""
+        return self.directory.joinpath(*parts)
+
+    def log(self, **values: Any) -> None:
+        """Append one line of JSON to the log; numbers that are not finite are written as null."""
+        line = json.dumps(_finite(values), allow_nan=False) + "\n"
+        length = self._log_length()
+        try:
+            with self.path(LOG).open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            if self._log_length() > length:
+                os.truncate(self.path(LOG), length)
+            raise _unwritable(self.path(LOG), error) from error
+
+    def save(
+        self,
+        step: int,
+        state: Mapping[str, Any],
+        tensors: Mapping[str, Mapping[str, Tensor]],
+    ) -> None:
+        """Write a checkpoint of `state` (JSON) and of groups of tensors, then drop the oldest.
+
+        Steps never decrease within a run. Raises MissingResource when the disk is full; the
+        earlier checkpoints then stay as they were.
+        """
+        saved = self._checkpoints()
+        assert not saved or step >= _order(saved[-1])[0], "an earlier step than the saved one"
+        folder = self.path("checkpoint", _next_name(step, saved))
+        temporary = folder.with_name(f".{folder.name}.tmp")
+        try:
+            temporary.mkdir(parents=True, exist_ok=True)
+            if self.path(LOG).exists():
+                _sync(self.path(LOG))
+            files = {f"{group}.safetensors": _packed(tensors[group]) for group in tensors}
+            files[STATE] = json.dumps(
+                {"step": step, "log_bytes": self._log_length(), "state": state}
+            ).encode()
+            for name, data in files.items():
+                _write(temporary / name, data)
+            digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+            _write(temporary / MANIFEST, _sealed({"run_id": self.run_id, "files": digests}))
+            _sync(temporary)
+            temporary.rename(folder)
+            _sync(folder.parent)
+            for old in [*saved, folder][:-KEPT_CHECKPOINTS]:
+                _remove(old)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def latest(self) -> Checkpoint | None:
+        """Read the newest whole checkpoint and cut the log back to where it stood then.
+
+        None stands for a fresh start. Raises Incompatible for a checkpoint of another run,
+        InvalidInput when there are checkpoints and none is whole.
+        """
+        for leftover in self.path("checkpoint").glob(".*.tmp"):
+            shutil.rmtree(leftover)
+        saved = self._checkpoints()
+        for index in reversed(range(len(saved))):
+            content = _read_checkpoint(saved[index], self.run_id)
+            if content is None:
+                logger.warning("%s is damaged; trying the one before it", saved[index])
+                continue
+            checkpoint, log_bytes = content
+            for damaged in saved[index + 1 :]:
+                _remove(damaged)
+            self._cut_log(log_bytes)
+            return checkpoint
+        if saved:
+            raise InvalidInput(
+                f"every checkpoint in {self.path('checkpoint')} is damaged; choose another run "
+                "directory, or remove that folder to start over"
+            )
+        self._cut_log(0)
+        return None
+
+    @property
+    def stopping(self) -> bool:
+        """Tell whether somebody asked to stop: time to save, then to `check`."""
+        return self.stop()
+
+    def check(self) -> None:
+        """Raise Interrupted when somebody asked to stop; call it right after saving."""
+        if self.stop():
+            raise Interrupted(
+                f"stopped on request, the state is saved in {self.directory}; run the same "
+                "command again to go on"
+            )
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the run has come to its end."""
+        return self.path(RESULT).exists()
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the result, the last file of a run."""
+        write_json(self.path(RESULT), _finite(result))
+
+    def result(self) -> dict[str, Any]:
+        """Read the result of a finished run."""
+        return _read_object(self.path(RESULT))
+
+    def _checkpoints(self) -> list[Path]:
+        """List the checkpoint folders, oldest first."""
+        folder = self.path("checkpoint")
+        if not folder.exists():
+            return []
+        return sorted(filter(_is_checkpoint, folder.iterdir()), key=_order)
+
+    def _log_length(self) -> int:
+        path = self.path(LOG)
+        return path.stat().st_size if path.exists() else 0
+
+    def _cut_log(self, length: int) -> None:
+        if self._log_length() > length:
+            os.truncate(self.path(LOG), length)
+
+
+def stored_config(directory: Path) -> dict[str, Any]:
+    """Read the settings a run was made with, its versions among them.
+
+    Raises InvalidInput for a directory that is no run's.
+    """
+    if not (directory / CONFIG).is_file():
+        raise InvalidInput(f"{directory} is not a run directory: it holds no {CONFIG}")
+    config = _read_object(directory / CONFIG)
+    if not isinstance(config.pop("run_id", None), str):
+        raise InvalidInput(f"{directory / CONFIG} is not a run's: it has no run_id")
+    return config
+
+
+def module_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's parameters and buffers by name, sharing their memory."""
+    return {name: tensor.detach() for name, tensor in module.state_dict().items()}
+
+
+def load_module_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors into a module in place: device, dtype and memory format stay the module's.
+
+    Raises Incompatible when a tensor is missing, unexpected or of another shape.
+    """
+    own = module_state(module)
+    complaints = [
+        f"{len(names)} {what} ({_some(names)})"
+        for what, names in (
+            ("missing", own.keys() - tensors.keys()),
+            ("unexpected", tensors.keys() - own.keys()),
+        )
+        if names
+    ] + [
+        f"{name} has shape {tuple(tensors[name].shape)} where {tuple(own[name].shape)} is needed"
+        for name in own.keys() & tensors.keys()
+        if own[name].shape != tensors[name].shape
+    ]
+    if complaints:
+        raise Incompatible(f"the weights do not fit this network: {_some(complaints, '; ')}")
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
+
+
+def optimizer_state(
+    optimizer: torch.optim.Optimizer, named_parameters: Iterable[tuple[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Return an optimizer's state as `parameter name.key` -> tensor.
+
+    A parameter that was never updated has no state and stays without. Learning rates and the
+    like are not state: they follow from the settings and the step.
+    """
+    state = {}
+    for name, parameter in named_parameters:
+        for key, value in optimizer.state.get(parameter, {}).items():
+            assert isinstance(value, Tensor), f"{name}.{key} is not a tensor"
+            state[f"{name}.{key}"] = value.detach()
+    return state
+
+
+def load_optimizer_state(
+    optimizer: torch.optim.Optimizer,
+    named_parameters: Iterable[tuple[str, Tensor]],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Replace an optimizer's state by tensors that `optimizer_state` returned.
+
+    Moments get their parameter's device and memory format. Raises Incompatible when a tensor
+    belongs to no parameter, or has another shape than its parameter.
+    """
+    parameters = dict(named_parameters)
+    on_device = {
+        parameter: bool(group.get("fused") or group.get("capturable"))
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    state: dict[Tensor, dict[str, Tensor]] = {}
+    for full_name, tensor in tensors.items():
+        name, _, key = full_name.rpartition(".")
+        parameter = parameters.get(name)
+        if parameter is None or parameter not in on_device:
+            raise Incompatible(f"the optimizer state {full_name} belongs to no parameter here")
+        if key == "step":
+            # A fused or capturable optimizer counts on the parameter's device, others on the CPU.
+            placed = tensor.to(parameter.device if on_device[parameter] else "cpu", copy=True)
+        elif tensor.shape == parameter.shape:
+            placed = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False)
+            placed.copy_(tensor)
+        else:
+            raise Incompatible(
+                f"the optimizer state {full_name} has shape {tuple(tensor.shape)} where "
+                f"{tuple(parameter.shape)} is needed"
+            )
+        state.setdefault(parameter, {})[key] = placed
+    optimizer.state.clear()
+    optimizer.state.update(state)
+
+
+def _is_ours(name: str) -> bool:
+    """Tell names that a process killed while it created the run may have left behind."""
+    return name in (CONFIG, LOCK) or name.startswith(f".{CONFIG}.")
+
+
+def _lock(directory: Path) -> int:
+    """Lock the directory for this process; the system unlocks it however the process ends."""
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _unwritable(directory / LOCK, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise InvalidInput(
+                f"another process is working in {directory}; wait for its end or choose another "
+                "run directory"
+            ) from error
+        raise _unwritable(directory / LOCK, error) from error
+    return descriptor
+
+
+def _same_settings(directory: Path, config: Mapping[str, Any]) -> str:
+    """Return the id of an existing run after comparing its settings with `config`."""
+    stored = stored_config(directory)
+    asked = json.loads(json.dumps(dict(config)))  # tuples become lists, as they did on the disk
+    changes = _changes(
+        {key: stored[key] for key in stored.keys() - NOT_SETTINGS},
+        {key: asked[key] for key in asked.keys() - NOT_SETTINGS},
+    )
+    if changes:
+        raise Incompatible(
+            f"{directory} was made with other settings ({', '.join(changes)}); choose another run "
+            "directory for the new ones"
+        )
+    for change in _changes(stored.get("versions", {}), asked.get("versions", {})):
+        logger.warning("%s was made with another version: %s", directory, change)
+    run_id = _read_object(directory / CONFIG)["run_id"]
+    assert isinstance(run_id, str)
+    return run_id
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """List every difference of two JSON objects as `name: old -> new`."""
+    changes = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changes += _changes(before, after, f"{prefix}{key}.")
+        elif before != after or (key in old) != (key in new):
+            changes.append(f"{prefix}{key}: {_said(old, key)} -> {_said(new, key)}")
+    return changes
+
+
+def _said(values: Mapping[str, Any], key: str) -> str:
+    text = json.dumps(values[key]) if key in values else "absent"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _some(names: Iterable[str], separator: str = ", ", count: int = 3) -> str:
+    ordered = sorted(names)
+    return separator.join(ordered[:count] + ["..."] * (len(ordered) > count))
+
+
+def _packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return tensors as safetensors, which refuse shared memory and anything but plain strides."""
+    return save(
+        {
+            name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+            for name, tensor in tensors.items()
+        }
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sealed(manifest: dict[str, Any]) -> bytes:
+    """Return a manifest as JSON with a hash of itself, so that damage to it is seen as such."""
+    body = json.dumps(manifest, sort_keys=True)
+    seal = hashlib.sha256(body.encode()).hexdigest()
+    return json.dumps(manifest | {"sha256": seal}, indent=2, sort_keys=True).encode()
+
+
+def _read_checkpoint(folder: Path, run_id: str) -> tuple[Checkpoint, int] | None:
+    """Return a checkpoint and the length of the log at its time, or None when it is damaged."""
+    try:
+        text = (folder / MANIFEST).read_bytes()
+        manifest = json.loads(text)
+        if not isinstance(manifest, dict) or text != _sealed(
+            {key: value for key, value in manifest.items() if key != "sha256"}
+        ):
+            return None
+        if manifest["run_id"] != run_id:
+            raise Incompatible(
+                f"{folder} is a checkpoint of another run; remove it or choose another run "
+                "directory"
+            )
+        files = {name: (folder / name).read_bytes() for name in manifest["files"]}
+        if any(
+            hashlib.sha256(files[name]).hexdigest() != manifest["files"][name] for name in files
+        ):
+            return None
+        content = json.loads(files.pop(STATE))
+        with torch.device("cpu"):
+            tensors = {name.removesuffix(".safetensors"): load(files[name]) for name in files}
+    except (OSError, ValueError, RecursionError, KeyError, SafetensorError):
+        return None
+    return Checkpoint(content["step"], content["state"], tensors), content["log_bytes"]
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return CHECKPOINT_NAME.fullmatch(path.name) is not None
+
+
+def _order(path: Path) -> tuple[int, int]:
+    """Return step and number of a checkpoint folder."""
+    found = CHECKPOINT_NAME.fullmatch(path.name)
+    assert found
+    return int(found[1]), int(found[2] or 1)
+
+
+def _next_name(step: int, saved: list[Path]) -> str:
+    last_step, number = _order(saved[-1]) if saved else (-1, 0)
+    return f"{step:09d}" + (f"-{number + 1}" if step == last_step else "")
+
+
+def _remove(folder: Path) -> None:
+    """Remove a checkpoint; a kill on the way leaves a temporary name, not half a checkpoint."""
+    doomed = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(doomed, ignore_errors=True)
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    text = read_text(path, JSON_LIMIT)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidInput(f"{path} does not hold a JSON object")
+    return content
+
+
+def _finite(value: Any) -> Any:
+    """Replace numbers that JSON cannot say by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,71 @@
+"""Spectral normalisation (Miyato et al. 2018): W / sigma(W), one power iteration a forward pass.
+
+Our own, since hooks and parametrizations of PyTorch iterate in another order than the published
+GAN code, or at construction: v is updated first, u from the new v, sigma from both; one iteration
+per train-mode forward pass (also when the weights are frozen), none in eval mode; the gradient
+flows through sigma with u and v constant.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-12
+
+
+def spectral_weight(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) -> Tensor:
+    """Return weight / sigma in float32; updates u and v in place when `iterate`.
+
+    weight is viewed as (out, rest); u has shape (out,), v has shape (rest,).
+    """
+    with _full_precision(weight.device):
+        matrix = weight.flatten(1)
+        if iterate:
+            with torch.no_grad():
+                v.copy_(F.normalize(torch.mv(matrix.t(), u), dim=0, eps=EPSILON))
+                u.copy_(F.normalize(torch.mv(matrix, v), dim=0, eps=EPSILON))
+        # Clones, because a second forward pass may move u and v before this one's backward pass.
+        sigma = torch.dot(u.clone(), torch.mv(matrix, v.clone()))
+        return weight / sigma
+
+
+class SpectralConv2d(nn.Conv2d):
+    """A convolution whose weight is spectrally normalised."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        _add_vectors(self)
+
+    def normalised_weight(self) -> Tensor:
+        """Return the weight to convolve with; one power iteration in train mode."""
+        return spectral_weight(self.weight, self.weight_u, self.weight_v, self.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve with the normalised weight."""
+        return self._conv_forward(x, self.normalised_weight(), self.bias)
+
+
+class SpectralLinear(nn.Linear):
+    """A linear layer whose weight is spectrally normalised."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias)
+        _add_vectors(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply by the normalised weight."""
+        weight = spectral_weight(self.weight, self.weight_u, self.weight_v, self.training)
+        return F.linear(x, weight, self.bias)
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[None]:
+    """Switch autocast off; the meta device knows no autocast."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
+def _add_vectors(module: SpectralConv2d | SpectralLinear) -> None:
+    out, rest = module.weight.flatten(1).shape
+    module.register_buffer("weight_u", F.normalize(torch.randn(out), dim=0, eps=EPSILON))
+    module.register_buffer("weight_v", F.normalize(torch.randn(rest), dim=0, eps=EPSILON))

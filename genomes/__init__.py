@@ -1,0 +1,1 @@
+"""Published genomes as JSON files."""
