@@ -1,5 +1,164 @@
-"""Command line of gan-nas."""
+"""The command line: one command a file.
+
+A command prints its result on stdout and everything else on stderr. An error is one sentence, and
+the exit code says what happened: see EXIT_CODES.
+"""
+
+import errno
+import os
+import shlex
+import sys
+import traceback
+from typing import Annotated, cast
+
+import typer
+
+from gan_nas.cli import (
+    bench,
+    build,
+    compare,
+    derive,
+    doctor,
+    genomes,
+    retrain,
+    sample,
+    score,
+    search,
+)
+from gan_nas.cli.printing import remark, remark_log_records
+from gan_nas.errors import (
+    GanNasError,
+    Incompatible,
+    Interrupted,
+    InvalidInput,
+    MissingResource,
+    RunFailed,
+)
+
+EXIT_CODES: dict[type[GanNasError], int] = {
+    InvalidInput: 2,
+    MissingResource: 3,
+    Incompatible: 4,
+    RunFailed: 5,
+    Interrupted: 75,
+}
+BUG, KILLED, BROKEN_PIPE = 70, 130, 141
+
+EXIT_CODES_IN_WORDS = (
+    "Exit codes: 0 done; 1 compare found a difference; 2 wrong usage, setting or file; 3 no such "
+    "device, data, weights or disk space; 4 things that do not belong together; 5 the run failed; "
+    "75 interrupted, the same command goes on; 130 the second Ctrl-C."
+)
+
+app = typer.Typer(
+    name="gan-nas",
+    help="Search, derive, train, score and compare GAN architectures.",
+    epilog=EXIT_CODES_IN_WORDS,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    search.search,
+    derive.derive,
+    retrain.retrain,
+    genomes.genomes,
+    build.build,
+    compare.compare,
+    sample.sample,
+    score.score,
+    doctor.doctor,
+    bench.bench,
+):
+    app.command()(command)
+
+# Newer Typers carry click inside, older ones depend on it: this name is the same in both.
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from gan_nas import __version__
+
+        print(f"gan-nas {__version__}")  # noqa: T201 - stdout is for results
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and stop."
+        ),
+    ] = False,
+) -> None:
+    del debug, version
 
 
 def main() -> None:
     """Run the command line."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every error becomes a sentence on stderr."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    remark_log_records()
+    try:
+        code = app(arguments or ["--help"], prog_name="gan-nas", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on; the interpreter would complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        remark("interrupted")
+        return KILLED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        code, sentence = explain(error)
+        remark(f"error: {sentence}", style="" if code == EXIT_CODES[Interrupted] else "red")
+        if code == EXIT_CODES[Interrupted]:
+            remark(f"  {shlex.join(['gan-nas', *arguments])}", style="bold")
+        return code
+    return code if isinstance(code, int) else 0
+
+
+def explain(error: Exception) -> tuple[int, str]:
+    """Return the exit code of an error and one sentence about it."""
+    if isinstance(error, GanNasError):
+        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), str(error)
+    if isinstance(error, _UsageError):
+        command = error.ctx.command_path if error.ctx else "gan-nas"
+        return error.exit_code, f"{_lowered(error.format_message())}; see {command} --help"
+    if _is_out_of_memory(error):
+        return EXIT_CODES[MissingResource], (
+            "the memory does not suffice: lower batch_size and generator_batch_size, or the "
+            "width, and see --dry-run for what a setting needs"
+        )
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return EXIT_CODES[MissingResource], "the disk is full: free some space and try again"
+        where = f"{error.filename}: " if error.filename else ""
+        return EXIT_CODES[MissingResource], f"{where}{error.strerror or error}"
+    return BUG, f"this is a bug in gan-nas ({type(error).__name__}: {error}); --debug shows where"
+
+
+def _lowered(message: str) -> str:
+    first, *rest = message.strip().rstrip(".").splitlines()
+    text = " ".join([first, *(line.strip() for line in rest)])
+    return text[:1].lower() + text[1:]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Recognise the ways in which Python, CUDA and torch on a CPU run out of memory."""
+    torch = sys.modules.get("torch")  # not imported here: it takes seconds
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

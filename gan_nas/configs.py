@@ -4,10 +4,10 @@ A setting comes from, first found first taken: an option, a KEY=VALUE text, a pr
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -105,8 +105,12 @@ def _from_text(text: str, annotation: Any) -> Any:
         return next((value for value in get_args(annotation) if str(value) == text), text)
     if origin is tuple:
         parts = [part.strip() for part in text.strip("()[]").split(",")]
-        element = get_args(annotation)[0]
-        return tuple(_from_text(part, element) for part in parts if part)
+        elements = get_args(annotation)
+        if elements[-1] is Ellipsis:
+            elements = elements[:1] * len(parts)
+        given = [part for part in parts if part]
+        typed = [_from_text(part, element) for part, element in zip(given, elements, strict=False)]
+        return tuple(typed + given[len(typed) :])
     return text
 
 
@@ -136,23 +140,20 @@ def _type_in_words(annotation: Any, field: FieldInfo | None = None) -> str:
     if origin is Literal:
         return " | ".join(map(_in_words, arguments))
     if origin is tuple:
-        return f"{_type_in_words(arguments[0])}, ...{bounds}"
-    names = {bool: "true | false", int: "whole number", float: "number", str: "text"}
+        return ", ".join("..." if a is Ellipsis else _type_in_words(a) for a in arguments) + bounds
+    names = {bool: "true | false", int: "whole number", float: "number", str: "text", Path: "path"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation))) + bounds
 
 
 def _bounds_in_words(metadata: Sequence[Any]) -> str:
-    bounds = []
-    for item in metadata:
-        match item:
-            case Ge(ge=limit):
-                bounds.append(f">= {_in_words(limit)}")
-            case Gt(gt=limit):
-                bounds.append(f"> {_in_words(limit)}")
-            case Le(le=limit):
-                bounds.append(f"<= {_in_words(limit)}")
-            case Lt(lt=limit):
-                bounds.append(f"< {_in_words(limit)}")
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    parts = [part for item in metadata for part in getattr(item, "metadata", [item])]
+    bounds = [
+        f"{sign} {_in_words(getattr(part, name))}"
+        for part in parts
+        for name, sign in signs.items()
+        if hasattr(part, name)
+    ]
     return f" {', '.join(bounds)}" if bounds else ""
 
 

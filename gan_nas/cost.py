@@ -56,15 +56,15 @@ def discriminator_cost(
         return network_cost(network, torch.empty(1, image_channels, resolution, resolution))
 
 
-def network_cost(network: nn.Module, inputs: Tensor) -> Cost:
-    """Count a network on the meta device for a batch of one."""
+def network_cost(network: nn.Module, *inputs: Any) -> Cost:
+    """Count a network on the meta device, called with `inputs` of a batch of one."""
     network.eval()
     with published_order(network):
-        macs = _macs(lambda: network(inputs))
+        macs = _macs(lambda: network(*inputs))
     return Cost(
         parameters=sum(p.numel() for p in network.parameters()),
         macs=macs,
-        macs_run=_macs(lambda: network(inputs)),
+        macs_run=_macs(lambda: network(*inputs)),
         activation_bytes=_saved_bytes(network, inputs),
     )
 
@@ -75,7 +75,7 @@ def _macs(run: Callable[[], Any]) -> int:
     return counter.get_total_flops() // 2
 
 
-def _saved_bytes(network: nn.Module, inputs: Tensor) -> int:
+def _saved_bytes(network: nn.Module, inputs: tuple[Any, ...]) -> int:
     """Sum the distinct tensors autograd keeps, weights aside."""
     own = {id(t) for t in (*network.parameters(), *network.buffers())}
     kept: dict[int, Tensor] = {}
@@ -86,5 +86,5 @@ def _saved_bytes(network: nn.Module, inputs: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network(inputs)
+        network(*inputs)
     return sum(t.numel() * t.element_size() for t in kept.values())

@@ -8,10 +8,12 @@ GanNasError
 └── Interrupted          stopped on request; the same command goes on
 """
 
+import re
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 
 class GanNasError(Exception):
@@ -49,16 +51,66 @@ def explain(error: ValidationError, fields: list[str]) -> str:
 
     `fields` are the known names, for the suggestion after an unknown one.
     """
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    complaints = error.errors(include_url=False)
+    first = complaints[0]
+    path = [str(part) for part in first["loc"]]
+    rule = _rule(first)
+    if path and _ARM.match(path[-1]):  # one complaint for each arm of int | Literal["all"]
+        arms = [c for c in complaints if c["loc"][:-1] == first["loc"][:-1]]
+        rules = dict.fromkeys(_rule(arm).removeprefix("must be ") for arm in arms)
+        rule = f"must be {' or '.join(rules)}"
+        path = path[:-1]
+    where = ".".join(path)
     if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        return f"unknown field {where}{nearest(name, fields)}"
+        return f"unknown field {where}{nearest(path[-1], fields)}"
     if first["type"] == "missing":
+        if isinstance(first["loc"][-1], int):
+            return f"{'.'.join(path[:-1])} has too few entries"
         return f"the field {where} is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    return f"{where or 'input'} = {_shorten(first['input'])}: {message}"
+    if first["type"] == "value_error" or isinstance(first["input"], dict | list | tuple):
+        return f"{where}: {rule}" if where else rule
+    return f"{where or 'the input'} = {_shorten(first['input'])}: {rule}"
+
+
+_ARM = re.compile(r"(int|float|str|bool|none|(literal|tuple|list|constrained|function)\W.*)$")
+_RULES = {
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number of fewer digits",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be text",
+    "none_required": "must be none",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "model_type": "must be an object with named fields",
+    "model_attributes_type": "must be an object with named fields",
+    "dict_type": "must be an object with named fields",
+    "literal_error": "must be {expected}",
+    "union_tag_invalid": "must have a {discriminator} from {expected_tags}, not {tag}",
+    "union_tag_not_found": "must name its {discriminator}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "too_short": "must have at least {min_length} entries, not {actual_length}",
+    "too_long": "must have at most {max_length} entries, not {actual_length}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+
+
+def _rule(complaint: ErrorDetails) -> str:
+    """Say what is allowed, in fewer and plainer words than pydantic's."""
+    if complaint["type"] in _RULES:
+        return _RULES[complaint["type"]].format(**complaint.get("ctx", {}))
+    message = complaint["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
 def _shorten(value: Any) -> str:

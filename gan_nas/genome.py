@@ -102,7 +102,7 @@ class Source(_Frozen):
 class Genome(_Frozen):
     """One GAN: the only hand-over between search, training and comparison."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
     generator: GeneratorGenome
     discriminator: DiscriminatorGenome

@@ -17,6 +17,7 @@ import secrets
 import shutil
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -29,18 +30,16 @@ from torch import Tensor, nn
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
 from gan_nas.files import _sync, _unwritable, read_text, write_json
 
-CONFIG, LOG, RESULT, MANIFEST, STATE, LOCK = (
-    "config.json",
-    "log.jsonl",
-    "result.json",
-    "manifest.json",
-    "state.json",
-    ".lock",
-)
+CONFIG = "config.json"
+LOG = "log.jsonl"
+RESULT = "result.json"
+MANIFEST = "manifest.json"
+STATE = "state.json"
+LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
-NOT_SETTINGS = ("run_id", "versions")  # in config.json, but never compared as settings
 CHECKPOINT_NAME = re.compile(r"(\d{9})(?:-(\d+))?")  # -2, -3: the same step saved again
 JSON_LIMIT = 1 << 28
+SEAL = "seal"
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +97,7 @@ class Run:
                 run_id = _same_settings(directory, config)
             else:
                 run_id = secrets.token_hex(16)
-                write_json(directory / CONFIG, {"run_id": run_id} | dict(config))
+                write_json(directory / CONFIG, dict(config) | {"run_id": run_id})
         except BaseException:
             os.close(lock)
             raise
@@ -154,14 +153,12 @@ class Run:
             temporary.mkdir(parents=True, exist_ok=True)
             if self.path(LOG).exists():
                 _sync(self.path(LOG))
-            files = {f"{group}.safetensors": _packed(tensors[group]) for group in tensors}
-            files[STATE] = json.dumps(
-                {"step": step, "log_bytes": self._log_length(), "state": state}
-            ).encode()
-            for name, data in files.items():
-                _write(temporary / name, data)
-            digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-            _write(temporary / MANIFEST, _sealed({"run_id": self.run_id, "files": digests}))
+            content = {"step": step, "log_bytes": self._log_length(), "state": state}
+            digests = {STATE: _write(temporary / STATE, json.dumps(content).encode())}
+            for group in tensors:
+                name = f"{group}.safetensors"
+                digests[name] = _write(temporary / name, pack(tensors[group]))
+            _write(temporary / MANIFEST, seal({"run_id": self.run_id, "files": digests}).encode())
             _sync(temporary)
             temporary.rename(folder)
             _sync(folder.parent)
@@ -198,11 +195,6 @@ class Run:
             )
         self._cut_log(0)
         return None
-
-    @property
-    def stopping(self) -> bool:
-        """Tell whether somebody asked to stop: time to save, then to `check`."""
-        return self.stop()
 
     def check(self) -> None:
         """Raise Interrupted when somebody asked to stop; call it right after saving."""
@@ -246,12 +238,48 @@ def stored_config(directory: Path) -> dict[str, Any]:
 
     Raises InvalidInput for a directory that is no run's.
     """
-    if not (directory / CONFIG).is_file():
-        raise InvalidInput(f"{directory} is not a run directory: it holds no {CONFIG}")
-    config = _read_object(directory / CONFIG)
-    if not isinstance(config.pop("run_id", None), str):
-        raise InvalidInput(f"{directory / CONFIG} is not a run's: it has no run_id")
-    return config
+    return _read_config(directory)[1]
+
+
+def pack(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Return tensors as safetensors, which refuse shared memory and anything but plain strides."""
+    plain = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    return save(plain, metadata)
+
+
+def unpack(data: bytes) -> dict[str, Tensor]:
+    """Read what `pack` wrote, onto the CPU; raises SafetensorError when it is damaged."""
+    with torch.device("cpu"):
+        return load(data)
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """Return content as JSON with a hash of itself, so that damage is seen as damage."""
+    body = json.dumps(dict(content), sort_keys=True)
+    return json.dumps(dict(content) | {SEAL: _sha256(body.encode())}, sort_keys=True)
+
+
+def unseal(text: str) -> dict[str, Any] | None:
+    """Read what `seal` wrote; None when it is damaged."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or content.pop(SEAL, None) is None or seal(content) != text:
+        return None
+    return content
+
+
+def read_log(directory: Path) -> list[dict[str, Any]]:
+    """Read a run's log, oldest line first; a last line cut by a crash is left out."""
+    lines = []
+    for line in (directory / LOG).read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            lines.append(json.loads(line))
+    return lines
 
 
 def module_state(module: nn.Module) -> dict[str, Tensor]:
@@ -339,7 +367,7 @@ def load_optimizer_state(
 
 def _is_ours(name: str) -> bool:
     """Tell names that a process killed while it created the run may have left behind."""
-    return name in (CONFIG, LOCK) or name.startswith(f".{CONFIG}.")
+    return name == LOCK or name.startswith(f".{CONFIG}.")
 
 
 def _lock(directory: Path) -> int:
@@ -363,11 +391,11 @@ def _lock(directory: Path) -> int:
 
 def _same_settings(directory: Path, config: Mapping[str, Any]) -> str:
     """Return the id of an existing run after comparing its settings with `config`."""
-    stored = stored_config(directory)
+    run_id, stored = _read_config(directory)
     asked = json.loads(json.dumps(dict(config)))  # tuples become lists, as they did on the disk
     changes = _changes(
-        {key: stored[key] for key in stored.keys() - NOT_SETTINGS},
-        {key: asked[key] for key in asked.keys() - NOT_SETTINGS},
+        {key: value for key, value in stored.items() if key != "versions"},
+        {key: value for key, value in asked.items() if key != "versions"},
     )
     if changes:
         raise Incompatible(
@@ -376,9 +404,18 @@ def _same_settings(directory: Path, config: Mapping[str, Any]) -> str:
         )
     for change in _changes(stored.get("versions", {}), asked.get("versions", {})):
         logger.warning("%s was made with another version: %s", directory, change)
-    run_id = _read_object(directory / CONFIG)["run_id"]
-    assert isinstance(run_id, str)
     return run_id
+
+
+def _read_config(directory: Path) -> tuple[str, dict[str, Any]]:
+    """Return a run's id and its settings."""
+    if not (directory / CONFIG).is_file():
+        raise InvalidInput(f"{directory} is not a run directory: it holds no {CONFIG}")
+    config = _read_object(directory / CONFIG)
+    run_id = config.pop("run_id", None)
+    if not isinstance(run_id, str):
+        raise InvalidInput(f"{directory / CONFIG} is not a run's: it has no run_id")
+    return run_id, config
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -403,38 +440,20 @@ def _some(names: Iterable[str], separator: str = ", ", count: int = 3) -> str:
     return separator.join(ordered[:count] + ["..."] * (len(ordered) > count))
 
 
-def _packed(tensors: Mapping[str, Tensor]) -> bytes:
-    """Return tensors as safetensors, which refuse shared memory and anything but plain strides."""
-    return save(
-        {
-            name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-            for name, tensor in tensors.items()
-        }
-    )
-
-
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> str:
+    """Write a file through to the disk and return its sha256."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sealed(manifest: dict[str, Any]) -> bytes:
-    """Return a manifest as JSON with a hash of itself, so that damage to it is seen as such."""
-    body = json.dumps(manifest, sort_keys=True)
-    seal = hashlib.sha256(body.encode()).hexdigest()
-    return json.dumps(manifest | {"sha256": seal}, indent=2, sort_keys=True).encode()
+    return _sha256(data)
 
 
 def _read_checkpoint(folder: Path, run_id: str) -> tuple[Checkpoint, int] | None:
     """Return a checkpoint and the length of the log at its time, or None when it is damaged."""
     try:
-        text = (folder / MANIFEST).read_bytes()
-        manifest = json.loads(text)
-        if not isinstance(manifest, dict) or text != _sealed(
-            {key: value for key, value in manifest.items() if key != "sha256"}
-        ):
+        manifest = unseal((folder / MANIFEST).read_text("utf-8"))
+        if manifest is None:
             return None
         if manifest["run_id"] != run_id:
             raise Incompatible(
@@ -442,16 +461,17 @@ def _read_checkpoint(folder: Path, run_id: str) -> tuple[Checkpoint, int] | None
                 "directory"
             )
         files = {name: (folder / name).read_bytes() for name in manifest["files"]}
-        if any(
-            hashlib.sha256(files[name]).hexdigest() != manifest["files"][name] for name in files
-        ):
+        if any(_sha256(data) != manifest["files"][name] for name, data in files.items()):
             return None
         content = json.loads(files.pop(STATE))
-        with torch.device("cpu"):
-            tensors = {name.removesuffix(".safetensors"): load(files[name]) for name in files}
+        tensors = {name.removesuffix(".safetensors"): unpack(files[name]) for name in files}
     except (OSError, ValueError, RecursionError, KeyError, SafetensorError):
         return None
     return Checkpoint(content["step"], content["state"], tensors), content["log_bytes"]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _is_checkpoint(path: Path) -> bool:

@@ -139,7 +139,7 @@ class Scorer:
             # Evenly spaced, since folders are sorted by class.
             every = torch.arange(num, device=images.device)
             images = images[every * len(images) // num]
-        return (resize(chunk, self.side) for chunk in images.split(CHUNK))
+        return (resize(chunk, self.side) for chunk in torch.split(images, CHUNK))
 
 
 def generate(

@@ -34,6 +34,9 @@ def spectral_weight(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) -> Tens
 class SpectralConv2d(nn.Conv2d):
     """A convolution whose weight is spectrally normalised."""
 
+    weight_u: Tensor
+    weight_v: Tensor
+
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
         _add_vectors(self)
@@ -49,6 +52,9 @@ class SpectralConv2d(nn.Conv2d):
 
 class SpectralLinear(nn.Linear):
     """A linear layer whose weight is spectrally normalised."""
+
+    weight_u: Tensor
+    weight_v: Tensor
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__(in_features, out_features, bias)

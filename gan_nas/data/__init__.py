@@ -90,7 +90,7 @@ def resize(images: Tensor, side: int) -> Tensor:
     if side == old:
         return images
     rows = max(1, CHUNK_VALUES // (images.shape[1] * max(side, old) ** 2))
-    return torch.cat([_resize(chunk.float(), side) for chunk in images.split(rows)])
+    return torch.cat([_resize(chunk.float(), side) for chunk in torch.split(images, rows)])
 
 
 def _resize(x: Tensor, side: int) -> Tensor:

@@ -42,7 +42,7 @@ class Backbone:
         Images are resized by `resize`; grey is repeated to three channels, colour becomes luma
         for a grey network.
         """
-        parts = [self._embed(part) for part in images.to(self.device).split(BATCH_SIZE)]
+        parts = [self._embed(part) for part in torch.split(images.to(self.device), BATCH_SIZE)]
         features, logits = zip(*parts, strict=True)
         if len(parts) == 1:
             return features[0], logits[0]
@@ -53,7 +53,8 @@ class Backbone:
         self.network.eval()
         # Never half precision nor TF32 here: scores must not depend on how a GAN is trained.
         with torch.inference_mode(), full_precision(x.device):
-            features, logits = self.network(as_channels(x, self.channels))
+            x = as_channels(x, self.channels).contiguous(memory_format=torch.channels_last)
+            features, logits = self.network(x)
         return features, logits
 
 

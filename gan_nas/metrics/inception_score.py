@@ -1,6 +1,7 @@
 """Inception-style score of any classifier's logits (Salimans et al. 2016, sec. 4)."""
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ def inception_style_score(logits: Tensor, splits: int = 1) -> tuple[float, float
         raise InvalidInput(f"{num} images cannot be cut into {splits} splits; use 1 to {num}")
     log_p = logits.double().log_softmax(1)  # (N, K)
     edges = [i * num // splits for i in range(splits + 1)]
-    parts = [log_p[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [log_p[a:b] for a, b in pairwise(edges)]
     scores = torch.stack([_score(part) for part in parts])
     mean, deviation = torch.stack([scores.mean(), scores.std(correction=0)]).tolist()
     if not math.isfinite(mean):

@@ -1,13 +1,14 @@
 """Mean and covariance of features, streamed in float64."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from gan_nas.errors import InvalidInput
 
 
-class Moments(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Moments:
     """Count, mean (d,) and scatter (d, d) = sum of (x - mean)(x - mean)', float64.
 
     Centred sums merge exactly (Chan, Golub & LeVeque 1979): raw second moments lose everything

@@ -1,1 +1,16 @@
-"""search."""
+"""Search methods, one a file: each has Config, PRESETS, search, plan and derive."""
+
+from importlib import import_module
+from types import ModuleType
+
+from gan_nas.errors import InvalidInput, nearest
+
+METHODS = ("autogan",)
+
+
+def load_method(name: str) -> ModuleType:
+    """Import a search method by name."""
+    if name not in METHODS:
+        hint = nearest(name, list(METHODS))
+        raise InvalidInput(f"unknown method {name}{hint}; known are {', '.join(METHODS)}")
+    return import_module(f"gan_nas.search.{name}")

@@ -1,0 +1,96 @@
+"""`gan-nas compare`: two genomes side by side."""
+
+from typing import Annotated, Any
+
+import typer
+
+from gan_nas.cli import options
+from gan_nas.cli.build import costs_of
+from gan_nas.cli.inputs import resized
+from gan_nas.cli.printing import big, show, show_json, table
+from gan_nas.diff import diff
+from gan_nas.genome import Genome
+from gan_nas.published import load_genome
+
+
+def compare(
+    first: Annotated[
+        str, typer.Argument(metavar="A", help="A genome file or a published name.")
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="Another one.")
+    ],
+    resolution: options.Resolution = 32,
+    channels: options.Channels = 3,
+    width: options.Width = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare two genomes: what turns A into B, costs, known scores.
+
+    Exits with 0 when both are the same architecture at the same sizes, and with 1, as diff does,
+    when they differ. Names and sources don't count. Known scores are as their sources report them,
+    each under its own protocol.
+    """
+    a, b = (resized(load_genome(reference), width) for reference in (first, second))
+    changes = diff(a, b)
+    sides = [_side(genome, resolution, channels) for genome in (a, b)]
+    if as_json:
+        rows = [change._asdict() | {"text": str(change)} for change in changes]
+        show_json({"same": not changes, "changes": rows, "a": sides[0], "b": sides[1]})
+    else:
+        _show_changes([str(change) for change in changes])
+        _show_sides(sides[0], sides[1], (a, b))
+    if changes:
+        raise typer.Exit(1)
+
+
+def reported_scores(genome: Genome) -> dict[str, float]:
+    """Return what the source reports, as "data set score" -> value."""
+    reported = genome.source.reported if genome.source else {}
+    return {
+        f"{data} {score.replace('_', ' ')}": value
+        for data, scores in reported.items()
+        for score, value in scores.items()
+    }
+
+
+def _side(genome: Genome, resolution: int, channels: int) -> dict[str, Any]:
+    return {
+        "name": genome.name,
+        "genome_id": genome.genome_id,
+        "generator_id": genome.generator_id,
+        **costs_of(genome, resolution, channels),
+        "reported": genome.source.reported if genome.source else {},
+    }
+
+
+def _show_changes(changes: list[str]) -> None:
+    if not changes:
+        show("The same architecture.", "")
+        return
+    show(*changes, "")
+
+
+def _show_sides(a: dict[str, Any], b: dict[str, Any], genomes: tuple[Genome, Genome]) -> None:
+    titles = [genome.title for genome in genomes]
+    rows = table("", *titles, "difference")
+    for column in rows.columns[1:]:
+        column.justify = "right"
+    for network in ("generator", "discriminator"):
+        for name, words in (("parameters", "parameters"), ("macs", "MACs")):
+            x, y = a[network][name], b[network][name]
+            rows.add_row(f"{network} {words}", big(x), big(y), _difference(x, y))
+    rows.add_section()
+    scores = [reported_scores(genome) for genome in genomes]
+    for name in dict.fromkeys([*scores[0], *scores[1]]):
+        values = [score.get(name) for score in scores]
+        known = [value for value in values if value is not None]
+        gap = f"{known[1] - known[0]:+.4g}" if len(known) == 2 else ""
+        rows.add_row(name, *("" if v is None else f"{v:g}" for v in values), gap)
+    show(rows)
+
+
+def _difference(before: int, after: int) -> str:
+    if before == after:
+        return "same"
+    return f"{'+' if after > before else '-'}{big(abs(after - before))} ({after / before - 1:+.1%})"

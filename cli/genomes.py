@@ -1,0 +1,165 @@
+"""`gan-nas genomes`: what there is to build on; answers without torch unless asked for costs."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gan_nas.cli import options
+from gan_nas.cli.build import costs_of
+from gan_nas.cli.compare import reported_scores
+from gan_nas.cli.inputs import resized
+from gan_nas.cli.printing import big, remark, show, show_json, table
+from gan_nas.errors import InvalidInput
+from gan_nas.genome import Genome
+from gan_nas.published import load_genome, published_genome, published_names
+from gan_nas.spaces import SPACES, count, sample_genomes
+
+
+def genomes(
+    reference: Annotated[
+        str | None,
+        typer.Argument(metavar="[GENOME]", help="A published name or a genome file to show."),
+    ] = None,
+    costs: Annotated[
+        bool, typer.Option("--costs", help="Add parameters and multiply-adds (takes seconds).")
+    ] = False,
+    sample: Annotated[
+        str | None,
+        typer.Option(metavar="SPACE", help="Draw random genomes from a space, such as autogan."),
+    ] = None,
+    num: Annotated[
+        int, typer.Option("--count", metavar="N", min=1, max=10**6, help="With --sample: how many.")
+    ] = 1,
+    seed: options.Seed = None,
+    width: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With --sample: width of both networks, if not 256/128."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="With --sample: a file for each."),
+    ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a genome file.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """List the published genomes, show one, or draw random ones.
+
+    Examples: gan-nas genomes; gan-nas genomes autogan-cifar10-top1 --json > mine.json;
+    gan-nas genomes --sample autogan --count 10 --seed 1.
+    """
+    if schema:
+        show_json(Genome.model_json_schema())
+    elif sample is not None:
+        _draw(sample, num, seed or 0, width, output, as_json)
+    elif reference is not None:
+        _show_one(load_genome(reference), costs, as_json)
+    else:
+        _list(costs, as_json)
+
+
+def _list(costs: bool, as_json: bool) -> None:
+    published = [published_genome(name) for name in published_names()]
+    if as_json:
+        rows = [_summary(genome) | (costs_of(genome) if costs else {}) for genome in published]
+        show_json({"genomes": rows, "spaces": {space: count() for space in SPACES}})
+        return
+    columns = ["name", "cells", "width", "reported"]
+    numbers = ["parameters", "MACs"] if costs else []
+    rows_of_text = table(*columns, *numbers, numbers=["width", *numbers])
+    rows_of_text.columns[0].no_wrap = True
+    for genome in published:
+        row = [
+            genome.title,
+            "\n".join(cell.words for cell in genome.generator.cells),
+            str(genome.generator.width),
+            "\n".join(f"{name} {value:g}" for name, value in reported_scores(genome).items()),
+        ]
+        if costs:
+            cost = costs_of(genome)["generator"]
+            row += [big(cost["parameters"]), big(cost["macs"])]
+        rows_of_text.add_row(*row, end_section=True)
+    show(rows_of_text)
+    if costs:
+        remark("Parameters and multiply-adds are the generator's, for 32x32 colour images.")
+    remark(
+        f"The autogan space holds {count():,} architectures: gan-nas genomes --sample autogan "
+        "--count 3\nShow one: gan-nas genomes NAME; with costs: gan-nas build NAME",
+        style="dim",
+    )
+
+
+def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
+    if as_json:
+        if costs:
+            raise InvalidInput(
+                "--json prints the genome itself, without costs: use gan-nas build --json for them"
+            )
+        print(genome.to_json(), end="")  # noqa: T201 - stdout is for results
+        return
+    generator, discriminator = genome.generator, genome.discriminator
+    cells = table("cell", "architecture", title=genome.title)
+    for index, cell in enumerate(generator.cells):
+        cells.add_row(str(index), cell.words)
+    facts = [
+        ("genome", f"{genome.genome_id} (generator {genome.generator_id})"),
+        ("space", f"{generator.space}, width {generator.width}, latents {generator.latent_dim}"),
+        ("critic", f"{discriminator.space}, width {discriminator.width}"),
+    ]
+    if genome.source:
+        facts += [
+            (name, text)
+            for name, text in (
+                ("paper", genome.source.paper),
+                ("where", genome.source.where),
+                ("note", genome.source.note),
+            )
+            if text
+        ]
+    facts += [("reported", f"{name} {value:g}") for name, value in reported_scores(genome).items()]
+    if costs:
+        for network, cost in costs_of(genome).items():
+            facts.append(
+                (network, f"{cost['parameters']:,} parameters, {big(cost['macs'])} MACs at 32x32")
+            )
+    grid = Table.grid(padding=(0, 2))
+    for name, text in facts:
+        grid.add_row(name, text)
+    show(cells, grid)
+
+
+def _draw(
+    space: str, num: int, seed: int, width: int | None, output: Path | None, as_json: bool
+) -> None:
+    drawn = sample_genomes(space, num, seed)
+    if width is not None:
+        drawn = [resized(genome, width) for genome in drawn]
+    if output is not None:
+        files = {genome.genome_id: output / f"{genome.genome_id}.json" for genome in drawn}
+        for genome in drawn:
+            genome.save(files[genome.genome_id])
+        if as_json:
+            show_json({"genomes": [{"id": g.genome_id, "file": str(files[g.genome_id])} for g in drawn]})
+        else:
+            show(*dict.fromkeys(str(files[g.genome_id]) for g in drawn))
+    elif as_json:
+        show_json({"genomes": [genome.model_dump(mode="json") for genome in drawn]})
+    else:
+        show(*(json.dumps(json.loads(genome.to_json())) for genome in drawn))
+
+
+def _summary(genome: Genome) -> dict[str, Any]:
+    return {
+        "name": genome.title,
+        "genome_id": genome.genome_id,
+        "generator_id": genome.generator_id,
+        "space": genome.generator.space,
+        "width": genome.generator.width,
+        "discriminator_width": genome.discriminator.width,
+        "cells": [cell.words for cell in genome.generator.cells],
+        "reported": genome.source.reported if genome.source else {},
+    }

@@ -1,0 +1,65 @@
+"""The options that several commands share, and their help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+GenomeReference = Annotated[
+    str, typer.Argument(metavar="GENOME", help="A genome file or a published name.")
+]
+GeneratorPath = Annotated[
+    Path, typer.Argument(metavar="GENERATOR", help="A generator.safetensors of a run.")
+]
+Resolution = Annotated[
+    int, typer.Option(metavar="N", min=8, max=512, help="Pixels along a side, a multiple of 8.")
+]
+Channels = Annotated[int, typer.Option(metavar="N", min=1, max=4, help="1 grey, 3 colour.")]
+Width = Annotated[
+    int | None, typer.Option(metavar="N", help="Width of both networks; else the genome's.")
+]
+Preset = Annotated[
+    str, typer.Option(metavar="NAME", help="Starting values of the settings, see --help-config.")
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        metavar="DATA", help="digits, cifar10, stl10, or the path of a folder or zip of images."
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Where data sets lie; else $GAN_NAS_DATA_ROOT, else the cache."
+    ),
+]
+RunDirectory = Annotated[
+    Path | None, typer.Option("--run", metavar="DIR", help="Run directory; one is named if absent.")
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Decides every random draw.")]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[
+    str, typer.Option(metavar="TYPE", help="auto (bf16 on a GPU), float32 or bf16.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Set any field that --help-config lists; repeatable."
+    ),
+]
+HelpConfig = Annotated[bool, typer.Option("--help-config", help="List all settings and stop.")]
+BackboneName = Annotated[
+    str,
+    typer.Option(
+        "--backbone",
+        metavar="NAME",
+        help="What scores rest on: classifier (trained on the data) or classifier:PATH.",
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads; all if absent.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show settings, sizes and predicted time, and stop.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

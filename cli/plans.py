@@ -1,0 +1,82 @@
+"""What a run is about to be: its settings in words, its plan, and a warning before long ones."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from gan_nas.cli.inputs import find_preset
+from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
+from gan_nas.configs import Settings, describe, resolve
+
+LONG = 3600.0  # seconds
+
+
+def show_settings(
+    model: type[Settings], presets: Mapping[str, Mapping[str, Any]], preset: str, as_json: bool
+) -> None:
+    """List every setting: its value in the preset, its default, type and meaning."""
+    values = resolve(model, find_preset(presets, preset)).model_dump(mode="json")
+    fields = describe(model)
+    if as_json:
+        rows = [field._asdict() | {"preset": values[field.name]} for field in fields]
+        show_json({"preset": preset, "settings": rows})
+        return
+    lines = table("setting", preset, "default", "type and meaning", numbers=[preset, "default"])
+    lines.columns[0].no_wrap = True
+    for field in fields:
+        meaning = f"[dim]{field.type.replace('[', chr(92) + '[')}[/]\n{field.description}"
+        lines.add_row(field.name, _word(values[field.name]), field.default, meaning)
+    show(lines)
+    remark(f"Set any with --set KEY=VALUE; presets: {', '.join(presets)}.", style="dim")
+
+
+def show_plan(plan: Mapping[str, Any], directory: Path, as_json: bool) -> None:
+    """Print what a run would do and need, and its settings."""
+    if as_json:
+        show_json({"run": str(directory), **plan})
+        return
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("run", str(directory))
+    for name, value in plan.items():
+        if name != "config":
+            facts.add_row(name.replace("_", " "), _fact(name, value))
+    settings = Table.grid(padding=(0, 2))
+    for name, value in plan["config"].items():
+        settings.add_row(name, _word(value))
+    show(facts, "", settings)
+
+
+def remark_on_long_run(plan: Mapping[str, Any]) -> None:
+    """Say before it starts that a run is going to take more than an hour."""
+    seconds = plan["predicted_seconds"]
+    if seconds > LONG:
+        remark(
+            f"This run will take about {duration(seconds)} on this device; it can be interrupted "
+            "at any time, the same command goes on.",
+            style="yellow",
+        )
+
+
+def _fact(name: str, value: Any) -> str:
+    match name, value:
+        case _, dict():
+            return f"{value['parameters']:,} parameters, {big(value['macs'])} multiply-adds"
+        case "memory_bytes", _:
+            return mebibytes(value)
+        case "predicted_seconds", _:
+            return duration(value)
+        case _, int():
+            return f"{value:,}"
+    return str(value)
+
+
+def _word(value: Any) -> str:
+    """Say a value as one would type it after --set KEY=."""
+    match value:
+        case None | bool():
+            return str(value).lower()
+        case list():
+            return ",".join(map(_word, value))
+    return str(value)

@@ -1,0 +1,106 @@
+"""`gan-nas retrain`: train a GAN from scratch."""
+
+from typing import Annotated, Any
+
+import typer
+
+from gan_nas.cli import options
+from gan_nas.cli.inputs import backbone_for, compute_on, default_directory, resized, settings
+from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
+from gan_nas.cli.printing import duration, remark, show, show_json, table
+from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.signals import stopping
+from gan_nas.errors import InvalidInput
+from gan_nas.published import load_genome
+
+DIGITS_RESOLUTION = 16  # twice the digits' own 8 pixels: three cells need a multiple of 8
+
+
+def retrain(
+    reference: Annotated[
+        str | None,
+        typer.Argument(metavar="GENOME", help="A genome file or a published name."),
+    ] = None,
+    data: options.Data = "digits",
+    data_root: options.DataRoot = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=8, max=512, help="Side of the images; else the data's own."),
+    ] = None,
+    width: options.Width = None,
+    directory: options.RunDirectory = None,
+    preset: options.Preset = "demo",
+    seed: options.Seed = None,
+    sets: options.Set = None,
+    backbone: options.BackboneName = "classifier",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    dry_run: options.DryRun = False,
+    help_config: options.HelpConfig = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a found or published genome from scratch and score it; the same command goes on.
+
+    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper.
+
+    Example: gan-nas retrain autogan-cifar10-top1 --width 16
+    """
+    if help_config:
+        from gan_nas.training import PRESETS, TrainingConfig
+
+        show_settings(TrainingConfig, PRESETS, preset, as_json)
+        return
+    if reference is None:
+        raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
+    genome = resized(load_genome(reference), width)
+
+    from gan_nas.data import load_images
+    from gan_nas.training import PRESETS, TrainingConfig, plan, train
+
+    on = compute_on(device, threads)
+    config = settings(TrainingConfig, PRESETS, preset, sets, precision, on, seed=seed)
+    images = load_images(data, data_root)
+    side = resolution or (DIGITS_RESOLUTION if data == "digits" else images.side)
+    run = directory or default_directory(f"retrain-{genome.title}", data, config.seed)
+    if dry_run:
+        show_plan(plan(genome, images, config, resolution=side, device=on), run, as_json)
+        return
+    remark(f"Training {genome.title} on {data} at {side} px in {run} ({on}, {config.precision})")
+    if not run.exists():
+        remark_on_long_run(plan(genome, images, config, resolution=side, device=on))
+    with stopping() as stop, progress_on_stderr() as progress:
+        result = train(
+            genome,
+            images,
+            config,
+            run,
+            resolution=side,
+            device=on,
+            backbone=backbone_for(backbone, images, on, stop, progress),
+            stop=stop,
+            progress=progress,
+        )
+    if as_json:
+        show_json(result)
+    else:
+        _show(result)
+
+
+def _show(result: dict[str, Any]) -> None:
+    """Print the scores before, at best and at the end, beside those of real images."""
+    names = list(result["real"])
+    rows = table("", "steps", *(name.replace("_", " ") for name in names))
+    for column in rows.columns[1:]:
+        column.justify = "right"
+    for label in ("first", "best", "last"):
+        row = result[label]
+        word = {"first": "untrained"}.get(label, label)
+        rows.add_row(word, f"{row['step']:,}", *(f"{row[name]:.4g}" for name in names))
+    rows.add_row("real, held out", "", *(f"{result['real'][name]:.4g}" for name in names))
+    show(rows)
+    speed = f"{result['images_per_second']:,.0f} images/s"
+    remark(f"{result['images']:,} images in {duration(result['seconds'])}, {speed}", style="dim")
+    best = result["files"]["best"]
+    show(*(f"{name}: {path}" for name, path in result["files"].items()))
+    remark(f"Next: gan-nas sample {best}\n      gan-nas score {best} -n 10000", style="dim")

@@ -1,0 +1,94 @@
+"""`gan-nas search`: find architectures."""
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from gan_nas.cli import options
+from gan_nas.cli.inputs import (
+    backbone_for,
+    compute_on,
+    default_directory,
+    settings,
+    whole_number,
+)
+from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
+from gan_nas.cli.printing import remark, show_json
+from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.ranking import show_ranking
+from gan_nas.cli.signals import stopping
+
+
+def search(
+    method: Annotated[str, typer.Option(metavar="METHOD", help="How to search: autogan.")],
+    data: options.Data = "digits",
+    data_root: options.DataRoot = None,
+    directory: options.RunDirectory = None,
+    preset: options.Preset = "demo",
+    seed: options.Seed = None,
+    max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    sets: options.Set = None,
+    backbone: options.BackboneName = "classifier",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    dry_run: options.DryRun = False,
+    help_config: options.HelpConfig = False,
+    as_json: options.Json = False,
+) -> None:
+    """Search for architectures and keep the best as genome files; the same command goes on.
+
+    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper (90 iterations),
+    repo (65, as the authors' script).
+
+    Example: gan-nas search --method autogan
+    """
+    from gan_nas.search import load_method
+
+    chosen = load_method(method)
+    if help_config:
+        show_settings(chosen.Config, chosen.PRESETS, preset, as_json)
+        return
+
+    from gan_nas.data import load_images
+
+    on = compute_on(device, threads)
+    config = settings(
+        chosen.Config,
+        chosen.PRESETS,
+        preset,
+        sets,
+        precision,
+        on,
+        seed=seed,
+        max_params=whole_number(max_params),
+        max_macs=whole_number(max_macs),
+    )
+    images = load_images(data, data_root)
+    run = directory or default_directory(method, data, config.seed)
+    if dry_run:
+        show_plan(chosen.plan(config, images, device=on), run, as_json)
+        return
+    remark(f"Searching by {method} on {data} in {run} ({on}, {config.precision})")
+    if not run.exists():
+        remark_on_long_run(chosen.plan(config, images, device=on))
+    with stopping() as stop, progress_on_stderr() as progress:
+        result = chosen.search(
+            config,
+            images,
+            run,
+            device=on,
+            backbone=backbone_for(backbone, images, on, stop, progress),
+            stop=stop,
+            progress=progress,
+        )
+    if as_json:
+        show_json(result)
+        return
+    show_ranking(result)
+    best = result["genomes"][0]["file"]
+    same = options_again(data=data, data_root=data_root, backbone=backbone, device=device)
+    remark(f"Next, train them from scratch: gan-nas derive {run} --retrain{same}", style="dim")
+    remark(f"or the best alone:             gan-nas retrain {best}{same}", style="dim")

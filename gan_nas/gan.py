@@ -1,0 +1,267 @@
+"""A GAN in training: networks, optimisers and moving average; one state, two steps."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_nas.builder import initialise
+from gan_nas.errors import MissingResource
+from gan_nas.losses import hinge_discriminator_loss, hinge_generator_loss
+from gan_nas.runs import load_module_state, load_optimizer_state, module_state, optimizer_state
+from gan_nas.streams import stream
+
+Precision = Literal["float32", "bf16"]
+Tensors = dict[str, dict[str, Tensor]]
+
+
+class GAN:
+    """Trains a generator against a discriminator with the hinge loss.
+
+    Both networks lie on one device, in float32. `precision` bf16 computes forward passes under
+    autocast; weights, spectral norm, losses and the moving average stay float32. `ema_decay` 0
+    keeps no average; `ema_warm_start` lowers the decay to (1 + n) / (10 + n) in the first steps n.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        generator_lr: float,
+        discriminator_lr: float,
+        betas: tuple[float, float],
+        ema_decay: float,
+        ema_warm_start: bool,
+        precision: Precision,
+    ) -> None:
+        self.generator = generator.train()
+        self.discriminator = discriminator.train()
+        self.generator_optimizer = _adam(generator, generator_lr, betas)
+        self.discriminator_optimizer = _adam(discriminator, discriminator_lr, betas)
+        self.ema_decay, self.ema_warm_start = ema_decay, ema_warm_start
+        self.precision = precision
+        self.generator_steps = 0
+        self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
+        # What a step calls; `compile` replaces them.
+        self._generate: Callable[[Tensor], Tensor] = generator
+        self._judge: Callable[[Tensor], Tensor] = discriminator
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the networks are."""
+        return next(self.generator.parameters()).device
+
+    def compile(self) -> None:
+        """Let torch.compile fuse both networks' training passes."""
+        self._generate = torch.compile(self.generator)
+        self._judge = torch.compile(self.discriminator)
+
+    def discriminator_step(self, real: Tensor, z: Tensor) -> Tensor:
+        """Update the discriminator; returns its loss as a scalar on the device.
+
+        real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim). Real and fake go through the
+        discriminator together: one power iteration for an update, where the published code, with
+        two forward passes, makes two. The generator's graph is never built.
+        """
+        with self._autocast():
+            with torch.no_grad():
+                fake = self._generate(z)
+            scores = self._judge(torch.cat([_like_weights(real, fake), fake.float()])).float()
+        loss = hinge_discriminator_loss(scores[: len(real)], scores[len(real) :])
+        self.discriminator_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.discriminator_optimizer.step()
+        return loss.detach()
+
+    def generator_step(self, z: Tensor) -> Tensor:
+        """Update the generator and its average; returns its loss as a scalar on the device.
+
+        The discriminator is frozen: its weights get no gradient, its power iteration goes on.
+        """
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            scores = self._judge(self._generate(z)).float()
+        loss = hinge_generator_loss(scores)
+        self.generator_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.generator_optimizer.step()
+        self.discriminator.requires_grad_(True)
+        self._update_averages()
+        self.generator_steps += 1
+        return loss.detach()
+
+    @contextmanager
+    def averaged(self) -> Iterator[nn.Module]:
+        """Lend the generator with its averaged weights, in eval mode; buffers are the live ones."""
+        self._swap()
+        self.generator.eval()
+        try:
+            yield _Autocast(self.generator, self.precision)
+        finally:
+            self.generator.train()
+            self._swap()
+
+    def state(self) -> Tensors:
+        """Return all tensors that a checkpoint needs; `generator_steps` is apart."""
+        names = [name for name, _ in self.generator.named_parameters()]
+        return {
+            "generator": module_state(self.generator),
+            "discriminator": module_state(self.discriminator),
+            "averages": dict(zip(names, self._averages, strict=False)),
+            "generator_optimizer": optimizer_state(
+                self.generator_optimizer, self.generator.named_parameters()
+            ),
+            "discriminator_optimizer": optimizer_state(
+                self.discriminator_optimizer, self.discriminator.named_parameters()
+            ),
+        }
+
+    def load_state(self, tensors: Mapping[str, Mapping[str, Tensor]], generator_steps: int) -> None:
+        """Go on from what `state` returned."""
+        load_module_state(self.generator, tensors["generator"])
+        load_module_state(self.discriminator, tensors["discriminator"])
+        for average, saved in zip(self._averages, tensors["averages"].values(), strict=True):
+            average.copy_(saved)
+        load_optimizer_state(
+            self.generator_optimizer,
+            self.generator.named_parameters(),
+            tensors["generator_optimizer"],
+        )
+        load_optimizer_state(
+            self.discriminator_optimizer,
+            self.discriminator.named_parameters(),
+            tensors["discriminator_optimizer"],
+        )
+        self.generator_steps = generator_steps
+
+    def _update_averages(self) -> None:
+        if self._averages:
+            decay, n = self.ema_decay, self.generator_steps
+            if self.ema_warm_start:
+                decay = min(decay, (1 + n) / (10 + n))
+            live = [p.detach() for p in self.generator.parameters()]
+            torch._foreach_lerp_(self._averages, live, 1 - decay)
+
+    def _swap(self) -> None:
+        """Exchange live and averaged weights, without copying."""
+        for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
+            parameter.data, average.data = average.data, parameter.data
+
+    def _autocast(self) -> torch.autocast:
+        return autocast(self.device, self.precision)
+
+
+class LossWindow:
+    """The last `size` losses, kept on the device: pushing never waits for it."""
+
+    def __init__(self, size: int, device: torch.device | str) -> None:
+        self.values = torch.zeros(size, device=device)
+        self.count = 0
+
+    def push(self, loss: Tensor) -> None:
+        """Overwrite the oldest loss."""
+        self.values[self.count % len(self.values)].copy_(loss)
+        self.count += 1
+
+    def mean(self, num: int) -> float:
+        """Return the mean of the last `num` losses; this waits for the device."""
+        num = min(num, self.count, len(self.values))
+        rows = torch.arange(self.count - num, self.count, device=self.values.device)
+        return float(self.values[rows % len(self.values)].mean())
+
+    def variance(self) -> float:
+        """Return the population variance of a full window, infinity before; this waits too."""
+        if self.count < len(self.values):
+            return float("inf")
+        return float(self.values.var(correction=0))
+
+    def clear(self) -> None:
+        """Forget all losses."""
+        self.count = 0
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Return the context of forward passes in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+class _Autocast(nn.Module):
+    """A network called in a precision."""
+
+    def __init__(self, network: nn.Module, precision: Precision) -> None:
+        super().__init__()
+        self.network, self.precision = network, precision
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Call the network; float32 comes out."""
+        with autocast(z.device, self.precision):
+            return self.network(z).float()  # type: ignore[no-any-return]
+
+
+def fresh(network: nn.Module, seed: int, purpose: str, device: torch.device) -> nn.Module:
+    """Initialise a network made on the meta device and bring it to the device of training.
+
+    Weights are drawn on the CPU, the same on every device; convolutions lie in channels_last.
+    """
+    network.to_empty(device="cpu")
+    initialise(network, stream(seed, purpose))
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+@contextmanager
+def reestimated_norms(network: nn.Module, z: Tensor) -> Iterator[None]:
+    """Give batch norms, for a while, the statistics of these latents (N, latent_dim) alone.
+
+    The statistics of shared weights are averages over many architectures (or, under averaged
+    weights, of other weights) and fit none of them.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    kept = [{k: t.clone() for k, t in norm.named_buffers()} for norm in norms]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0  # one batch replaces what was there
+        norm.train()
+    with torch.no_grad():
+        network(z)
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm, buffers, momentum in zip(norms, kept, momenta, strict=True):
+            norm.momentum = momentum
+            for name, buffer in norm.named_buffers():
+                buffer.copy_(buffers[name])
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raise MissingResource when torch.compile has no compiler to call."""
+    import shutil
+    from importlib.util import find_spec
+
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        raise MissingResource(
+            "torch.compile needs a C++ compiler and none is on the PATH: install g++, or train "
+            "without compile"
+        )
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise MissingResource(
+            "torch.compile needs triton on a GPU and it is not installed: install it, or train "
+            "without compile"
+        )
+
+
+def _adam(
+    network: nn.Module, learning_rate: float, betas: tuple[float, float]
+) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), learning_rate, betas, fused=True)
+
+
+def _like_weights(real: Tensor, fake: Tensor) -> Tensor:
+    """Give real images the memory format of the fakes, so that joining them keeps it."""
+    if fake.is_contiguous(memory_format=torch.channels_last):
+        return real.contiguous(memory_format=torch.channels_last)
+    return real

@@ -1,0 +1,115 @@
+"""Pictures of a run: grids of samples and curves of losses and scores, as PNG files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from gan_nas.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TILE = 64  # pixels a small image is blown up to, about
+GAP = 2  # pixels between images
+PAPER = 255  # the grey of gaps and border
+BLUE, ORANGE, GREEN = "#2f6fb3", "#d9772b", "#2e8b57"
+
+
+def save_grid(images: Tensor, path: Path, columns: int = 8, scale: int | None = None) -> None:
+    """Write uint8 images (N, C, H, W), row by row, as one PNG; C is 1 or 3.
+
+    Each pixel becomes scale x scale of them, without smoothing; None blows small images up to
+    about 64 pixels.
+    """
+    pixels = images.cpu().permute(0, 2, 3, 1).numpy()  # (N, H, W, C)
+    count, height, width, channels = pixels.shape
+    assert count > 0
+    assert channels in (1, 3)
+    factor = scale or max(1, TILE // height)
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    size = (factor * height + GAP, factor * width + GAP)
+    sheet = np.full((rows * size[0] + GAP, columns * size[1] + GAP, channels), PAPER, np.uint8)
+    for i, image in enumerate(pixels.repeat(factor, 1).repeat(factor, 2)):
+        top, left = GAP + i // columns * size[0], GAP + i % columns * size[1]
+        sheet[top : top + factor * height, left : left + factor * width] = image
+    picture = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+    write_atomically(path, lambda temporary: picture.save(temporary, format="PNG"))
+
+
+def save_curves(log: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw the losses and each score over the images seen, and write them as one PNG.
+
+    `log` is what a run logged, "images" being how many were seen: every value named ..._loss is a
+    loss, ..._score and frechet_distance[...] are scores; a null leaves a gap.
+    """
+    from matplotlib.figure import Figure  # no pyplot: no global state, no window
+
+    log = [row for row in log if "images" in row]
+    losses = _names(log, lambda name: name.endswith("_loss"))
+    scores = _names(log, lambda name: name.endswith("_score") or name.startswith("frechet"))
+    panels = ([losses] if losses else []) + [[name] for name in scores]
+    figure = Figure(figsize=(4.5 * max(1, len(panels)), 3.2), layout="constrained")
+    for index, names in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), index + 1)
+        is_loss = names is losses
+        for name, colour in zip(names, (BLUE, ORANGE) if is_loss else (GREEN,), strict=False):
+            _draw(axes, log, name, colour, marked=not is_loss)
+        axes.set_title("losses" if is_loss else _words(names[0]), fontsize=10)
+        axes.set_xlabel("images seen", fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if is_loss:
+            axes.legend(fontsize=8, frameon=False)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def _draw(
+    axes: "Axes", log: Sequence[Mapping[str, Any]], name: str, colour: str, *, marked: bool
+) -> None:
+    """Draw one value; a score's lowest distance or highest score gets its number."""
+    points = [(r["images"], nan if r[name] is None else r[name]) for r in log if name in r]
+    xs, ys = zip(*points, strict=True)
+    axes.plot(xs, ys, color=colour, linewidth=1.4, label=_words(name), marker="." if marked else "")
+    known = [(y, x) for x, y in points if not isnan(y)]
+    if marked and known:
+        lower_is_better = name.startswith("frechet")
+        y, x = min(known) if lower_is_better else max(known)
+        axes.plot([x], [y], "o", color=colour, markersize=5)
+        axes.annotate(
+            f"{y:.3g}",
+            (x, y),
+            xytext=(0, 7 if lower_is_better else -13),
+            textcoords="offset points",
+            fontsize=9,
+            ha="center",
+            color=colour,
+        )
+        if lower_is_better and max(known)[0] > 10 * y > 0:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.margins(y=0.15)
+
+
+def _names(log: Sequence[Mapping[str, Any]], wanted: Callable[[str], bool]) -> list[str]:
+    return [name for name in dict.fromkeys(name for row in log for name in row) if wanted(name)]
+
+
+def _words(name: str) -> str:
+    words = name.replace("frechet_distance[", "Frechet distance [").replace("_", " ")
+    return {"d loss": "discriminator", "g loss": "generator"}.get(words, words)
+
+
+def _short(value: float) -> str:
+    """Say 20000 as 20k."""
+    for unit, factor in (("M", 1e6), ("k", 1e3)):
+        if abs(value) >= factor:
+            return f"{value / factor:.4g}{unit}"
+    return f"{value:.4g}"

@@ -1,0 +1,430 @@
+"""Train one genome from scratch: the loop behind `retrain`, and what every score rests on.
+
+AutoGAN (Gong et al. 2019), sec. 4.1: hinge loss, Adam(2e-4, 0.0, 0.9), five discriminator steps
+for one generator step, 50,000 generator steps; the moving average of the weights is scored.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, JsonValue
+from torch import Tensor, nn
+
+from gan_nas.builder import build_discriminator, build_generator
+from gan_nas.configs import Settings
+from gan_nas.cost import genome_cost
+from gan_nas.data import Images, resize
+from gan_nas.data.batches import Batches
+from gan_nas.errors import Interrupted, RunFailed
+from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
+from gan_nas.genome import Genome
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.plots import save_curves, save_grid
+from gan_nas.progress import Progress, silent
+from gan_nas.runs import Checkpoint, Run, module_state, never, read_log
+from gan_nas.scoring import Scorer, generate
+from gan_nas.streams import stream
+from gan_nas.versions import versions
+from gan_nas.weights import save_generator
+
+NUM_SHOWN = 64  # images in a sample grid
+COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
+NUM_NORM_LATENTS = 256  # latents that batch-norm statistics are re-estimated from
+
+
+class TrainingConfig(Settings):
+    """How a GAN is trained; the defaults are the paper's, or its code's where it is silent."""
+
+    seed: int = Field(default=0, ge=0)
+    """Decides initialisation, data order, latents and evaluation latents."""
+    steps: int = Field(default=50_000, ge=0, le=10**9)
+    """Generator steps; 0 writes the untrained generator."""
+    batch_size: int = Field(default=64, ge=1, le=2**16)
+    """Real images in a discriminator step, and as many fakes."""
+    generator_batch_size: int = Field(default=128, ge=1, le=2**16)
+    """Latents in a generator step."""
+    num_critic: int = Field(default=5, ge=1, le=1000)
+    """Discriminator steps for one generator step."""
+    generator_lr: float = Field(default=2e-4, gt=0, le=1)
+    """Adam's learning rate of the generator, constant (no shipped script lowers it)."""
+    discriminator_lr: float = Field(default=2e-4, gt=0, le=1)
+    """Adam's learning rate of the discriminator."""
+    beta1: float = Field(default=0.0, ge=0, lt=1)
+    """Adam's first decay, both networks."""
+    beta2: float = Field(default=0.9, ge=0, lt=1)
+    """Adam's second decay, both networks."""
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    """Moving average of the generator's weights, each generator step; 0 scores the live ones."""
+    ema_warm_start: bool = False
+    """Lower the decay to (1 + n) / (10 + n) in the first steps n; the paper's code does not."""
+    norm_statistics: Literal["live", "reestimated"] = "live"
+    """Batch-norm statistics under the averaged weights: those of training, as in the published
+    code, or re-estimated before each score and at the end."""
+    precision: Precision = "float32"
+    """Forward passes: float32, or bf16 under autocast."""
+    compile: bool = False
+    """Let torch.compile fuse the networks; needs a C++ compiler."""
+    score_every: int = Field(default=5_000, ge=1)
+    """Generator steps between scores; untrained and last are always scored."""
+    num_scored: int = Field(default=10_000, ge=2, le=10**6)
+    """Images of a score."""
+    num_splits: int = Field(default=1, ge=1, le=100)
+    """Parts a classifier score is averaged over (the papers use 10 for 50,000 images)."""
+    save_every: int = Field(default=500, ge=1)
+    """Generator steps between checkpoints: what a crash may lose."""
+    log_every: int = Field(default=50, ge=1, le=1000)
+    """Generator steps between lines of the log."""
+
+
+# Found by trial on two CPU cores: demo for digits at width 16, small for CIFAR-10 at width 32.
+PRESETS: dict[str, dict[str, Any]] = {
+    "demo": {
+        "steps": 1_500,
+        "batch_size": 32,
+        "generator_batch_size": 32,
+        "num_critic": 1,
+        "generator_lr": 1e-3,
+        "discriminator_lr": 1e-3,
+        "ema_decay": 0.99,
+        "ema_warm_start": True,
+        "score_every": 250,
+        "num_scored": 1_000,
+        "save_every": 250,
+    },
+    "small": {
+        "steps": 2_500,
+        "batch_size": 32,
+        "generator_batch_size": 32,
+        "num_critic": 1,
+        "generator_lr": 5e-4,
+        "discriminator_lr": 1e-3,
+        "ema_decay": 0.995,
+        "ema_warm_start": True,
+        "score_every": 250,
+        "num_scored": 2_000,
+        "save_every": 250,
+    },
+    "paper": {},
+}
+
+
+def train(
+    genome: Genome,
+    images: Images,
+    config: TrainingConfig,
+    directory: Path,
+    *,
+    resolution: int,
+    device: torch.device,
+    backbone: Backbone,
+    stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train a genome's generator and discriminator; the same call goes on after an interruption.
+
+    Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
+    (those of the lowest distance seen), samples/*.png, curves.png, log.jsonl, result.json.
+    Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
+    finite or all images are the same; Incompatible when the directory holds other settings.
+    """
+    settings = {
+        "method": "retrain",
+        "genome": genome.model_dump(mode="json"),
+        "data": images.name,
+        "data_fingerprint": images.fingerprint,
+        "resolution": resolution,
+        "backbone": backbone.fingerprint,
+        "device": device.type,
+        "config": config.model_dump(mode="json"),
+        "versions": versions(),
+    }
+    with Run.open(directory, settings, stop) as run:
+        if run.finished:
+            return run.result()
+        training = _Training(genome, images, config, run, resolution, device, backbone)
+        while True:
+            if training.score_is_due:
+                training.score()
+            if training.step == config.steps:
+                break
+            training.advance()
+            if training.step % config.log_every == 0 or training.step in (1, config.steps):
+                training.log(progress)
+            if training.step % config.save_every == 0 or run.stop():
+                training.save()
+        return training.finish()
+
+
+class _Training:
+    """The state of one training run."""
+
+    def __init__(
+        self,
+        genome: Genome,
+        images: Images,
+        config: TrainingConfig,
+        run: Run,
+        resolution: int,
+        device: torch.device,
+        backbone: Backbone,
+    ) -> None:
+        self.genome, self.config, self.run, self.device = genome, config, run, device
+        self.images = images.to(device).at(resolution)
+        self.gan = new_gan(genome, config, resolution, images.channels, device)
+        if config.compile:
+            check_compiler(device)
+            self.gan.compile()
+        self.batches = Batches(self.images.train, config.batch_size, config.seed)
+        self.scorer = Scorer(backbone, self.images, resolution, config.num_splits)
+        self.step = 0
+        self.scores: list[dict[str, Any]] = []
+        self.d_losses = LossWindow(config.log_every * config.num_critic, device)
+        self.g_losses = LossWindow(config.log_every, device)
+        self._seconds_before = 0.0
+        if checkpoint := run.latest():
+            self._load(checkpoint)
+        self._first_step = self.step
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Return the time spent so far, earlier sittings included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    @property
+    def num_images(self) -> int:
+        """Return how many real images the discriminator has seen."""
+        return self.step * self.config.num_critic * self.config.batch_size
+
+    @property
+    def score_is_due(self) -> bool:
+        """Tell whether this step is scored and has not been."""
+        due = self.step % self.config.score_every == 0 or self.step == self.config.steps
+        return due and not (self.scores and self.scores[-1]["step"] == self.step)
+
+    def advance(self) -> None:
+        """Make the discriminator's steps and one generator step."""
+        config = self.config
+        for k in range(self.step * config.num_critic, (self.step + 1) * config.num_critic):
+            z = self._latents("discriminator latents", k, config.batch_size)
+            self.d_losses.push(self.gan.discriminator_step(self.batches.at(k), z))
+        z = self._latents("generator latents", self.step, config.generator_batch_size)
+        self.g_losses.push(self.gan.generator_step(z))
+        self.step += 1
+
+    def score(self) -> None:
+        """Score the averaged generator, draw samples, keep the best; saves first when stopped."""
+        config = self.config
+        fakes: list[Tensor] = []
+
+        def watched() -> Iterator[Tensor]:
+            latent_dim = self.genome.generator.latent_dim
+            for batch in generate(
+                network, config.num_scored, latent_dim, config.seed, self.device, stop=self.run.stop
+            ):
+                if not fakes:
+                    fakes.append(batch)
+                yield batch
+
+        try:
+            with self._scored_generator() as network:
+                values = self.scorer.score(watched())
+        except Interrupted:
+            self.save()
+            raise
+        spread = float(fakes[0].float().std(0, correction=0).mean())
+        save_grid(fakes[0][:NUM_SHOWN].cpu(), self.run.path("samples", f"{self.step:07d}.png"))
+        self.scores.append({"step": self.step, "images": self.num_images, **values})
+        self.run.log(**self.scores[-1], spread=spread, seconds=self.seconds)
+        if self.step and spread < COLLAPSED_SPREAD:
+            raise RunFailed(
+                f"the generator has collapsed: at step {self.step:,} its images differ by "
+                f"{spread:.2f} grey levels; try a lower learning rate or another seed"
+            )
+        if self.scores[-1] is self.best:
+            self._write("best.safetensors")
+
+    def log(self, progress: Progress) -> None:
+        """Write a line of the log and show the progress; raises RunFailed on NaN."""
+        losses = self._losses()
+        self.run.log(step=self.step, images=self.num_images, seconds=self.seconds, **losses)
+        per_step = self.config.num_critic * self.config.batch_size
+        rate = (self.step - self._first_step) * per_step / (time.monotonic() - self._started)
+        shown = {k: v for k, v in self.scores[-1].items() if k not in ("step", "images")}
+        values = {"images/s": rate, **losses, **shown}
+        progress("training images", self.num_images, self.config.steps * per_step, values)
+
+    def save(self) -> None:
+        """Write a checkpoint, then stop if asked to; raises RunFailed rather than saving NaN."""
+        self._losses()
+        state = {
+            "seconds": self.seconds,
+            "scores": self.scores,
+            "d_losses": self.d_losses.count,
+            "g_losses": self.g_losses.count,
+        }
+        losses = {"d_losses": self.d_losses.values, "g_losses": self.g_losses.values}
+        self.run.save(self.step, state, self.gan.state() | {"losses": losses})
+        self.run.check()
+
+    def finish(self) -> dict[str, Any]:
+        """Write weights, curves and the result."""
+        self._write("generator.safetensors")
+        save_curves(read_log(self.run.directory), self.run.path("curves.png"))
+        rate = self.num_images / self.seconds
+        result = {
+            "genome_id": self.genome.genome_id,
+            "name": self.genome.title,
+            "steps": self.step,
+            "images": self.num_images,
+            "seconds": self.seconds,
+            "images_per_second": rate,
+            "first": self.scores[0],
+            "best": self.best,
+            "last": self.scores[-1],
+            "real": self.scorer.real,
+            "passport": self.scorer.passport(
+                self.config.num_scored, self.config.seed, self.config.precision
+            ).model_dump(mode="json"),
+            "files": {
+                "last": str(self.run.path("generator.safetensors")),
+                "best": str(self.run.path("best.safetensors")),
+            },
+        }
+        self.run.finish(result)
+        return result
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """Return the scores with the lowest distance; the earliest of equals."""
+        distance = f"frechet_distance[{self.scorer.backbone.name}]"
+        return min(self.scores, key=lambda score: float(score[distance]))
+
+    @contextmanager
+    def _scored_generator(self) -> Iterator[nn.Module]:
+        with self.gan.averaged() as network:
+            if self.config.norm_statistics == "live":
+                yield network
+            else:
+                z = self._latents("norm latents", 0, NUM_NORM_LATENTS)
+                with reestimated_norms(network, z):
+                    yield network
+
+    def _write(self, name: str) -> None:
+        """Write the averaged generator as a file that needs nothing else."""
+        with self._scored_generator():
+            tensors = {k: t.clone() for k, t in module_state(self.gan.generator).items()}
+        lineage: dict[str, JsonValue] = {
+            "method": "retrain",
+            "data": self.images.name,
+            "data_fingerprint": self.images.fingerprint,
+            "steps": self.step,
+            "images": self.num_images,
+            "weights": "moving average" if self.config.ema_decay else "live",
+            "config": self.config.model_dump(mode="json"),
+        }
+        save_generator(
+            self.run.path(name),
+            tensors,
+            self.genome,
+            resolution=self.images.side,
+            image_channels=self.images.channels,
+            lineage=lineage,
+        )
+
+    def _latents(self, purpose: str, count: int, batch_size: int) -> Tensor:
+        random = stream(self.config.seed, purpose, count, device=self.device)
+        size = (batch_size, self.genome.generator.latent_dim)
+        return torch.randn(size, generator=random, device=self.device)
+
+    def _losses(self) -> dict[str, float]:
+        num = self.config.log_every
+        losses = {
+            "d_loss": self.d_losses.mean(num * self.config.num_critic),
+            "g_loss": self.g_losses.mean(num),
+        }
+        if self.step and not all(map(isfinite, losses.values())):
+            raise RunFailed(
+                f"training diverged before step {self.step:,}: a loss is not finite; the last "
+                f"checkpoint in {self.run.directory} is good, try a lower learning rate"
+            )
+        return losses
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        state, tensors = checkpoint.state, checkpoint.tensors
+        self.step = checkpoint.step
+        self.scores = state["scores"]
+        self._seconds_before = state["seconds"]
+        self.gan.load_state(tensors, self.step)
+        for window, name in ((self.d_losses, "d_losses"), (self.g_losses, "g_losses")):
+            window.values.copy_(tensors["losses"][name])
+            window.count = state[name]
+
+
+def new_gan(
+    genome: Genome,
+    config: TrainingConfig,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+) -> GAN:
+    """Build and initialise a genome's networks on `device`, ready to train."""
+    with torch.device("meta"):
+        generator = build_generator(genome.generator, resolution, image_channels)
+        discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
+    return GAN(
+        fresh(generator, config.seed, "generator weights", device),
+        fresh(discriminator, config.seed, "discriminator weights", device),
+        generator_lr=config.generator_lr,
+        discriminator_lr=config.discriminator_lr,
+        betas=(config.beta1, config.beta2),
+        ema_decay=config.ema_decay,
+        ema_warm_start=config.ema_warm_start,
+        precision=config.precision,
+    )
+
+
+def plan(
+    genome: Genome,
+    images: Images,
+    config: TrainingConfig,
+    *,
+    resolution: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Predict what `train` will cost: sizes, steps, memory in bytes, seconds on this device.
+
+    The time comes from two steps made here and now.
+    """
+    cost = genome_cost(genome, resolution, images.channels)
+    gan = new_gan(genome, config, resolution, images.channels, device)
+    batches = Batches(images.train[:4096].to(device), config.batch_size, config.seed)
+    seconds = []
+    for _ in range(2):  # the first warms up
+        started = time.monotonic()
+        real = resize(batches.images[: config.batch_size], resolution).float() / 127.5 - 1
+        size = (config.batch_size, genome.generator.latent_dim)
+        loss = gan.discriminator_step(real, torch.randn(size, device=device))
+        float(loss)
+        d_seconds = time.monotonic() - started
+        size = (config.generator_batch_size, genome.generator.latent_dim)
+        float(gan.generator_step(torch.randn(size, device=device)))
+        seconds.append((d_seconds, time.monotonic() - started - d_seconds))
+    d_seconds, g_seconds = seconds[-1]
+    batch = max(2 * config.batch_size, config.generator_batch_size)
+    networks = (cost.generator, cost.discriminator)
+    return {
+        "config": config.model_dump(mode="json"),
+        "generator": cost.generator._asdict(),
+        "discriminator": cost.discriminator._asdict(),
+        "steps": config.steps,
+        "images": config.steps * config.num_critic * config.batch_size,
+        "memory_bytes": sum(16 * c.parameters + batch * c.activation_bytes for c in networks)
+        + images.train.numel(),
+        "predicted_seconds": config.steps * (config.num_critic * d_seconds + g_seconds),
+    }

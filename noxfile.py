@@ -1,0 +1,76 @@
+"""Everything that is checked, for people and machines alike: `pip install nox && nox`.
+
+Torch's plain wheels take 5.6 GB and 100 s to install, so one environment holds them: that of
+`package`, into which the freshly built wheel goes. `types` and `tests` add their tools to it and
+look at that very wheel; in the root the folder gan_nas/ would hide the installed gan_nas.cli.
+"""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+
+ROOT = Path(__file__).parent
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format with ruff."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(reuse_venv=True)
+def package(session: nox.Session) -> None:
+    """Build the source archive and from it the wheel, install it and check it from outside."""
+    for leftover in ("build", "dist"):  # a build ships deleted modules that it finds there
+        shutil.rmtree(ROOT / leftover, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", silent=True)
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    session.install(str(wheel))
+    session.install("--force-reinstall", "--no-deps", str(wheel))  # same version, other content
+    with session.chdir(session.create_tmp()):
+        session.run("python", "-I", str(ROOT / "tests" / "package" / "check_wheel.py"))
+
+
+@nox.session(venv_backend="none", requires=["package"])
+def types(session: nox.Session) -> None:
+    """Check types with mypy in strict mode."""
+    add(session, "types")
+    config = str(ROOT / "pyproject.toml")
+    with session.chdir(session.create_tmp()):
+        run(session, "mypy", "--config-file", config, "-p", "gan_nas")
+
+
+@nox.session(venv_backend="none", requires=["package"])
+def tests(session: nox.Session) -> None:
+    """Run the fast tests in two processes; what follows -- goes to pytest."""
+    add(session, "tests")
+    run(session, "pytest", "-m", "not slow", "-n", "2", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["package"], default=False)
+def slow(session: nox.Session) -> None:
+    """Run the tests that take long; what follows -- goes to pytest."""
+    add(session, "tests")
+    run(session, "pytest", "-m", "slow", *session.posargs)
+
+
+def group(name: str) -> list[str]:
+    """List the requirements of a dependency group."""
+    return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))
+
+
+def add(session: nox.Session, name: str) -> None:
+    """Install a dependency group beside the wheel."""
+    run(session, "python", "-m", "pip", "install", "--quiet", *group(name))
+
+
+def run(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run a program of the environment that holds the wheel, one thread in each process."""
+    path = session.env_dir.parent / "package" / "bin" / program
+    session.run(str(path), *arguments, external=True, env={"OMP_NUM_THREADS": "1"})

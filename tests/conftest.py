@@ -1,0 +1,23 @@
+"""What every test file shares: one thread a worker, the GPU mark, data beside the checkout."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # several workers share the cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="no GPU here"))
+
+
+@pytest.fixture
+def shared() -> Path:
+    path = Path(__file__).parents[1].parent / "shared"
+    if not path.is_dir():
+        pytest.skip(f"{path} is not here")
+    return path

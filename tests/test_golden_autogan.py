@@ -1,0 +1,290 @@
+"""The networks and the controller equal the published implementation."""
+
+import numpy as np
+import pytest
+import torch
+from golden_autogan import (
+    FULL,
+    GOLDEN,
+    LATENT_DIM,
+    SMALL,
+    Net,
+    Size,
+    canonical_discriminator_key,
+    fill,
+    fill_network,
+    golden_derived,
+    golden_discriminator,
+    golden_genome,
+    golden_input,
+    golden_supernet,
+    small_cases,
+)
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from gan_nas.genome import AutoGANGenerator
+from gan_nas.losses import hinge_discriminator_loss, hinge_generator_loss
+from gan_nas.ops import published_order
+from gan_nas.search.controller import Controller, LegacyReinforce
+from gan_nas.spaces import token_sizes
+
+TOP1 = [1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3]
+CASES = [pytest.param(*case, id=f"{case[0]}-stage{case[1]}") for case in small_cases()]
+BUILDS = pytest.mark.parametrize("build", [golden_supernet, golden_derived])
+
+
+def close(ours: Tensor | float, golden: ArrayLike, atol: float = 1e-4, rtol: float = 1e-4) -> None:
+    torch.testing.assert_close(
+        torch.as_tensor(ours).detach().double(),
+        torch.as_tensor(np.asarray(golden)).double(),
+        atol=atol,
+        rtol=rtol,
+    )
+
+
+def build_at(build, genome: AutoGANGenerator, stage: int, bottom_width: int = 4) -> Net:
+    net = build(genome, bottom_width * 8)
+    net.network.num_active_cells = stage + 1
+    return net
+
+
+def discriminator_at(size: Size, stage: int):
+    discriminator = golden_discriminator(size.discriminator_width, 32)
+    discriminator.num_active_cells = stage + 1
+    return discriminator
+
+
+def latents(size: Size = SMALL) -> Tensor:
+    return golden_input("z.g", size.num_images, LATENT_DIM)
+
+
+def reals(stage: int, size: Size = SMALL) -> Tensor:
+    side = 8 * 2**stage
+    return golden_input(f"x.s{side}", size.num_images, 3, side, side)
+
+
+def test_golden_file_is_the_shared_one(shared):
+    theirs = np.load(shared / "golden" / "autogan_golden.npz")
+    assert set(GOLDEN.files) == set(theirs.files)
+    for key in theirs.files:
+        np.testing.assert_array_equal(GOLDEN[key], theirs[key])
+
+
+def test_small_cases_are_all_there():
+    names = {"top1", "post_in_deconv", "mixed", "bilinear_bn"}
+    assert {(c[0], c[1]) for c in small_cases()} == {(n, s) for n in names for s in range(3)}
+    assert [tokens for name, stage, tokens in small_cases() if (name, stage) == ("top1", 2)] == [
+        TOP1
+    ]
+
+
+@BUILDS
+@pytest.mark.parametrize(("name", "stage", "tokens"), CASES)
+def test_generator_in_eval_mode(build, name, stage, tokens):
+    golden = f"small.{name}.stage{stage}."
+    network = build_at(build, golden_genome(tokens, SMALL.generator_width), stage).network.eval()
+    seen: list[tuple[Tensor, Tensor]] = []
+    for cell in network.cells:
+        cell.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.no_grad():
+        close(network(latents()), GOLDEN[golden + "eval"])
+    assert len(seen) == stage + 1
+    for number, (out, tap) in enumerate(seen, start=1):
+        for role, tensor in (("tap", tap), ("out", out)):
+            key = f"{golden}cell{number}.{role}_"
+            close(tensor.mean((0, 2, 3)), GOLDEN[key + "chanmean"])
+            close(tensor.std(), GOLDEN[key + "std"])
+
+
+@BUILDS
+@pytest.mark.parametrize(("name", "stage", "tokens"), CASES)
+def test_generator_in_train_mode(build, name, stage, tokens):
+    golden = f"small.{name}.stage{stage}."
+    network, canonical = build_at(build, golden_genome(tokens, SMALL.generator_width), stage)
+    with torch.no_grad():
+        close(network(latents()), GOLDEN[golden + "train"])
+    running_mean = GOLDEN[golden + "rgb_running_mean_after_train"]
+    close(network.to_rgb.norm.running_mean, running_mean)
+    statistics = golden + "bn_after_train."
+    state = {canonical[k]: t for k, t in network.state_dict().items() if k in canonical}
+    for key in GOLDEN.files:
+        if key.startswith(statistics):
+            close(state[key.removeprefix(statistics)], GOLDEN[key])
+
+
+@pytest.mark.parametrize("stage", range(3))
+def test_discriminator(stage):
+    discriminator = discriminator_at(SMALL, stage)
+    with torch.no_grad():
+        discriminator(reals(stage))
+        if stage == 2:
+            for key, tensor in discriminator.state_dict().items():
+                if key.endswith("weight_u"):
+                    canonical = canonical_discriminator_key(key)
+                    close(tensor, GOLDEN[f"small.D_after_one_forward.{canonical}"], 1e-6)
+        scores = discriminator.eval()(reals(stage))
+        golden = GOLDEN[f"small.top1.stage{stage}.D_real_eval_after_one_train_forward"]
+        close(scores, golden)
+        close(discriminator(reals(stage)), scores, 0, 0)  # no power iteration in eval mode
+
+
+@BUILDS
+@pytest.mark.parametrize(("name", "stage", "tokens"), CASES)
+def test_losses_and_gradients(build, name, stage, tokens):
+    golden = f"small.{name}.stage{stage}."
+    generator, canonical = build_at(build, golden_genome(tokens, SMALL.generator_width), stage)
+    discriminator = discriminator_at(SMALL, stage)
+    real = discriminator(reals(stage))
+    fake = discriminator(generator(latents()).detach())
+    close(real, GOLDEN[golden + "D_real_train"])
+    close(fake, GOLDEN[golden + "D_fake_train"])
+    loss = hinge_discriminator_loss(real, fake)
+    close(loss, GOLDEN[golden + "d_loss"])
+    loss.backward()
+    keys = {k: canonical_discriminator_key(k) for k, _ in discriminator.named_parameters()}
+    check_gradient_norms(discriminator, keys, golden + "d_gradnorm")
+
+    discriminator.requires_grad_(False)
+    loss = hinge_generator_loss(discriminator(generator(latents())))
+    close(loss, GOLDEN[golden + "g_loss"])
+    loss.backward()
+    check_gradient_norms(generator, canonical, golden + "g_gradnorm")
+
+
+def check_gradient_norms(network: nn.Module, canonical: dict[str, str], golden: str) -> None:
+    norms = {
+        canonical[k]: float(p.grad.norm())
+        for k, p in network.named_parameters()
+        if p.grad is not None
+    }
+    assert sorted(norms) == GOLDEN[golden + "_keys"].tolist()
+    close(torch.tensor([norms[k] for k in sorted(norms)]), GOLDEN[golden], 1e-5, 1e-3)
+
+
+@BUILDS
+def test_skip_tap_of_the_figure(build):
+    network = build_at(build, golden_genome(TOP1, SMALL.generator_width, "pre"), 2).network.eval()
+    with torch.no_grad():
+        close(network(latents()), GOLDEN["small.top1.stage2.eval_FIGURE_TAP"])
+
+
+# The printed values: name -> eval[0, :, 0, 0], eval sum, train[0, :, 0, 0], d_loss, g_loss.
+PRINTED = {
+    "top1": ([0.732695, 0.474387, -0.676988], 4309.597, [0.123960, -0.193865, -0.182595]),
+    "post_in_deconv": ([0.144482, -0.056970, -0.163775], 179.855, [0.072222, 0.052139, -0.034545]),
+    "mixed": ([0.214127, 0.118530, -0.194496], 1424.213, [0.157451, 0.015904, 0.038518]),
+}
+PRINTED_LOSSES = {
+    "top1": (7.454002, -2.277174),
+    "post_in_deconv": (6.379938, -1.502598),
+    "mixed": (6.654834, -1.741251),
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_printed_spot_values(name):
+    tokens = next(c[2] for c in small_cases() if c[:2] == (name, 2))
+    pixel, total, train_pixel = PRINTED[name]
+    generator = build_at(golden_derived, golden_genome(tokens, SMALL.generator_width), 2).network
+    with torch.no_grad():
+        images = generator.eval()(latents())
+        close(images[0, :, 0, 0], pixel)
+        close(images.sum(), total, 0.1)
+        discriminator = discriminator_at(SMALL, 2)
+        real = discriminator(reals(2))
+        close(real[:, 0], [-3.197166, -3.241872, -3.185777, -3.872129])
+        images = generator.train()(latents())
+        close(images[0, :, 0, 0], train_pixel)
+        d_loss, g_loss = PRINTED_LOSSES[name]
+        close(hinge_discriminator_loss(real, discriminator(images)), d_loss)
+        close(hinge_generator_loss(discriminator(images)), g_loss)
+
+
+def test_full_width_top1():
+    genome = golden_genome(TOP1, FULL.generator_width)
+    network = build_at(golden_derived, genome, 2).network.eval()
+    with torch.no_grad():
+        for images in (network(latents(FULL)), run_in_published_order(network, latents(FULL))):
+            close(images[0, :, 0, 0], [0.161265, -0.666614, 0.286676], 1e-3)
+            close(images.sum(), -1843.432, 0.5)
+
+
+def run_in_published_order(network: nn.Module, z: Tensor) -> Tensor:
+    with published_order(network):
+        return network(z)
+
+
+def golden_controller(stage: int) -> Controller:
+    controller = Controller(token_sizes(stage))
+    fill_network(controller, {k: f"ctrl.{stage}.{k}" for k in controller.state_dict()})
+    return controller
+
+
+ACTIONS = ([1, 2, 1, 0], [0, 1, 2, 1, 1], [1, 0, 2, 0, 3])
+PRINTED_LOG_PROBS = (
+    [-0.740519, -1.090072, -0.784455, -0.281924],
+    [-0.748141, -0.482029, -1.125832, -0.641736, -0.797999],
+    [-1.012816, -0.978002, -1.861761, -0.232160, -1.909098],
+)
+
+
+def test_controller_at_every_stage():
+    """Each stage's LSTM starts from the state in which the stage before ended."""
+    state = Controller(token_sizes(0)).zero_state(1)
+    for stage, actions in enumerate(ACTIONS):
+        controller = golden_controller(stage)
+        logits: list[Tensor] = []
+        for decoder in controller.decoders:
+            decoder.register_forward_hook(lambda module, inputs, output: logits.append(output[0]))
+        rollout = controller.evaluate(torch.tensor([actions]), state)
+        state = rollout.state
+        close(rollout.log_probs[0], PRINTED_LOG_PROBS[stage], 1e-5)
+        golden = f"ctrl.stage{stage}."
+        if golden + "logits" not in GOLDEN:
+            continue
+        assert GOLDEN[golden + "actions"].tolist() == actions
+        close(torch.cat(logits), GOLDEN[golden + "logits"], 1e-5, 1e-5)
+        close(rollout.log_probs[0], GOLDEN[golden + "logp"], 1e-5, 1e-5)
+        close(rollout.entropies[0], GOLDEN[golden + "entropy"], 1e-5, 1e-5)
+        close(state[0], GOLDEN[golden + "hx"], 1e-5, 1e-5)
+        close(state[1], GOLDEN[golden + "cx"], 1e-5, 1e-5)
+
+
+def test_controller_sizes():
+    """The published embedding has rows for the last token too, which are never looked up."""
+    for stage, published in enumerate([82_810, 83_212, 83_614]):
+        controller = Controller(token_sizes(stage))
+        unused = token_sizes(stage)[-1] * controller.lstm.hidden_size
+        assert sum(p.numel() for p in controller.parameters()) == published - unused
+
+
+def test_trace_of_the_legacy_update():
+    controller = golden_controller(0)
+    before = {k: t.clone() for k, t in controller.state_dict().items()}
+    reinforce = LegacyReinforce(controller, lr=3.5e-4, entropy_weight=1e-3, baseline_decay=0.9)
+    trace = []
+    for actions, reward in zip(GOLDEN["reinforce.actions"], GOLDEN["reinforce.rewards"], strict=True):
+        rollout = controller.evaluate(torch.tensor([actions.tolist()]), controller.zero_state(1))
+        row = reinforce.update(rollout, [float(reward)])
+        gradient = torch.cat([p.grad.flatten() for p in controller.parameters()]).norm()
+        log_prob = float(rollout.log_probs.detach().sum())
+        trace.append(
+            [row["controller_loss"], row["advantage"], row["entropy"], log_prob, float(gradient)]
+        )
+    golden = GOLDEN["reinforce.trace(loss,adv,entropy,sum_logp,gradnorm)"]
+    close(torch.tensor(trace), golden, 1e-5, 1e-5)
+    for key, tensor in controller.state_dict().items():
+        golden = GOLDEN[f"reinforce.final.{key}"][: len(tensor)]
+        if tensor.numel() >= 2000:
+            change = (tensor - before[key]).norm()
+            tensor = torch.stack([tensor.sum(), tensor.abs().sum(), change])
+            close(tensor, golden, 1e-3, 1e-4)
+        else:
+            close(tensor, golden, 1e-5, 1e-5)
+
+
+def test_fill_is_a_function_of_the_key():
+    shape = torch.Size([4, 4, 3, 3])
+    assert torch.equal(fill("G.cell1.pre1.conv.weight", shape), fill("G.cell1.pre1.conv.weight", shape))
+    assert not torch.equal(fill("a.weight", shape), fill("b.weight", shape))
