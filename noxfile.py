@@ -1,8 +1,8 @@
 """Everything that is checked, for people and machines alike: `pip install nox && nox`.
 
 Torch's plain wheels take 5.6 GB and 100 s to install, so one environment holds them: that of
-`package`, into which the freshly built wheel goes. `types` and `tests` add their tools to it and
-look at that very wheel; in the root the folder gan_nas/ would hide the installed gan_nas.cli.
+`wheel`, into which the freshly built wheel goes. `package`, `types` and `tests` run in it and look
+at that very wheel; in the root the folder gan_nas/ would hide the installed gan_nas.cli.
 """
 
 import shutil
@@ -23,21 +23,26 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session(reuse_venv=True)
-def package(session: nox.Session) -> None:
-    """Build the source archive and from it the wheel, install it and check it from outside."""
+@nox.session(reuse_venv=True, default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the source archive and from it the wheel, and install it; the others need it."""
     for leftover in ("build", "dist"):  # a build ships deleted modules that it finds there
         shutil.rmtree(ROOT / leftover, ignore_errors=True)
     session.install("build")
     session.run("python", "-m", "build", silent=True)
-    (wheel,) = (ROOT / "dist").glob("*.whl")
-    session.install(str(wheel))
-    session.install("--force-reinstall", "--no-deps", str(wheel))  # same version, other content
+    (built,) = map(str, (ROOT / "dist").glob("*.whl"))
+    session.install(built)
+    session.install("--force-reinstall", "--no-deps", built)  # same version, other content
+
+
+@nox.session(venv_backend="none", requires=["wheel"])
+def package(session: nox.Session) -> None:
+    """Check the installed wheel from outside the repository."""
     with session.chdir(session.create_tmp()):
-        session.run("python", "-I", str(ROOT / "tests" / "package" / "check_wheel.py"))
+        run(session, "python", "-I", str(ROOT / "tests" / "package" / "check_wheel.py"))
 
 
-@nox.session(venv_backend="none", requires=["package"])
+@nox.session(venv_backend="none", requires=["wheel"])
 def types(session: nox.Session) -> None:
     """Check types with mypy in strict mode."""
     add(session, "types")
@@ -46,14 +51,14 @@ def types(session: nox.Session) -> None:
         run(session, "mypy", "--config-file", config, "-p", "gan_nas")
 
 
-@nox.session(venv_backend="none", requires=["package"])
+@nox.session(venv_backend="none", requires=["wheel"])
 def tests(session: nox.Session) -> None:
     """Run the fast tests in two processes; what follows -- goes to pytest."""
     add(session, "tests")
     run(session, "pytest", "-m", "not slow", "-n", "2", *session.posargs)
 
 
-@nox.session(venv_backend="none", requires=["package"], default=False)
+@nox.session(venv_backend="none", requires=["wheel"], default=False)
 def slow(session: nox.Session) -> None:
     """Run the tests that take long; what follows -- goes to pytest."""
     add(session, "tests")
@@ -72,5 +77,5 @@ def add(session: nox.Session, name: str) -> None:
 
 def run(session: nox.Session, program: str, *arguments: str) -> None:
     """Run a program of the environment that holds the wheel, one thread in each process."""
-    path = session.env_dir.parent / "package" / "bin" / program
+    path = (ROOT / session.env_dir).with_name("wheel") / "bin" / program
     session.run(str(path), *arguments, external=True, env={"OMP_NUM_THREADS": "1"})

@@ -12,7 +12,6 @@ import traceback
 from typing import Annotated, cast
 
 import typer
-
 from gan_nas.cli import (
     bench,
     build,
@@ -26,6 +25,7 @@ from gan_nas.cli import (
     search,
 )
 from gan_nas.cli.printing import remark, remark_log_records
+
 from gan_nas.errors import (
     GanNasError,
     Incompatible,
@@ -133,7 +133,9 @@ def run(arguments: list[str]) -> int:
 def explain(error: Exception) -> tuple[int, str]:
     """Return the exit code of an error and one sentence about it."""
     if isinstance(error, GanNasError):
-        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), str(error)
+        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), str(
+            error
+        )
     if isinstance(error, _UsageError):
         command = error.ctx.command_path if error.ctx else "gan-nas"
         return error.exit_code, f"{_lowered(error.format_message())}; see {command} --help"

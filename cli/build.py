@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-
 from gan_nas.cli import options
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, mebibytes, remark, show, show_json, table
+
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome
 
@@ -65,9 +65,8 @@ def build(
         return
     for network, cost in costs.items():
         title = f"{network} of {genome.title}, {channels}x{resolution}x{resolution}"
-        rows = table("layer", "module", "output", "parameters", "MACs", title=title)
-        for column in rows.columns[3:]:
-            column.justify = "right"
+        numbers = ("parameters", "MACs")
+        rows = table("layer", "module", "output", *numbers, numbers=numbers, title=title)
         for layer in layers:
             if layer.network == network:
                 shape = "x".join(map(str, layer.output))

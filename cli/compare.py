@@ -1,25 +1,22 @@
 """`gan-nas compare`: two genomes side by side."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, show, show_json, table
+
 from gan_nas.diff import diff
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome
 
 
 def compare(
-    first: Annotated[
-        str, typer.Argument(metavar="A", help="A genome file or a published name.")
-    ],
-    second: Annotated[
-        str, typer.Argument(metavar="B", help="Another one.")
-    ],
+    first: Annotated[str, typer.Argument(metavar="A", help="A genome file or a published name.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     resolution: options.Resolution = 32,
     channels: options.Channels = 3,
     width: options.Width = None,
@@ -45,10 +42,11 @@ def compare(
 
 
 def reported_scores(genome: Genome) -> dict[str, float]:
-    """Return what the source reports, as "data set score" -> value."""
+    """Return what the source reports, as words -> value, such as cifar10 FID."""
     reported = genome.source.reported if genome.source else {}
+    known = {"inception_score": "IS", "fid": "FID"}
     return {
-        f"{data} {score.replace('_', ' ')}": value
+        f"{data} {known.get(score, score.replace('_', ' '))}": value
         for data, scores in reported.items()
         for score, value in scores.items()
     }
@@ -65,21 +63,17 @@ def _side(genome: Genome, resolution: int, channels: int) -> dict[str, Any]:
 
 
 def _show_changes(changes: list[str]) -> None:
-    if not changes:
-        show("The same architecture.", "")
-        return
-    show(*changes, "")
+    show(*(changes or ["The same architecture."]), "")
 
 
 def _show_sides(a: dict[str, Any], b: dict[str, Any], genomes: tuple[Genome, Genome]) -> None:
     titles = [genome.title for genome in genomes]
-    rows = table("", *titles, "difference")
-    for column in rows.columns[1:]:
-        column.justify = "right"
+    rows = table("", *titles, "difference", numbers=(*titles, "difference"))
+    rows.columns[0].no_wrap = True
     for network in ("generator", "discriminator"):
-        for name, words in (("parameters", "parameters"), ("macs", "MACs")):
+        for name, words, say in (("parameters", "parameters", _exact), ("macs", "MACs", big)):
             x, y = a[network][name], b[network][name]
-            rows.add_row(f"{network} {words}", big(x), big(y), _difference(x, y))
+            rows.add_row(f"{network} {words}", say(x), say(y), _difference(x, y, say))
     rows.add_section()
     scores = [reported_scores(genome) for genome in genomes]
     for name in dict.fromkeys([*scores[0], *scores[1]]):
@@ -90,7 +84,11 @@ def _show_sides(a: dict[str, Any], b: dict[str, Any], genomes: tuple[Genome, Gen
     show(rows)
 
 
-def _difference(before: int, after: int) -> str:
+def _difference(before: int, after: int, say: Callable[[int], str]) -> str:
     if before == after:
         return "same"
-    return f"{'+' if after > before else '-'}{big(abs(after - before))} ({after / before - 1:+.1%})"
+    return f"{'+' if after > before else '-'}{say(abs(after - before))} ({after / before - 1:+.1%})"
+
+
+def _exact(number: int) -> str:
+    return f"{number:,}"

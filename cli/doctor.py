@@ -7,10 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.text import Text
-
 from gan_nas.cli import options
 from gan_nas.cli.printing import mebibytes, show, show_json, table
+from rich.text import Text
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "safetensors", "pydantic", "matplotlib")
 
@@ -49,7 +48,11 @@ def _versions() -> list[Finding]:
 
     findings = [
         Finding("gan-nas", True, __version__),
-        Finding("python", True, f"{platform.python_version()} on {platform.platform(terse=True)}"),
+        Finding(
+            "python",
+            True,
+            f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        ),
     ]
     for name in PACKAGES:
         try:
@@ -81,7 +84,9 @@ def _compute() -> list[Finding]:
         found = f"{about.name}, {mebibytes(about.total_memory)}, {fast}"
         findings.append(Finding(f"cuda:{index}", True, found))
     if not num_gpus:
-        built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
+        built = (
+            f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
+        )
         advice = "demo presets suit a CPU; paper presets need a GPU and its driver"
         findings.append(Finding("GPU", False, f"none that torch can use ({built})", advice))
     device = torch.device("cuda" if num_gpus else "cpu")
@@ -115,7 +120,7 @@ def _data(data_root_option: Path | None) -> list[Finding]:
         if (root / folder).is_dir():
             findings.append(Finding(name, True, str(root / folder)))
         else:
-            advice = f"is downloaded at first use ({download}), or set GAN_NAS_DATA_ROOT"
+            advice = f"downloaded at first use ({download}), or set GAN_NAS_DATA_ROOT"
             findings.append(Finding(name, False, f"not in {root}", advice))
     num = len(list(cache.glob("classifier-*.safetensors"))) if cache.is_dir() else 0
     findings.append(
@@ -134,7 +139,7 @@ def _reproducibility() -> list[Finding]:
         Finding(
             "determinism",
             True,
-            "on a CPU: same settings, versions and threads give the same bytes; on a GPU sums may "
-            "differ in the last bits",
+            "a CPU repeats a run bit for bit",
+            "keep versions, settings and --threads equal; on a GPU last digits may differ",
         )
     ]

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare import reported_scores
 from gan_nas.cli.inputs import resized
-from gan_nas.cli.printing import big, remark, show, show_json, table
+from gan_nas.cli.printing import big, remark, show, show_json, suggest, table
+from rich.table import Table
+
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome, published_genome, published_names
@@ -70,8 +70,8 @@ def _list(costs: bool, as_json: bool) -> None:
         return
     columns = ["name", "cells", "width", "reported"]
     numbers = ["parameters", "MACs"] if costs else []
-    rows_of_text = table(*columns, *numbers, numbers=["width", *numbers])
-    rows_of_text.columns[0].no_wrap = True
+    rows = table(*columns, *numbers, numbers=["width", *numbers])
+    rows.columns[0].no_wrap = True
     for genome in published:
         row = [
             genome.title,
@@ -82,14 +82,15 @@ def _list(costs: bool, as_json: bool) -> None:
         if costs:
             cost = costs_of(genome)["generator"]
             row += [big(cost["parameters"]), big(cost["macs"])]
-        rows_of_text.add_row(*row, end_section=True)
-    show(rows_of_text)
+        rows.add_row(*row, end_section=True)
+    show(rows, "")
     if costs:
         remark("Parameters and multiply-adds are the generator's, for 32x32 colour images.")
-    remark(
-        f"The autogan space holds {count():,} architectures: gan-nas genomes --sample autogan "
-        "--count 3\nShow one: gan-nas genomes NAME; with costs: gan-nas build NAME",
-        style="dim",
+    remark(f"The autogan space holds {count():,} architectures.", style="dim")
+    suggest(
+        draw_some="gan-nas genomes --sample autogan --count 3",
+        show_one="gan-nas genomes NAME",
+        compile_it="gan-nas build NAME",
     )
 
 
@@ -129,7 +130,7 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
     grid = Table.grid(padding=(0, 2))
     for name, text in facts:
         grid.add_row(name, text)
-    show(cells, grid)
+    show(cells, "", grid)
 
 
 def _draw(
@@ -143,7 +144,9 @@ def _draw(
         for genome in drawn:
             genome.save(files[genome.genome_id])
         if as_json:
-            show_json({"genomes": [{"id": g.genome_id, "file": str(files[g.genome_id])} for g in drawn]})
+            show_json(
+                {"genomes": [{"id": g.genome_id, "file": str(files[g.genome_id])} for g in drawn]}
+            )
         else:
             show(*dict.fromkeys(str(files[g.genome_id]) for g in drawn))
     elif as_json:

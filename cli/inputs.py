@@ -1,6 +1,7 @@
 """From option texts to what the library takes; torch is imported when a function needs it."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -111,13 +112,29 @@ def default_directory(what: str, data: str, seed: int) -> Path:
 
 
 def options_again(
-    data: str, data_root: Path | None, backbone: str, device: str
+    *,
+    data: str | None = None,
+    data_root: Path | None = None,
+    resolution: int | None = None,
+    preset: str | None = None,
+    backbone: str = "classifier",
+    device: str = "auto",
 ) -> str:
-    """Return the options a following command needs to see the same data, backbone and device."""
+    """Return those options a following command must be given again; None and defaults are not."""
     given = {
         "--data": None if data == "digits" else data,
         "--data-root": data_root,
+        "--resolution": resolution,
+        "--preset": None if preset == "demo" else preset,
         "--backbone": None if backbone == "classifier" else backbone,
         "--device": None if device == "auto" else device,
     }
     return "".join(f" {o} {shlex.quote(str(v))}" for o, v in given.items() if v is not None)
+
+
+def default_resolution(images: "Images") -> int:
+    """Return the side to train at: the data's own, or twice that of digits.
+
+    Three cells need a multiple of 8; the digits' own 8 pixels would leave the first a single one.
+    """
+    return 2 * images.side if images.name == "digits" else images.side

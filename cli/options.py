@@ -27,6 +27,10 @@ Data = Annotated[
         metavar="DATA", help="digits, cifar10, stl10, or the path of a folder or zip of images."
     ),
 ]
+SameData = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DATA", help="Images; else those the file or run was made of."),
+]
 DataRoot = Annotated[
     Path | None,
     typer.Option(
@@ -61,5 +65,13 @@ Threads = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show settings, sizes and predicted time, and stop.")
+]
+MaxParams = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Most parameters of a generator found, such as 1.5M or 300k."),
+]
+MaxMacs = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Most multiply-adds of a generator found, such as 2G."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from gan_nas.cli.inputs import find_preset
 from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
+from rich.table import Table
+
 from gan_nas.configs import Settings, describe, resolve
 
 LONG = 3600.0  # seconds
@@ -41,7 +41,8 @@ def show_plan(plan: Mapping[str, Any], directory: Path, as_json: bool) -> None:
     facts.add_row("run", str(directory))
     for name, value in plan.items():
         if name != "config":
-            facts.add_row(name.replace("_", " "), _fact(name, value))
+            words = name.removesuffix("_bytes").replace("predicted_seconds", "predicted time")
+            facts.add_row(words.replace("_", " "), _fact(name, value))
     settings = Table.grid(padding=(0, 2))
     for name, value in plan["config"].items():
         settings.add_row(name, _word(value))

@@ -35,16 +35,28 @@ def show_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))  # noqa: T201 - stdout is for results
 
 
-def remark(text: str, style: str = "") -> None:
-    """Print a sentence to stderr."""
-    console(stderr=True).print(text, style=style, markup=False, soft_wrap=True)
+def remark(text: str, style: str | None = None) -> None:
+    """Print a sentence to stderr: wrapped on a terminal, one line elsewhere."""
+    err = console(stderr=True)
+    err.print(text, style=style, markup=False, soft_wrap=not err.is_terminal)
+
+
+def suggest(**commands: str) -> None:
+    """Print commands to type next to stderr, each after what it does; they are never wrapped."""
+    err = console(stderr=True)
+    width = max(map(len, commands))
+    for purpose, command in commands.items():
+        line = f"{purpose.replace('_', ' ').ljust(width)}  {command}"
+        err.print(line, style="dim", markup=False, soft_wrap=True)
 
 
 def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) -> Table:
     """Return an empty table; those columns that hold numbers are right-aligned."""
     made = Table(
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
         pad_edge=False,
+        show_edge=False,
         title=title,
         title_justify="left",
         title_style="bold",
@@ -59,7 +71,7 @@ def big(number: float) -> str:
     """Say 1765000000 as 1.765 G."""
     for unit, factor in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
         if abs(number) >= factor:
-            return f"{number / factor:.4g}{unit}"
+            return f"{number / factor:#.4g}".rstrip(".") + unit
     return f"{number:.4g}"
 
 
@@ -78,6 +90,11 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{seconds / 86_400:.1f} days"
+
+
+def short_name(score: str) -> str:
+    """Say frechet_distance[classifier] as distance and classifier_score as score."""
+    return score.partition("[")[0].removeprefix("frechet_").removeprefix("classifier_")
 
 
 def remark_log_records() -> None:

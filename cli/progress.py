@@ -1,15 +1,15 @@
-"""Progress on stderr: a live line for each phase on a terminal, a plain line now and then elsewhere."""
+"""Progress on stderr: a live line for each phase on a terminal, now and then a line elsewhere."""
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
 
+from gan_nas.cli.printing import console, duration, short_name
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gan_nas.cli.printing import console, duration
 from gan_nas.progress import Progress
 
 LIVE_SECONDS = 0.125  # between two pictures of the live line
@@ -85,7 +85,7 @@ class _Lines:
             line.append(f" · {text}")
         for key, value in self.values.items():
             if not key.endswith("/s") and isfinite(value):
-                line.append(f" · {_short(key)} {_three_digits(value)}", style="dim")
+                line.append(f" · {short_name(key)} {_three_digits(value)}", style="dim")
         return line
 
     def _measured(self, ended: bool) -> Iterator[str]:
@@ -99,10 +99,6 @@ class _Lines:
             yield duration(seconds)
         elif speed > 0:
             yield f"{duration((self.total - self.done) / speed)} left"
-
-
-def _short(name: str) -> str:
-    return name.partition("[")[0].removeprefix("frechet_").removeprefix("classifier_")
 
 
 def _three_digits(value: float) -> str:

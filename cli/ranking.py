@@ -2,21 +2,36 @@
 
 from typing import Any
 
-from gan_nas.cli.printing import big, duration, remark, show, table
-
-REWARDS = {"score": "classifier score", "frechet": "1 / Frechet distance"}
+from gan_nas.cli.printing import big, duration, remark, short_name, show, table
 
 
 def show_ranking(result: dict[str, Any]) -> None:
-    """Print the top K with rewards and costs, and how far the rewards can be trusted."""
-    best, rows = result["genomes"][0], table("", "id", "cells", "reward", "scores", "size")
-    for column in rows.columns[3:]:
-        column.justify = "right"
+    """Print the top K with rewards, scores and costs, and how far the rewards can be trusted."""
+    rows = table("", "genome", "cells", "reward", numbers=["reward"])
     for place, row in enumerate(result["genomes"], start=1):
-        scores = "\n".join(f"{_short(name)} {value:.4g}" for name, value in row["scores"].items())
-        size = f"{big(row['parameters'])} parameters\n{big(row['macs'])} MACs"
+        size = f"{big(row['parameters'])} params\n{big(row['macs'])} MACs"
+        reward = f"{row['reward']:.4g}"
+        if place == 1:
+            reward += f" ± {result['reward_deviation']:.2g}"
         rows.add_row(
-            str(place), row["id"], "\n".join(row["words"]), f"{row['reward']:.4g}", scores, size
+            str(place),
+            f"{row['id']}\n{size}",
+            "\n".join(row["words"]),
+            f"{reward}\n{_lines(row['scores'])}",
+            end_section=True,
         )
-        rows.add_section()
-    show(rows)
+    rows.add_row("", "real images", "held out", _lines(result["real"]))
+    show(rows, "")
+    meaning = {"score": "the classifier score", "frechet": "1 / Frechet distance"}
+    remark(
+        f"The reward is {meaning[result['reward']]} on shared weights. Its deviation ± is that of "
+        "the best one over other latents, on the same weights; another search seed moves a reward "
+        "about ten times more, so read smaller differences as noise.",
+        style="dim",
+    )
+    remark(f"Found in {duration(result['seconds'])}; the genome files:\n", style="dim")
+    show(*(row["file"] for row in result["genomes"]))
+
+
+def _lines(scores: dict[str, float]) -> str:
+    return "\n".join(f"{short_name(name)} {value:.4g}" for name, value in scores.items())

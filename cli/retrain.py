@@ -3,17 +3,22 @@
 from typing import Annotated, Any
 
 import typer
-
 from gan_nas.cli import options
-from gan_nas.cli.inputs import backbone_for, compute_on, default_directory, resized, settings
+from gan_nas.cli.inputs import (
+    backbone_for,
+    compute_on,
+    default_directory,
+    default_resolution,
+    resized,
+    settings,
+)
 from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
-from gan_nas.cli.printing import duration, remark, show, show_json, table
+from gan_nas.cli.printing import duration, remark, show, show_json, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
+
 from gan_nas.errors import InvalidInput
 from gan_nas.published import load_genome
-
-DIGITS_RESOLUTION = 16  # twice the digits' own 8 pixels: three cells need a multiple of 8
 
 
 def retrain(
@@ -61,12 +66,13 @@ def retrain(
     on = compute_on(device, threads)
     config = settings(TrainingConfig, PRESETS, preset, sets, precision, on, seed=seed)
     images = load_images(data, data_root)
-    side = resolution or (DIGITS_RESOLUTION if data == "digits" else images.side)
-    run = directory or default_directory(f"retrain-{genome.title}", data, config.seed)
+    side = resolution or default_resolution(images)
+    what = load_genome(reference).title + (f"-w{width}" if width else "")
+    run = directory or default_directory(f"retrain-{what}", data, config.seed)
     if dry_run:
         show_plan(plan(genome, images, config, resolution=side, device=on), run, as_json)
         return
-    remark(f"Training {genome.title} on {data} at {side} px in {run} ({on}, {config.precision})")
+    remark(f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})")
     if not run.exists():
         remark_on_long_run(plan(genome, images, config, resolution=side, device=on))
     with stopping() as stop, progress_on_stderr() as progress:
@@ -90,9 +96,8 @@ def retrain(
 def _show(result: dict[str, Any]) -> None:
     """Print the scores before, at best and at the end, beside those of real images."""
     names = list(result["real"])
-    rows = table("", "steps", *(name.replace("_", " ") for name in names))
-    for column in rows.columns[1:]:
-        column.justify = "right"
+    columns = ["steps", *(name.replace("_", " ") for name in names)]
+    rows = table("", *columns, numbers=columns)
     for label in ("first", "best", "last"):
         row = result[label]
         word = {"first": "untrained"}.get(label, label)
@@ -103,4 +108,4 @@ def _show(result: dict[str, Any]) -> None:
     remark(f"{result['images']:,} images in {duration(result['seconds'])}, {speed}", style="dim")
     best = result["files"]["best"]
     show(*(f"{name}: {path}" for name, path in result["files"].items()))
-    remark(f"Next: gan-nas sample {best}\n      gan-nas score {best} -n 10000", style="dim")
+    suggest(look=f"gan-nas sample {best}", score=f"gan-nas score {best} -n 10000")

@@ -1,20 +1,19 @@
 """`gan-nas search`: find architectures."""
 
-import shlex
 from typing import Annotated
 
 import typer
-
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     default_directory,
+    options_again,
     settings,
     whole_number,
 )
 from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
-from gan_nas.cli.printing import remark, show_json
+from gan_nas.cli.printing import remark, show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
@@ -90,5 +89,7 @@ def search(
     show_ranking(result)
     best = result["genomes"][0]["file"]
     same = options_again(data=data, data_root=data_root, backbone=backbone, device=device)
-    remark(f"Next, train them from scratch: gan-nas derive {run} --retrain{same}", style="dim")
-    remark(f"or the best alone:             gan-nas retrain {best}{same}", style="dim")
+    suggest(
+        train_them_all=f"gan-nas derive {run} --retrain{same}",
+        train_the_best=f"gan-nas retrain {best}{same}",
+    )

@@ -1,4 +1,4 @@
-"""Stop politely: the first signal asks for the end of the step, the second Ctrl-C is obeyed at once."""
+"""Stop politely: the first signal ends the step, the second Ctrl-C is obeyed at once."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ MESSAGE = "stopping: the step is finished and the state saved first; Ctrl-C agai
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """Lend a function that tells whether SIGINT or SIGTERM has come; handlers are put back after."""
+    """Lend a function that tells whether SIGINT or SIGTERM has come."""
     asked = False
 
     def answer(number: int, frame: FrameType | None) -> None:

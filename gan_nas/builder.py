@@ -86,7 +86,7 @@ def bottom_width(resolution: int, num_cells: int) -> int:
             f"resolution {resolution} does not suit {num_cells} cells: it must be a multiple of "
             f"{2**num_cells}, at most {MAX_RESOLUTION}"
         )
-    return resolution // 2**num_cells
+    return resolution >> num_cells
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_nas.builder import build_discriminator, build_generator
-from gan_nas.genome import DiscriminatorGenome, Genome, GeneratorGenome
+from gan_nas.genome import DiscriminatorGenome, GeneratorGenome, Genome
 from gan_nas.ops import published_order
 
 
@@ -58,21 +58,30 @@ def discriminator_cost(
 
 def network_cost(network: nn.Module, *inputs: Any) -> Cost:
     """Count a network on the meta device, called with `inputs` of a batch of one."""
-    network.eval()
-    with published_order(network):
-        macs = _macs(lambda: network(*inputs))
     return Cost(
-        parameters=sum(p.numel() for p in network.parameters()),
-        macs=macs,
+        parameters=num_parameters(network),
+        macs=published_macs(network, *inputs),
         macs_run=_macs(lambda: network(*inputs)),
         activation_bytes=_saved_bytes(network, inputs),
     )
 
 
+def num_parameters(network: nn.Module) -> int:
+    """Count the weights that are trained."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def published_macs(network: nn.Module, *inputs: Any) -> int:
+    """Count the multiply-adds of a forward pass in the papers' order of operations."""
+    network.eval()
+    with published_order(network):
+        return _macs(lambda: network(*inputs))
+
+
 def _macs(run: Callable[[], Any]) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         run()
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def _saved_bytes(network: nn.Module, inputs: tuple[Any, ...]) -> int:

@@ -17,7 +17,8 @@ class Change(NamedTuple):
     def __str__(self) -> str:
         if self.kind == "changed":
             return f"{self.where}: {_word(self.before)} -> {_word(self.after)}"
-        return f"{self.where}: {self.kind} {_word(self.after if self.kind == 'added' else self.before)}"
+        edge = self.after if self.kind == "added" else self.before
+        return f"{self.where}: {self.kind} {_word(edge)}"
 
 
 def diff(a: Genome, b: Genome) -> list[Change]:

@@ -99,7 +99,7 @@ class GAN:
         self._swap()
         self.generator.eval()
         try:
-            yield _Autocast(self.generator, self.precision)
+            yield _Autocast(self.generator, self.precision).eval()
         finally:
             self.generator.train()
             self._swap()
@@ -123,8 +123,9 @@ class GAN:
         """Go on from what `state` returned."""
         load_module_state(self.generator, tensors["generator"])
         load_module_state(self.discriminator, tensors["discriminator"])
-        for average, saved in zip(self._averages, tensors["averages"].values(), strict=True):
-            average.copy_(saved)
+        names = [name for name, _ in self.generator.named_parameters()]
+        for name, average in zip(names, self._averages, strict=False):
+            average.copy_(tensors["averages"][name])
         load_optimizer_state(
             self.generator_optimizer,
             self.generator.named_parameters(),

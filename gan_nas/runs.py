@@ -28,7 +28,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
-from gan_nas.files import _sync, _unwritable, read_text, write_json
+from gan_nas.files import read_text, sync, unwritable, write_json
 
 CONFIG = "config.json"
 LOG = "log.jsonl"
@@ -84,7 +84,7 @@ class Run:
         except (FileExistsError, NotADirectoryError) as error:
             raise InvalidInput(f"{directory} is a file, a run needs a directory") from error
         except OSError as error:
-            raise _unwritable(directory, error) from error
+            raise unwritable(directory, error) from error
         known = (directory / CONFIG).exists()
         if strangers and not known:
             raise InvalidInput(
@@ -132,7 +132,7 @@ class Run:
         except OSError as error:
             if self._log_length() > length:
                 os.truncate(self.path(LOG), length)
-            raise _unwritable(self.path(LOG), error) from error
+            raise unwritable(self.path(LOG), error) from error
 
     def save(
         self,
@@ -152,20 +152,20 @@ class Run:
         try:
             temporary.mkdir(parents=True, exist_ok=True)
             if self.path(LOG).exists():
-                _sync(self.path(LOG))
+                sync(self.path(LOG))
             content = {"step": step, "log_bytes": self._log_length(), "state": state}
             digests = {STATE: _write(temporary / STATE, json.dumps(content).encode())}
             for group in tensors:
                 name = f"{group}.safetensors"
                 digests[name] = _write(temporary / name, pack(tensors[group]))
             _write(temporary / MANIFEST, seal({"run_id": self.run_id, "files": digests}).encode())
-            _sync(temporary)
+            sync(temporary)
             temporary.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
             for old in [*saved, folder][:-KEPT_CHECKPOINTS]:
                 _remove(old)
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise unwritable(folder, error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -375,7 +375,7 @@ def _lock(directory: Path) -> int:
     try:
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise _unwritable(directory / LOCK, error) from error
+        raise unwritable(directory / LOCK, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -385,7 +385,7 @@ def _lock(directory: Path) -> int:
                 f"another process is working in {directory}; wait for its end or choose another "
                 "run directory"
             ) from error
-        raise _unwritable(directory / LOCK, error) from error
+        raise unwritable(directory / LOCK, error) from error
     return descriptor
 
 

@@ -47,7 +47,8 @@ class SpectralConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve with the normalised weight."""
-        return self._conv_forward(x, self.normalised_weight(), self.bias)
+        convolved: Tensor = self._conv_forward(x, self.normalised_weight(), self.bias)
+        return convolved
 
 
 class SpectralLinear(nn.Linear):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from gan_nas.builder import build_discriminator, build_generator
 from gan_nas.configs import Settings
 from gan_nas.cost import genome_cost
-from gan_nas.data import Images, resize
+from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, RunFailed
 from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
@@ -29,6 +29,7 @@ from gan_nas.progress import Progress, silent
 from gan_nas.runs import Checkpoint, Run, module_state, never, read_log
 from gan_nas.scoring import Scorer, generate
 from gan_nas.streams import stream
+from gan_nas.timing import time_steps
 from gan_nas.versions import versions
 from gan_nas.weights import save_generator
 
@@ -155,7 +156,11 @@ def train(
             training.advance()
             if training.step % config.log_every == 0 or training.step in (1, config.steps):
                 training.log(progress)
-            if training.step % config.save_every == 0 or run.stop():
+            if (
+                training.step % config.save_every == 0
+                or training.step == config.steps
+                or run.stop()
+            ):
                 training.save()
         return training.finish()
 
@@ -399,23 +404,18 @@ def plan(
 ) -> dict[str, Any]:
     """Predict what `train` will cost: sizes, steps, memory in bytes, seconds on this device.
 
-    The time comes from two steps made here and now.
+    The time comes from steps made here and now; scoring is not in it.
     """
     cost = genome_cost(genome, resolution, images.channels)
-    gan = new_gan(genome, config, resolution, images.channels, device)
-    batches = Batches(images.train[:4096].to(device), config.batch_size, config.seed)
-    seconds = []
-    for _ in range(2):  # the first warms up
-        started = time.monotonic()
-        real = resize(batches.images[: config.batch_size], resolution).float() / 127.5 - 1
-        size = (config.batch_size, genome.generator.latent_dim)
-        loss = gan.discriminator_step(real, torch.randn(size, device=device))
-        float(loss)
-        d_seconds = time.monotonic() - started
-        size = (config.generator_batch_size, genome.generator.latent_dim)
-        float(gan.generator_step(torch.randn(size, device=device)))
-        seconds.append((d_seconds, time.monotonic() - started - d_seconds))
-    d_seconds, g_seconds = seconds[-1]
+    times = time_steps(
+        new_gan(genome, config, resolution, images.channels, device),
+        side=resolution,
+        image_channels=images.channels,
+        latent_dim=genome.generator.latent_dim,
+        batch_size=config.batch_size,
+        generator_batch_size=config.generator_batch_size,
+        repeats=1,
+    )
     batch = max(2 * config.batch_size, config.generator_batch_size)
     networks = (cost.generator, cost.discriminator)
     return {
@@ -426,5 +426,5 @@ def plan(
         "images": config.steps * config.num_critic * config.batch_size,
         "memory_bytes": sum(16 * c.parameters + batch * c.activation_bytes for c in networks)
         + images.train.numel(),
-        "predicted_seconds": config.steps * (config.num_critic * d_seconds + g_seconds),
+        "predicted_seconds": config.steps * config.num_critic * times.amortised(config.num_critic),
     }

@@ -15,12 +15,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import from_json
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
+from gan_nas.builder import build_generator
 from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import write_atomically
 from gan_nas.genome import Genome, parse_genome
-from gan_nas.runs import pack, seal, unpack, unseal
+from gan_nas.runs import load_module_state, pack, seal, unpack, unseal
 
 FORMAT_VERSION: Final = 1
 METADATA_KEY = "gan_nas"
@@ -47,7 +48,7 @@ def save_generator(
     genome: Genome,
     resolution: int,
     image_channels: int,
-    lineage: Mapping[str, JsonValue],
+    lineage: Mapping[str, Any],
 ) -> GeneratorFile:
     """Write a generator file atomically and return its metadata."""
     about = GeneratorFile(
@@ -77,6 +78,16 @@ def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     if weights_sha256(tensors) != about.sha256:
         raise InvalidInput(f"{path} is damaged: its weights do not have the hash it states")
     return about, tensors
+
+
+def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, GeneratorFile]:
+    """Rebuild the generator of a file on `device`, in eval mode."""
+    about, tensors = load_generator_file(path)
+    with torch.device("meta"):
+        network = build_generator(about.genome.generator, about.resolution, about.image_channels)
+    network.to_empty(device="cpu")
+    load_module_state(network, tensors)
+    return network.to(device, memory_format=torch.channels_last).eval(), about  # type: ignore[call-overload]
 
 
 def read_metadata(path: Path) -> GeneratorFile:

@@ -129,16 +129,12 @@ def golden_derived(genome: AutoGANGenerator, resolution: int) -> Net:
     network.load_state_dict(inherited)
     tensors = dict((*supernet.named_parameters(), *supernet.named_buffers()))
     roles = {id(tensors[key]): canonical for key, canonical in supernet_keys.items()}
-    return Net(
-        network, {key: roles[id(t)] for key, t in inherited.items() if id(t) in roles}
-    )
+    return Net(network, {key: roles[id(t)] for key, t in inherited.items() if id(t) in roles})
 
 
 def golden_discriminator(width: int, resolution: int) -> SNResNet:
     """Build a filled discriminator."""
-    network = build_discriminator(
-        SNResNetDiscriminator(space="sn_resnet", width=width), resolution
-    )
+    network = build_discriminator(SNResNetDiscriminator(space="sn_resnet", width=width), resolution)
     fill_network(network, {k: canonical_discriminator_key(k) for k in network.state_dict()})
     return network
 

@@ -264,7 +264,9 @@ def test_trace_of_the_legacy_update():
     before = {k: t.clone() for k, t in controller.state_dict().items()}
     reinforce = LegacyReinforce(controller, lr=3.5e-4, entropy_weight=1e-3, baseline_decay=0.9)
     trace = []
-    for actions, reward in zip(GOLDEN["reinforce.actions"], GOLDEN["reinforce.rewards"], strict=True):
+    for actions, reward in zip(
+        GOLDEN["reinforce.actions"], GOLDEN["reinforce.rewards"], strict=True
+    ):
         rollout = controller.evaluate(torch.tensor([actions.tolist()]), controller.zero_state(1))
         row = reinforce.update(rollout, [float(reward)])
         gradient = torch.cat([p.grad.flatten() for p in controller.parameters()]).norm()
@@ -286,5 +288,7 @@ def test_trace_of_the_legacy_update():
 
 def test_fill_is_a_function_of_the_key():
     shape = torch.Size([4, 4, 3, 3])
-    assert torch.equal(fill("G.cell1.pre1.conv.weight", shape), fill("G.cell1.pre1.conv.weight", shape))
+    assert torch.equal(
+        fill("G.cell1.pre1.conv.weight", shape), fill("G.cell1.pre1.conv.weight", shape)
+    )
     assert not torch.equal(fill("a.weight", shape), fill("b.weight", shape))

@@ -8,8 +8,8 @@ ORDER = re.findall(
     r"\w+",
     """
     errors files versions streams configs genome spaces diff published slots spectral ops cells
-    networks builder cost losses data metrics runs weights scoring plots progress gan training
-    search bench cli
+    networks builder cost losses data metrics runs weights scoring plots progress gan timing
+    training search bench cli
     """,
 )
 

@@ -45,7 +45,10 @@ class Images:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return 16 hex digits of the sha256 over shapes and bytes of pixels and labels."""
+        """Return 16 hex digits of the sha256 over shapes and bytes of pixels and labels.
+
+        Copies on another device or at another side keep it: it names the data set.
+        """
         digest = hashlib.sha256()
         for part in (self.train, self.held_out, self.train_labels, self.held_out_labels):
             if part is None:
@@ -57,24 +60,28 @@ class Images:
 
     def to(self, device: torch.device | str) -> "Images":
         """Move pixels and labels to `device`."""
-        moved = replace(
-            self,
-            train=self.train.to(device),
-            held_out=self.held_out.to(device),
-            train_labels=None if self.train_labels is None else self.train_labels.to(device),
-            held_out_labels=(
-                None if self.held_out_labels is None else self.held_out_labels.to(device)
-            ),
+        labels = (self.train_labels, self.held_out_labels)
+        train_labels, held_out_labels = (None if y is None else y.to(device) for y in labels)
+        return self._same_set(
+            replace(
+                self,
+                train=self.train.to(device),
+                held_out=self.held_out.to(device),
+                train_labels=train_labels,
+                held_out_labels=held_out_labels,
+            )
         )
-        # Same bytes, same fingerprint: hashing gigabytes again would mean copying them back.
-        moved.__dict__["fingerprint"] = self.fingerprint
-        return moved
 
     def at(self, side: int) -> "Images":
         """Return the same images resized to `side` pixels."""
         if side == self.side:
             return self
-        return replace(self, train=resize(self.train, side), held_out=resize(self.held_out, side))
+        train, held_out = resize(self.train, side), resize(self.held_out, side)
+        return self._same_set(replace(self, train=train, held_out=held_out))
+
+    def _same_set(self, copy: "Images") -> "Images":
+        copy.__dict__["fingerprint"] = self.fingerprint
+        return copy
 
 
 def resize(images: Tensor, side: int) -> Tensor:

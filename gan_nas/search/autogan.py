@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 from gan_nas.builder import build_discriminator, build_supernet, initialise
 from gan_nas.cells import autogan_choices
 from gan_nas.configs import Settings
-from gan_nas.cost import genome_cost
+from gan_nas.cost import genome_cost, num_parameters
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
@@ -63,8 +63,10 @@ from gan_nas.spaces import (
     token_sizes,
 )
 from gan_nas.streams import stream
+from gan_nas.timing import StepTimes, time_steps
 from gan_nas.versions import versions
 
+TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with
 DRAWN_AT_ONCE = 64  # architectures a controller draws in one batch
 MOST_DRAWS = 64  # such batches, until a peaked policy is taken to have no more distinct ones
 SECONDS_BETWEEN_SAVES = 30  # while the controller learns, whose steps take any time
@@ -214,6 +216,15 @@ PRESETS["small"] = PRESETS["demo"] | {
 }
 
 
+class StageTime(NamedTuple):
+    """What a stage's shared training takes; `seconds` is for all its discriminator steps."""
+
+    side: int
+    times: StepTimes
+    steps: int
+    seconds: float
+
+
 class Candidate(NamedTuple):
     """An architecture with the LSTM state it was drawn with, each (hidden,)."""
 
@@ -246,7 +257,7 @@ def search(
             work.train_shared()
             work.train_controller()
             work.end_iteration()
-        result = work.result(work.beams)
+        result = work.result(work.found)
         run.finish(result)
         return result
 
@@ -277,7 +288,8 @@ def derive(
             config = config.model_copy(update=limits)
         work = _Search(config, images, run, device, backbone, progress)
         num = max(config.num_candidates, 2 * count)
-        return work.result(work.best(num, count, "derived candidates"))
+        best = work.best(num, count, "derived candidates")
+        return work.result([candidate.tokens for candidate in best])
 
 
 def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
@@ -286,34 +298,11 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
     The time comes from a few steps of each stage made here and now; scoring is not in it.
     """
     resolution = config.resolution or images.side
-    gan = _new_gan(config, resolution, images.channels, device, num_resets=0)
-    random = torch.Generator(device="cpu").manual_seed(0)
-    ends = (*config.grow_at, config.iterations)
-    seconds, begin = 0.0, 0
-    for stage, end in enumerate(ends):
-        stage = NUM_CELLS - 1 if config.levels == "single" else stage
-        _set_stage(gan, stage)
-        side = _side(resolution, stage + 1)
-        spent = []
-        for _ in range(3):
-            sizes = [size for i in range(NUM_CELLS) for size in token_sizes(i)]
-            tokens = [int(torch.randint(n, (), generator=random, device="cpu")) for n in sizes]
-            _choose(gan, tuple(tokens))
-            real = torch.zeros(config.batch_size, images.channels, side, side, device=device)
-            started = time.monotonic()
-            z = torch.randn(config.batch_size, config.latent_dim, device=device)
-            float(gan.discriminator_step(real, z))
-            middle = time.monotonic()
-            z = torch.randn(config.generator_batch_size, config.latent_dim, device=device)
-            float(gan.generator_step(z))
-            ended = time.monotonic()
-            spent.append(middle - started + (ended - middle) / config.num_critic)
-        seconds += (end - begin) * config.discriminator_steps * sorted(spent)[1]
-        begin = end
+    stages = time_stages(config, resolution, images.channels, device, repeats=1)
     genome = _genome(config, (0,) * 14)
     cost = genome_cost(genome, resolution, images.channels)
     steps = config.iterations * config.discriminator_steps
-    supernet = sum(p.numel() for n in (gan.generator, gan.discriminator) for p in n.parameters())
+    supernet = _supernet_parameters(config, resolution, images.channels)
     batch = max(2 * config.batch_size, config.generator_batch_size)
     return {
         "config": config.model_dump(mode="json"),
@@ -325,8 +314,37 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
         "memory_bytes": 16 * supernet
         + 2 * batch * cost.generator.activation_bytes * config.width // config.derived_width
         + images.train.numel(),
-        "predicted_seconds": seconds,
+        "predicted_seconds": sum(stage.seconds for stage in stages),
     }
+
+
+def time_stages(
+    config: Config, resolution: int, image_channels: int, device: torch.device, repeats: int
+) -> list[StageTime]:
+    """Time the shared GAN's steps at each stage, for one typical architecture."""
+    gan = _new_gan(config, resolution, image_channels, device, num_resets=0)
+    _choose(gan, TYPICAL)
+    if config.levels == "single":
+        ends = {NUM_CELLS - 1: config.iterations}
+    else:
+        ends = dict(enumerate((*config.grow_at, config.iterations)))
+    stages, begin = [], 0
+    for stage, end in ends.items():
+        _set_stage(gan, stage)
+        side = _side(resolution, stage + 1)
+        times = time_steps(
+            gan,
+            side=side,
+            image_channels=image_channels,
+            latent_dim=config.latent_dim,
+            batch_size=config.batch_size,
+            generator_batch_size=config.generator_batch_size,
+            repeats=repeats,
+        )
+        steps = (end - begin) * config.discriminator_steps
+        stages.append(StageTime(side, times, steps, steps * times.amortised(config.num_critic)))
+        begin = end
+    return stages
 
 
 class _Search:
@@ -363,7 +381,8 @@ class _Search:
         self.gan = _new_gan(config, self.resolution, images.channels, device, num_resets=0)
         self.d_losses = LossWindow(config.reset_window, device)
         self.g_losses = LossWindow(config.reset_window, device)
-        self.beams: list[Candidate] = []
+        self.parents: list[Candidate] = []  # the beam that this stage's architectures start from
+        self.found: list[Tokens] = []  # the best whole architectures, at the end
         self.scores: dict[Tokens, dict[str, float]] = {}  # of children, while weights are fixed
         self._enter_stage()
         self._seconds_before, self._started = 0.0, time.monotonic()
@@ -426,13 +445,17 @@ class _Search:
         config = self.config
         following = self.iteration + 1
         grows = config.levels == "multi" and following in config.grow_at
+        best: list[Candidate] = []
         if grows or following == config.iterations:
-            self.beams = self.best(config.num_candidates, config.top_k, "candidates")
+            best = self.best(config.num_candidates, config.top_k, "candidates")
         if self.reset_pending and following < config.iterations:
             self._reset()
         if grows:
+            self.parents = best
             self.stage += 1
             self._enter_stage()
+        else:
+            self.found = [candidate.tokens for candidate in best]
         self.iteration, self.phase = following, "shared"
         self.shared_step = self.controller_step = 0
         self.save()
@@ -461,18 +484,18 @@ class _Search:
                 raise
         return self._reward_of(self.scores[tokens])
 
-    def result(self, candidates: Sequence[Candidate]) -> dict[str, Any]:
-        """Write the candidates' genomes and return the table of them."""
-        best = candidates[0].tokens
+    def result(self, found: Sequence[Tokens]) -> dict[str, Any]:
+        """Write the genomes of whole architectures, best first, and return the table of them."""
+        best = found[0]
         seeds = range(self.config.seed + 1, self.config.seed + DEVIATION_SEEDS)
         rewards = [self.reward(best)] + [self._reward_of(self._score(best, s)) for s in seeds]
         rows = []
-        for candidate in candidates:
-            reward, scores = self.reward(candidate.tokens), self.scores[candidate.tokens]
+        for tokens in found:
+            reward, scores = self.reward(tokens), self.scores[tokens]
             where = f"AutoGAN search on {self.images.name}, seed {self.config.seed}"
             reported = {f"{name}, shared weights": value for name, value in scores.items()}
             source = Source(where=where, reported={self.images.name: reported})
-            genome = _genome(self.config, candidate.tokens, source)
+            genome = _genome(self.config, tokens, source)
             path = self.run.path("genomes", f"{genome.genome_id}.json")
             genome.save(path)
             cost = genome_cost(genome, self.resolution, self.images.channels).generator
@@ -517,7 +540,8 @@ class _Search:
             "d_losses": self.d_losses.count,
             "g_losses": self.g_losses.count,
             "reinforce": self.reinforce.state(),
-            "beams": [candidate.tokens for candidate in self.beams],
+            "parents": [parent.tokens for parent in self.parents],
+            "found": self.found,
             "scores": [[tokens, scores] for tokens, scores in self.scores.items()],
             "seconds": self._seconds,
         }
@@ -527,10 +551,10 @@ class _Search:
             "controller_optimizer": optimizer_state(
                 self.reinforce.optimizer, self.controller.named_parameters()
             ),
-            "beams": {
+            "parents": {
                 f"{name}.{i}": tensor
-                for i, candidate in enumerate(self.beams)
-                for name, tensor in (("h", candidate.h), ("c", candidate.c))
+                for i, parent in enumerate(self.parents)
+                for name, tensor in (("h", parent.h), ("c", parent.c))
             },
         }
         self.run.save(self._units, state, tensors)
@@ -543,10 +567,11 @@ class _Search:
             setattr(self, name, state[name])
         for name in ("stage", "num_resets", "reset_pending"):
             setattr(self, name, state[name])
-        self.beams = [
-            Candidate(tuple(tokens), tensors["beams"][f"h.{i}"], tensors["beams"][f"c.{i}"])
-            for i, tokens in enumerate(state["beams"])
+        self.parents = [
+            Candidate(tuple(tokens), tensors["parents"][f"h.{i}"], tensors["parents"][f"c.{i}"])
+            for i, tokens in enumerate(state["parents"])
         ]
+        self.found = [tuple(tokens) for tokens in state["found"]]
         self.scores = {tuple(tokens): scores for tokens, scores in state["scores"]}
         self.gan.load_state(tensors, state["generator_steps"])
         for window, name in ((self.d_losses, "d_losses"), (self.g_losses, "g_losses")):
@@ -632,10 +657,10 @@ class _Search:
 
     def _start(self, num: int, random: torch.Generator) -> tuple[list[Tokens], State]:
         """Draw a parent for each sample, uniformly with replacement, and its LSTM state."""
-        if not self.beams or self.config.levels == "single":
+        if not self.parents:
             return [()] * num, self.controller.zero_state(num)
-        chosen = torch.randint(len(self.beams), (num,), generator=random, device="cpu")
-        parents = [self.beams[i] for i in chosen.tolist()]
+        chosen = torch.randint(len(self.parents), (num,), generator=random, device="cpu")
+        parents = [self.parents[i] for i in chosen.tolist()]
         state = torch.stack([p.h for p in parents]), torch.stack([p.c for p in parents])
         return [p.tokens for p in parents], state
 
@@ -766,6 +791,12 @@ def _new_gan(
     )
 
 
+def _supernet_parameters(config: Config, resolution: int, image_channels: int) -> int:
+    gan = _new_gan(config, resolution, image_channels, torch.device("cpu"), num_resets=0)
+    networks = (gan.generator, gan.discriminator)
+    return sum(map(num_parameters, networks))
+
+
 def _genome(config: Config, tokens: Tokens, source: Source | None = None) -> Genome:
     """Return the genome of a whole token vector at the derived widths."""
     generator = decode(tokens, config.derived_width, config.latent_dim)
@@ -795,7 +826,7 @@ def _choices(index: int, tokens: Tokens) -> Mapping[str, str]:
 
 
 def _side(resolution: int, num_cells: int) -> int:
-    return resolution // 2 ** (NUM_CELLS - num_cells)
+    return resolution >> (NUM_CELLS - num_cells)
 
 
 def _stored_config(directory: Path) -> Config:

@@ -110,9 +110,7 @@ class Reinforce:
         normalise: bool,
     ) -> None:
         self.controller = controller
-        self.optimizer = torch.optim.Adam(
-            controller.parameters(), lr, betas=(0.0, 0.9), fused=True
-        )
+        self.optimizer = torch.optim.Adam(controller.parameters(), lr, betas=(0.0, 0.9), fused=True)
         self.entropy_weight, self.baseline_decay = entropy_weight, baseline_decay
         self.normalise = normalise
         self.baseline: float | None = None
@@ -176,9 +174,7 @@ class LegacyReinforce:
     ) -> None:
         del normalise
         self.controller = controller
-        self.optimizer = torch.optim.Adam(
-            controller.parameters(), lr, betas=(0.0, 0.9), fused=True
-        )
+        self.optimizer = torch.optim.Adam(controller.parameters(), lr, betas=(0.0, 0.9), fused=True)
         self.entropy_weight, self.baseline_decay = entropy_weight, baseline_decay
         self.baseline: Tensor | None = None
 
@@ -194,7 +190,7 @@ class LegacyReinforce:
         advantages = token_rewards - self.baseline
         loss = -log_prob.sum() * advantages.sum()
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         self.baseline = self.baseline.detach()
         return {

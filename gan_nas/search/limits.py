@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gan_nas.builder import bottom_width
 from gan_nas.cells import AutoGANUpCell, autogan_choices
-from gan_nas.cost import generator_cost, network_cost
+from gan_nas.cost import generator_cost, num_parameters, published_macs
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import AutoGANGenerator
 from gan_nas.slots import fixed
@@ -122,8 +122,8 @@ def _cell_price(index: int, tokens: Tokens, width: int, resolution: int) -> Pric
     with torch.device("meta"):
         cell = AutoGANUpCell(index, width, fill, "post")
         skips = [torch.empty(1, width, side // 2**k, side // 2**k) for k in range(index)][::-1]
-        cost = network_cost(cell, torch.empty(1, width, side, side), skips)
-    return Price(cost.parameters, cost.macs)
+        macs = published_macs(cell, torch.empty(1, width, side, side), skips)
+    return Price(num_parameters(cell), macs)
 
 
 def _unbeaten(prices: Sequence[Price]) -> list[Price]:

@@ -1,0 +1,78 @@
+"""`gan-nas bench`: how fast this machine trains, and how long a preset would take."""
+
+from typing import Annotated, Any
+
+import typer
+from gan_nas.cli import options
+from gan_nas.cli.inputs import compute_on, resized, settings
+from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
+
+from gan_nas.published import load_genome
+
+
+def bench(
+    reference: options.GenomeReference = "autogan-cifar10-top1",
+    preset: options.Preset = "demo",
+    resolution: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=8, max=512, help="Side of the images; else the preset's."),
+    ] = None,
+    channels: options.Channels = 3,
+    width: options.Width = None,
+    repeats: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="Steps timed; the median is shown.")
+    ] = 5,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+) -> None:
+    """Time the steps of a search and of a training, and predict a preset's hours here.
+
+    The genome is the one that is trained, at the preset's width. Hours are of training steps
+    alone, without scoring.
+    """
+    from gan_nas.bench import report
+    from gan_nas.search import autogan
+    from gan_nas.training import PRESETS, TrainingConfig
+
+    on = compute_on(device, threads)
+    search = settings(autogan.Config, autogan.PRESETS, preset, None, precision, on)
+    training = settings(TrainingConfig, PRESETS, preset, None, precision, on)
+    genome = resized(load_genome(reference), width or search.derived_width)
+    side = resolution or search.resolution or 32
+    remark(f"Timing the preset {preset} at {side} px on {on}, {training.precision}", style="dim")
+    measured = report(
+        genome,
+        search,
+        training,
+        resolution=side,
+        image_channels=channels,
+        device=on,
+        repeats=repeats,
+    )
+    if as_json:
+        show_json(measured)
+    else:
+        _show(measured)
+
+
+def _show(measured: dict[str, Any]) -> None:
+    columns = ("D step", "G step", "together", "images/s", "steps", "time")
+    rows = table("", *columns, numbers=columns)
+    for row in measured["rows"]:
+        times = (row["discriminator_ms"], row["generator_ms"], row["amortised_ms"])
+        rows.add_row(
+            row["what"],
+            *(f"{time:.1f} ms" for time in times),
+            f"{row['images_per_second']:,.0f}",
+            f"{row['steps']:,}",
+            duration(3600 * row["hours"]),
+        )
+    show(rows, "")
+    show(
+        f"together: a D step and its share of a G step\n"
+        f"sampling: {measured['samples_per_second']:,.0f} images/s\n"
+        f"memory:   {mebibytes(measured['peak_memory_bytes'])} at most\n"
+        f"on:       {measured['device']}, {measured['threads']} CPU threads"
+    )

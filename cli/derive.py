@@ -1,0 +1,94 @@
+"""`gan-nas derive`: the best genomes of a search, and which of them trains best."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from gan_nas.cli import options
+from gan_nas.cli.inputs import backbone_for, compute_on, settings, whole_number
+from gan_nas.cli.plans import show_settings
+from gan_nas.cli.printing import show_json
+from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.ranking import show_ranking
+from gan_nas.cli.signals import stopping
+
+from gan_nas.errors import InvalidInput
+
+
+def derive(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="The run directory of a finished search.")
+    ] = None,
+    top_k: Annotated[
+        int, typer.Option("--top-k", metavar="K", min=1, max=1000, help="Genomes to keep.")
+    ] = 5,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train each from scratch, score it, name the winner.")
+    ] = False,
+    max_params: options.MaxParams = None,
+    max_macs: options.MaxMacs = None,
+    data: options.SameData = None,
+    data_root: options.DataRoot = None,
+    preset: options.Preset = "demo",
+    seed: options.Seed = None,
+    sets: options.Set = None,
+    backbone: options.BackboneName = "classifier",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    help_config: options.HelpConfig = False,
+    as_json: options.Json = False,
+) -> None:
+    """Draw genomes from a search's policy, score them on its weights, keep the best.
+
+    They are written to RUN/genomes. Preset, seed, --set and precision are those of --retrain.
+
+    Example: gan-nas derive runs/autogan-digits-0 --retrain
+    """
+    from gan_nas.training import PRESETS, TrainingConfig
+
+    if help_config:
+        show_settings(TrainingConfig, PRESETS, preset, as_json)
+        return
+
+    from gan_nas.data import load_images
+    from gan_nas.genome import read_genome
+    from gan_nas.runs import stored_config
+    from gan_nas.search import load_method
+    from gan_nas.search.retraining import retrain_all
+
+    if run is None:
+        raise InvalidInput("derive needs a RUN: the directory of a finished search")
+    limits = {"max_params": whole_number(max_params), "max_macs": whole_number(max_macs)}
+    stored = stored_config(run)
+    on = compute_on(device, threads)
+    config = settings(TrainingConfig, PRESETS, preset, sets, precision, on, seed=seed)
+    images = load_images(data or stored["data"], data_root)
+    with stopping() as stop, progress_on_stderr() as progress:
+        judge = backbone_for(backbone, images, on, stop, progress)
+        result = load_method(stored["method"]).derive(
+            run,
+            images,
+            count=top_k,
+            device=on,
+            backbone=judge,
+            stop=stop,
+            progress=progress,
+            **limits,
+        )
+        if retrain:
+            result |= retrain_all(
+                run,
+                [read_genome(Path(row["file"])) for row in result["genomes"]],
+                images,
+                config,
+                resolution=stored["config"]["resolution"] or images.side,
+                device=on,
+                backbone=judge,
+                stop=stop,
+                progress=progress,
+            )
+    if as_json:
+        show_json(result)
+        return
+    show_ranking(result)

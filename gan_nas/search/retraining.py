@@ -1,0 +1,70 @@
+"""Train the genomes a search found from scratch, and name the winner.
+
+AutoGAN (Gong et al. 2019), sec. 3.3.3: the shared weights only rank architectures; the final
+choice is made between the top K after each was trained alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_nas.data import Images
+from gan_nas.errors import RunFailed
+from gan_nas.genome import Genome
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.progress import Progress, silent
+from gan_nas.runs import never
+from gan_nas.training import TrainingConfig, train
+
+
+def retrain_all(
+    directory: Path,
+    genomes: Sequence[Genome],
+    images: Images,
+    config: TrainingConfig,
+    *,
+    resolution: int,
+    device: torch.device,
+    backbone: Backbone,
+    stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train every genome in `directory`/retrained/ID with equal budgets; best distance first.
+
+    A trial that diverged or collapsed is listed as failed and stops nothing; one that is finished
+    is not run again. Returns {"retrained": rows, "winner": id or None}.
+    """
+    rows: list[dict[str, Any]] = []
+    for number, genome in enumerate(genomes):
+        where = directory / "retrained" / genome.genome_id
+        try:
+            result = train(
+                genome,
+                images,
+                config,
+                where,
+                resolution=resolution,
+                device=device,
+                backbone=backbone,
+                stop=stop,
+                progress=_numbered(progress, number, len(genomes)),
+            )
+        except RunFailed as error:
+            rows.append({"id": genome.genome_id, "outcome": "failed", "why": str(error)})
+            continue
+        kept = ("first", "best", "last", "real", "steps", "seconds", "files")
+        row = {"id": genome.genome_id, "name": genome.title, "outcome": "completed"}
+        rows.append(row | {key: result[key] for key in kept})
+    distance = f"frechet_distance[{backbone.name}]"
+    rows.sort(key=lambda row: float(row["last"][distance]) if "last" in row else float("inf"))
+    winner = rows[0]["id"] if rows and "last" in rows[0] else None
+    return {"retrained": rows, "winner": winner, "ranked_by": f"last {distance}"}
+
+
+def _numbered(progress: Progress, number: int, num_genomes: int) -> Progress:
+    def numbered(phase: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        progress(f"genome {number + 1}/{num_genomes}: {phase}", done, total, values)
+
+    return numbered

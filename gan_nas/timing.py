@@ -1,0 +1,50 @@
+"""How long training steps take, here and now: the base of every prediction."""
+
+import time
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+from gan_nas.gan import GAN
+
+
+class StepTimes(NamedTuple):
+    """Seconds of a discriminator step and of a generator step."""
+
+    discriminator: float
+    generator: float
+
+    def amortised(self, num_critic: int) -> float:
+        """Return the seconds of a discriminator step with its share of a generator step."""
+        return self.discriminator + self.generator / num_critic
+
+
+def time_steps(
+    gan: GAN,
+    *,
+    side: int,
+    image_channels: int,
+    latent_dim: int,
+    batch_size: int,
+    generator_batch_size: int,
+    repeats: int = 3,
+) -> StepTimes:
+    """Time steps on noise and return medians; the first, which warms up, does not count.
+
+    The networks are trained by it: throw them away afterwards.
+    """
+    device = gan.device
+    random = torch.Generator(device=device).manual_seed(0)
+    size = (batch_size, image_channels, side, side)
+    real = torch.rand(size, generator=random, device=device) * 2 - 1
+    spent = []
+    for _ in range(repeats + 1):
+        z = torch.randn(batch_size, latent_dim, generator=random, device=device)
+        started = time.perf_counter()
+        float(gan.discriminator_step(real, z))  # waits for the device
+        middle = time.perf_counter()
+        z = torch.randn(generator_batch_size, latent_dim, generator=random, device=device)
+        float(gan.generator_step(z))
+        spent.append((middle - started, time.perf_counter() - middle))
+    return StepTimes(median(d for d, _ in spent[1:]), median(g for _, g in spent[1:]))

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_nas import data
+from gan_nas.data import DATA_SETS, Images, cache_dir, data_root, load_images, resize
+from gan_nas.errors import InvalidInput
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu")
+
+
+def test_every_file_of_the_folder_that_is_a_data_set_is_listed() -> None:
+    folder = Path(data.__file__).parent
+    others = {"__init__", "batches", "download", "image_folder"}
+    assert {path.stem for path in folder.glob("*.py")} - others == set(DATA_SETS)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 6, 8, 12, 16, 24, 31])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resized_images_keep_type_range_and_constants(side: int, channels: int) -> None:
+    resized = resize(noise(5, channels, 12, 12), side)
+    assert resized.shape == (5, channels, side, side)
+    assert resized.dtype == torch.uint8
+    for value in (0, 7, 255):
+        flat = torch.full((2, channels, 12, 12), value, dtype=torch.uint8)
+        assert (resize(flat, side) == value).all()
+
+
+def test_going_up_by_two_is_pillows_bilinear() -> None:
+    image = noise(1, 1, 8, 8)
+    pillow = Image.fromarray(image[0, 0].numpy()).resize((16, 16), Image.Resampling.BILINEAR)
+    difference = resize(image, 16)[0, 0].int() - torch.from_numpy(np.array(pillow)).int()
+    assert difference.abs().max() <= 1
+
+
+def test_going_down_by_a_whole_factor_is_the_mean_of_each_block() -> None:
+    images = noise(4, 3, 12, 12)
+    means = images.double().reshape(4, 3, 4, 3, 4, 3).mean((3, 5))
+    assert torch.equal(resize(images, 4), means.round().to(torch.uint8))
+
+
+def test_going_down_by_another_factor_is_antialiased() -> None:
+    stripes = torch.zeros(1, 1, 32, 32, dtype=torch.uint8)
+    stripes[..., ::2] = 255
+    resized = resize(stripes, 12).float()
+    assert resized[..., 2:-2].std() < 40  # plain bilinear: 70
+
+
+def test_resizing_in_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = noise(7, 1, 8, 8)
+    whole = resize(images, 20)
+    monkeypatch.setattr(data, "CHUNK_VALUES", 1000)
+    assert torch.equal(resize(images, 20), whole)
+
+
+def test_the_fingerprint_tells_pixels_labels_and_split_apart_and_survives_moves() -> None:
+    pixels, labels = noise(6, 1, 8, 8), torch.arange(6)
+    images = Images("a", pixels[:4], pixels[4:], labels[:4], labels[4:], 6)
+    others = [
+        Images("a", pixels[:3], pixels[3:], labels[:3], labels[3:], 6),
+        Images("a", pixels[:4], pixels[4:]),
+        Images("a", pixels[:4] ^ 1, pixels[4:], labels[:4], labels[4:], 6),
+        Images("a", pixels[:4], pixels[4:], labels[:4] + 1, labels[4:], 7),
+    ]
+    prints = {one.fingerprint for one in (images, *others)}
+    assert len(prints) == 5
+    assert all(len(one) == 16 for one in prints)
+    assert Images("b", pixels[:4], pixels[4:], labels[:4], labels[4:]).fingerprint in prints
+    assert images.to("meta").fingerprint == images.at(16).fingerprint == images.fingerprint
+
+
+def test_images_at_another_side_keep_everything_else() -> None:
+    images = Images("a", noise(4, 3, 8, 8), noise(2, 3, 8, 8, seed=1), torch.arange(4), None, 4)
+    large = images.at(16)
+    assert (images.side, large.side, large.channels) == (8, 16, 3)
+    assert torch.equal(large.held_out, resize(images.held_out, 16))
+    assert large.train_labels is images.train_labels
+    assert images.at(8) is images
+
+
+@pytest.mark.parametrize("name", ["digit", "no/such/folder", "CIFAR10", ""])
+def test_an_unknown_name_is_refused_with_what_is_allowed(name: str, tmp_path: Path) -> None:
+    if not name:
+        name = str(tmp_path / "gone.zip")
+    with pytest.raises(InvalidInput, match="digits, cifar10, stl10") as refusal:
+        load_images(name, tmp_path)
+    assert ("did you mean digits?" in str(refusal.value)) == (name == "digit")
+
+
+def test_folders_come_from_the_environment_or_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GAN_NAS_CACHE", "GAN_NAS_DATA_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_dir() == Path.home() / ".cache/gan-nas"
+    assert data_root() == Path.home() / ".cache/gan-nas/data"
+    monkeypatch.setenv("GAN_NAS_CACHE", "/somewhere")
+    assert (cache_dir(), data_root()) == (Path("/somewhere"), Path("/somewhere/data"))
+    monkeypatch.setenv("GAN_NAS_DATA_ROOT", "~/sets")
+    assert data_root() == Path.home() / "sets"

@@ -1,0 +1,317 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gan_nas.data import Images, load_images, resize
+from gan_nas.errors import GanNasError, Interrupted, InvalidInput, MissingResource
+from gan_nas.metrics import load_backbone
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.cifar_resnet import CifarResNet, load_cifar_resnet
+from gan_nas.metrics.classifier import SmallCNN, in_domain_classifier
+
+
+def noise(*shape: int) -> Tensor:
+    generator = torch.Generator("cpu").manual_seed(0)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu")
+
+
+def toy(channels: int = 1, side: int = 8, labelled: bool = True) -> Images:
+    """Two classes told apart by brightness; the upper half is brighter."""
+    labels = torch.arange(40, device="cpu") % 2
+    pixels = noise(40, channels, side, side) // 4 + labels.view(-1, 1, 1, 1).to(torch.uint8) * 128
+    pixels[:, :, : side // 2] += 60
+    if not labelled:
+        return Images("toy", pixels[:32], pixels[32:])
+    return Images("toy", pixels[:32], pixels[32:], labels[:32], labels[32:], 2)
+
+
+@pytest.fixture(scope="module")
+def resnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained ResNet-8 with 7 classes, in the published layout."""
+    network = CifarResNet(1, 7)
+    for parameter in network.parameters():
+        parameter.data.uniform_(-0.1, 0.1)
+    path = tmp_path_factory.mktemp("weights") / "resnet8.safetensors"
+    state = network.state_dict().items()
+    save_file({k: v for k, v in state if not k.endswith("num_batches_tracked")}, path)
+    return path
+
+
+@pytest.fixture(scope="module", params=["classifier", "rotation", "resnet"])
+def backbone(request: pytest.FixtureRequest, resnet_file: Path) -> Backbone:
+    match request.param:
+        case "classifier":
+            return load_backbone("classifier", toy(), None, "cpu")
+        case "rotation":
+            return load_backbone("classifier", toy(3, 16, labelled=False), None, "cpu")
+        case _:
+            return load_backbone(f"classifier:{resnet_file}", toy(), None, "cpu")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [4, 8, 24, 48])
+def test_every_backbone_takes_images_of_any_size_and_colour(
+    backbone: Backbone, channels: int, side: int
+) -> None:
+    features, logits = backbone.embed(noise(3, channels, side, side))
+    assert features.shape == (3, 64)
+    assert features.dtype == logits.dtype == torch.float32
+    assert len(logits) == 3
+    assert not features.requires_grad
+    assert features.isfinite().all()
+
+
+def test_every_backbone_embeds_images_one_by_one_as_together(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = noise(12, 1, 8, 8)
+    features, logits = backbone.embed(images)
+    monkeypatch.setattr("gan_nas.metrics.backbone.BATCH_SIZE", 5)
+    torch.testing.assert_close(backbone.embed(images), (features, logits), rtol=1e-4, atol=1e-5)
+    order = torch.randperm(12)
+    torch.testing.assert_close(
+        backbone.embed(images[order])[0], features[order], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_every_backbone_resizes_by_the_one_resize(backbone: Backbone) -> None:
+    images = noise(4, backbone.channels, 12, 12)
+    expected = backbone.embed(resize(images, backbone.side))
+    assert torch.equal(backbone.embed(images)[0], expected[0])
+
+
+def test_every_backbone_computes_in_float32_whatever_is_around(backbone: Backbone) -> None:
+    images = noise(6, 3, 8, 8)
+    expected, _ = backbone.embed(images)
+    with torch.device("meta"):
+        assert torch.equal(backbone.embed(images)[0], expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(backbone.embed(images)[0], expected)
+    backbone.network.train()
+    assert torch.equal(backbone.embed(images)[0], expected)
+    assert not any(parameter.requires_grad for parameter in backbone.network.parameters())
+
+
+def test_grey_equals_colour_of_three_equal_channels(backbone: Backbone) -> None:
+    grey = noise(5, 1, 8, 8)
+    expected, _ = backbone.embed(grey)
+    torch.testing.assert_close(
+        backbone.embed(grey.expand(-1, 3, -1, -1))[0], expected, rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("spec", ["clasifier", "", "inception", "other:x", "classifier:"])
+def test_an_unknown_backbone_is_refused(spec: str) -> None:
+    with pytest.raises(InvalidInput, match="allowed are classifier") as refusal:
+        load_backbone(spec, toy(), None, "cpu")
+    assert ("did you mean" in str(refusal.value)) == spec.startswith("clas")
+
+
+# The in-domain classifier.
+
+
+def test_digits_are_told_apart_and_the_second_time_comes_from_the_cache(tmp_path: Path) -> None:
+    images = load_images("digits")
+    seen: list[tuple[int, int]] = []
+    rng = torch.get_rng_state()
+    trained = in_domain_classifier(
+        images, tmp_path, "cpu", progress=lambda done, total: seen.append((done, total))
+    )
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert trained.accuracy is not None
+    assert trained.accuracy >= 0.98
+    assert (trained.name, trained.side, trained.channels, trained.labelled) == (
+        "classifier",
+        8,
+        1,
+        True,
+    )
+    total = 25 * (1437 // 64) * 64
+    assert seen[0] == (64, total)
+    assert seen[-1] == (total, total)
+    num_seen = len(seen)
+    cached = in_domain_classifier(
+        images, tmp_path, "cpu", progress=lambda done, total: seen.append((done, total))
+    )
+    assert len(seen) == num_seen
+    assert (cached.fingerprint, cached.accuracy) == (trained.fingerprint, trained.accuracy)
+    logits = cached.embed(images.held_out)[1]
+    assert torch.equal(logits, trained.embed(images.held_out)[1])
+    assert images.held_out_labels is not None
+    right = (logits.argmax(1) == images.held_out_labels).double().mean()
+    assert float(right) == pytest.approx(trained.accuracy)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_training_is_the_same_every_time_and_on_any_default_device(
+    labelled: bool, tmp_path: Path
+) -> None:
+    images = toy(labelled=labelled)
+    torch.manual_seed(1)
+    first = in_domain_classifier(images, tmp_path, "cpu")
+    torch.manual_seed(2)
+    with torch.device("meta"):
+        second = in_domain_classifier(images, None, "cpu")
+        third = in_domain_classifier(images, tmp_path, "cpu")
+    assert first.fingerprint == second.fingerprint == third.fingerprint
+    other = replace(images, train=images.train ^ 1)
+    assert in_domain_classifier(other, None, "cpu").fingerprint != first.fingerprint
+
+
+def test_without_labels_quarter_turns_are_learnt() -> None:
+    backbone = in_domain_classifier(toy(side=16, labelled=False), None, "cpu")
+    assert (backbone.name, backbone.labelled) == ("rotation", False)
+    assert backbone.accuracy is not None
+    assert backbone.accuracy >= 0.75
+    assert backbone.embed(noise(2, 1, 8, 8))[1].shape == (2, 4)
+
+
+def test_the_cache_tells_what_it_holds(tmp_path: Path) -> None:
+    backbone = in_domain_classifier(toy(), tmp_path, "cpu")
+    (path,) = tmp_path.iterdir()
+    assert path.name == f"classifier-{toy().fingerprint}.safetensors"
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["gan_nas_classifier"])
+    assert about["accuracy"] == backbone.accuracy
+    assert about["tensors"] == backbone.fingerprint
+    assert (about["data"], about["side"]) == ("toy", 8)
+
+
+def other_format(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["gan_nas_classifier"]) | {"format": 0}
+    save_file(load_file(path), path, {"gan_nas_classifier": json.dumps(about)})
+
+
+def other_weights(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(b"\xff" * 1000),
+        lambda path: save_file({"x": torch.zeros(3)}, path),
+        lambda path: save_file({"x": torch.zeros(3)}, path, {"gan_nas_classifier": "[]"}),
+        other_format,
+        other_weights,
+    ],
+    ids=["empty", "cut", "noise", "foreign", "odd metadata", "old format", "flipped"],
+)
+def test_a_damaged_cache_is_made_anew(damage, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    backbone = in_domain_classifier(toy(), tmp_path, "cpu")
+    (path,) = tmp_path.iterdir()
+    good = path.read_bytes()
+    damage(path)
+    assert in_domain_classifier(toy(), tmp_path, "cpu").fingerprint == backbone.fingerprint
+    assert path.read_bytes() == good
+
+
+def test_another_side_is_another_classifier(tmp_path: Path) -> None:
+    native = in_domain_classifier(toy(), tmp_path, "cpu")
+    small = in_domain_classifier(toy().at(4), tmp_path, "cpu")
+    assert small.side == 4
+    assert small.fingerprint != native.fingerprint
+
+
+def test_training_stops_on_request_and_leaves_nothing(tmp_path: Path) -> None:
+    answers = iter([False] * 5 + [True])
+    with pytest.raises(Interrupted):
+        in_domain_classifier(toy(), tmp_path, "cpu", stop=lambda: next(answers))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("side", [2, 4, 6, 8, 12, 16, 24, 28, 32, 40, 48, 56, 64, 96, 128])
+def test_the_network_ends_at_two_or_three_pixels_at_bounded_cost(side: int) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"):
+        network = SmallCNN(side, 3, 10)
+        with FlopCounterMode(display=False) as counter:
+            features, logits = network(torch.zeros(2, 3, side, side))
+        assert network.body(torch.zeros(2, 3, side, side)).shape[-1] <= 3
+    assert (features.shape, logits.shape) == ((2, 64), (2, 10))
+    assert counter.get_total_flops() / 4 < 12e6  # multiply-adds an image
+
+
+# CIFAR ResNets.
+
+
+def damaged(path: Path, kind: str, source: Path) -> Path:
+    tensors = load_file(source)
+    content = source.read_bytes()
+    match kind:
+        case "cut":
+            path.write_bytes(content[: len(content) // 2])
+        case "header":
+            path.write_bytes(b"\xff" + content[1:])
+        case "empty":
+            path.write_bytes(b"")
+        case "foreign":
+            save_file({"weight": torch.zeros(3)}, path)
+        case "missing key":
+            save_file({k: v for k, v in tensors.items() if k != "bn1.bias"}, path)
+        case "extra key":
+            save_file(tensors | {"more": torch.zeros(1)}, path)
+        case "other width":
+            save_file(tensors | {"conv1.weight": torch.zeros(17, 3, 3, 3)}, path)
+        case "no layer":
+            save_file({k: v for k, v in tensors.items() if "layer" not in k}, path)
+        case "nan":
+            save_file(tensors | {"linear.bias": torch.full((7,), torch.nan)}, path)
+        case "half":
+            save_file({k: v.half() for k, v in tensors.items()}, path)
+        case "folder":
+            path.mkdir()
+    return path
+
+
+KINDS = [
+    *("cut", "header", "empty", "foreign", "missing key", "extra key", "other width", "no layer"),
+    *("nan", "half", "folder", "no file"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_cannot_be_used_give_one_sentence(
+    kind: str, resnet_file: Path, tmp_path: Path
+) -> None:
+    path = damaged(tmp_path / "x.safetensors", kind, resnet_file)
+    with pytest.raises(GanNasError, match="safetensors") as refusal:
+        load_cifar_resnet(path)
+    missing = kind in ("folder", "no file")
+    assert isinstance(refusal.value, MissingResource if missing else InvalidInput)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_resnet_is_loaded_on_the_cpu_whatever_the_default_device(resnet_file: Path) -> None:
+    images = noise(2, 3, 32, 32)
+    expected = load_cifar_resnet(resnet_file).embed(images)[0]
+    with torch.device("meta"):
+        assert torch.equal(load_cifar_resnet(resnet_file).embed(images)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "accuracy"),
+    [("resnet20", 0.9173), pytest.param("resnet56", 0.9339, marks=pytest.mark.slow)],
+)
+def test_published_classifiers_reach_their_accuracy(
+    name: str, accuracy: float, shared: Path
+) -> None:
+    images = load_images("cifar10", shared / "data" / "cifar10")
+    weights = shared / "data" / "cifar-resnet" / f"cifar10-{name}.safetensors"
+    backbone = load_backbone(f"classifier:{weights}", images, None, "cpu")
+    assert images.held_out_labels is not None
+    right = backbone.embed(images.held_out)[1].argmax(1) == images.held_out_labels
+    assert float(right.double().mean()) == pytest.approx(accuracy, abs=1e-4)

@@ -1,0 +1,101 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.metrics.inception_score import inception_style_score
+
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics_golden.npz", allow_pickle=False)
+LOGITS = torch.from_numpy(GOLDEN["is_logits"])
+GAPS = [200.0, 2000.0, 1e6, 3e38]
+
+
+def one_hot(classes: Tensor, gap: float, num_classes: int = 10) -> Tensor:
+    return torch.nn.functional.one_hot(classes, num_classes).float() * gap
+
+
+@pytest.mark.parametrize("splits", [1, 10])
+def test_the_score_is_that_of_the_published_implementations(splits: int) -> None:
+    mean, deviation = inception_style_score(LOGITS, splits)
+    if splits == 1:
+        assert mean == pytest.approx(float(GOLDEN["exp_is_splits1"]), rel=1e-7)
+        assert deviation == 0
+    else:
+        assert mean == pytest.approx(float(GOLDEN["exp_is_splits10_mean"]), rel=1e-7)
+        assert deviation == pytest.approx(float(GOLDEN["exp_is_splits10_std_ddof0"]), rel=1e-7)
+
+
+def test_shuffling_first_gives_the_shuffled_value() -> None:
+    order = np.random.RandomState(2020).permutation(len(LOGITS))
+    mean, deviation = inception_style_score(LOGITS[order], 10)
+    assert mean == pytest.approx(float(GOLDEN["exp_is_splits10_shuffled2020_mean"]), rel=1e-7)
+    assert deviation == pytest.approx(float(GOLDEN["exp_is_splits10_shuffled2020_std"]), rel=1e-7)
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("splits", [1, 10])
+class TestAtAnyGap:
+    def test_a_collapsed_generator_scores_one(self, gap: float, splits: int) -> None:
+        logits = one_hot(torch.full((1000,), 3), gap)
+        assert inception_style_score(logits, splits) == (pytest.approx(1), pytest.approx(0))
+
+    def test_balanced_certain_classes_score_their_number(self, gap: float, splits: int) -> None:
+        logits = one_hot(torch.arange(1000) % 10, gap)
+        assert inception_style_score(logits, splits)[0] == pytest.approx(10, rel=1e-9)
+
+    def test_sorted_classes_score_one_when_each_split_sees_one(
+        self, gap: float, splits: int
+    ) -> None:
+        logits = one_hot(torch.arange(1000) // 100, gap)
+        expected = 1 if splits == 10 else 10
+        assert inception_style_score(logits, splits)[0] == pytest.approx(expected, rel=1e-9)
+
+    def test_an_empty_class_does_no_harm(self, gap: float, splits: int) -> None:
+        score, _ = inception_style_score(one_hot(torch.arange(1000) % 9, gap), splits)
+        assert score == pytest.approx(8.9999640837 if splits == 1 else 8.995, rel=1e-3)
+        if splits == 1:
+            assert score == pytest.approx(8.9999640837, rel=1e-10)
+
+
+def test_uniform_logits_score_one() -> None:
+    assert inception_style_score(torch.zeros(100, 10))[0] == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("num_classes", [1, 2, 10, 100])
+def test_between_one_and_the_number_of_classes_whatever_is_added_to_logits(
+    seed: int, num_classes: int
+) -> None:
+    generator = torch.Generator("cpu").manual_seed(seed)
+    logits = torch.randn(200, num_classes, generator=generator, dtype=torch.float64) * 10**seed
+    score, _ = inception_style_score(logits)
+    assert 1 - 1e-12 <= score <= num_classes * (1 + 1e-12)
+    shifts = torch.randn(200, 1, generator=generator, dtype=torch.float64)
+    assert inception_style_score(logits + shifts)[0] == pytest.approx(score, rel=1e-9)
+    order = torch.randperm(200, generator=generator)
+    assert inception_style_score(logits[order])[0] == pytest.approx(score, rel=1e-9)
+
+
+def test_splits_that_do_not_divide_keep_every_image() -> None:
+    classes = torch.tensor([0, 1, 2, 0, 1, 2, 3])  # [0 1 2] and [0 1 2 3]
+    mean, deviation = inception_style_score(one_hot(classes, 1e6), 2)
+    assert mean == pytest.approx(3.5)
+    assert deviation == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("splits", [0, -1, 8])
+def test_impossible_splits_are_refused(splits: int) -> None:
+    with pytest.raises(InvalidInput, match="7 images"):
+        inception_style_score(torch.zeros(7, 10), splits)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_not_finite_fail_the_run(value: float) -> None:
+    logits = torch.zeros(10, 4)
+    logits[2, 1] = value
+    with pytest.raises(RunFailed, match="NaN or infinity"):
+        inception_style_score(logits)

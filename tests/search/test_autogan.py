@@ -1,0 +1,425 @@
+"""AutoGAN's Algorithm 1, property by property; each deviation from the authors' code is pinned."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+
+from gan_nas.builder import build_generator
+from gan_nas.configs import resolve
+from gan_nas.errors import InvalidInput
+from gan_nas.genome import read_genome
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.progress import silent
+from gan_nas.runs import Run, read_log
+from gan_nas.search import METHODS, autogan, load_method
+from gan_nas.search.autogan import PRESETS, Config, _choose, _Search
+from gan_nas.search.retraining import retrain_all
+from gan_nas.slots import inherited_state
+from gan_nas.spaces import encode
+from gan_nas.training import TrainingConfig
+
+
+def working(directory: Path, **changes: Any) -> _Search:
+    config = Config.model_validate(tiny.SEARCH | changes)
+    run = Run.open(directory, config.model_dump(mode="json"))
+    return _Search(config, tiny.digits(), run, tiny.CPU, tiny.backbone(), silent)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    directory = tmp_path_factory.mktemp("search") / "run"
+    return directory, tiny.run_search(directory)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_the_same_functions_and_presets_that_resolve(name: str) -> None:
+    method = load_method(name)
+    for function in ("search", "derive", "plan"):
+        assert callable(getattr(method, function))
+    assert {"demo", "paper"} <= method.PRESETS.keys()
+    for preset in method.PRESETS.values():
+        resolve(method.Config, preset)
+
+
+def test_the_presets_have_the_published_schedules() -> None:
+    paper, repo = (resolve(Config, PRESETS[name]) for name in ("paper", "repo"))
+    assert (paper.iterations, paper.grow_at, paper.entropy_weight) == (90, (25, 55), 1e-4)
+    assert (repo.iterations, repo.grow_at, repo.entropy_weight) == (65, (15, 35), 1e-3)
+    assert paper.discriminator_steps == 15 * -(-50_000 // 64)
+
+
+def test_a_search_writes_valid_genomes_at_the_derived_width_best_first(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    directory, result = finished
+    rewards = [row["reward"] for row in result["genomes"]]
+    assert len(rewards) == tiny.SEARCH["top_k"]
+    assert rewards == sorted(rewards, reverse=True)
+    for row in result["genomes"]:
+        genome = read_genome(Path(row["file"]))
+        assert genome.genome_id == row["id"]
+        assert genome.generator.width == tiny.SEARCH["derived_width"]
+        network = build_generator(genome.generator, 16, 1)
+        assert sum(p.numel() for p in network.parameters()) == row["parameters"]
+    assert result["reward_deviation"] >= 0
+    assert json.loads((directory / "result.json").read_text()) == result
+
+
+def test_each_stage_has_its_own_side_controller_and_parents(tmp_path: Path) -> None:
+    work = working(tmp_path)
+    seen = []
+    while work.iteration < work.config.iterations:
+        tokens = len(work.controller.token_sizes)
+        side = work.batches.at(0).shape[-1]
+        seen.append((work.stage, side, tokens, len(work.parents)))
+        work.train_shared()
+        work.train_controller()
+        work.end_iteration()
+    assert seen == [(0, 4, 4, 0), (1, 8, 5, 2), (2, 16, 5, 2), (2, 16, 5, 2)]
+    assert [len(tokens) for tokens in work.found] == [14, 14]
+
+
+def test_children_start_from_a_parents_tokens_and_lstm_state(tmp_path: Path) -> None:
+    work = working(tmp_path)
+    work.train_shared()
+    work.train_controller()
+    work.end_iteration()
+    parents = {parent.tokens: parent for parent in work.parents}
+    tokens, (h, c) = work._start(20, torch.Generator(device="cpu").manual_seed(0))
+    assert set(tokens) == set(parents)
+    for row, token in enumerate(tokens):
+        assert torch.equal(h[row], parents[token].h)
+        assert torch.equal(c[row], parents[token].c)
+        assert h[row].abs().sum() > 0
+    assert all(c.tokens[:4] in parents for c in work._draw(20, torch.Generator(device="cpu")))
+
+
+def test_growth_keeps_shared_weights_and_optimiser_state(tmp_path: Path) -> None:
+    work = working(tmp_path)
+    work.train_shared()
+    work.train_controller()
+    before = {k: t.clone() for k, t in work.gan.state()["generator_optimizer"].items()}
+    weights = work.gan.generator.get_parameter("stem.weight").clone()
+    controller = work.controller
+    work.end_iteration()
+    after = work.gan.state()["generator_optimizer"]
+    assert work.stage == 1
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert torch.equal(weights, work.gan.generator.get_parameter("stem.weight"))
+    assert work.controller is not controller
+    assert not any(name.startswith("cells.1.") for name in after)  # fresh when first used
+
+
+def test_unused_weights_are_left_alone_by_the_optimiser(tmp_path: Path) -> None:
+    """PyTorch 1.1's zero gradients moved their state; None does not."""
+    work = working(tmp_path, num_critic=1)
+    used = (0, 1, 0, 0)  # post-activation, batch norm, bilinear, no shortcut
+    _choose(work.gan, used)
+    z = work._latents("test", 0, 8)
+    before = {k: p.detach().clone() for k, p in work.gan.generator.named_parameters()}
+    work.gan.generator_step(z)
+    names = set(inherited_names(work.gan.generator))
+    for name, parameter in work.gan.generator.named_parameters():
+        changed = not torch.equal(before[name], parameter)
+        assert not changed or name in names
+    stateful = {name.rpartition(".")[0] for name in work.gan.state()["generator_optimizer"]}
+    assert stateful <= names
+
+
+def inherited_names(network: torch.nn.Module) -> list[str]:
+    active = {id(tensor) for tensor in inherited_state(network).values()}
+    return [name for name, parameter in network.named_parameters() if id(parameter) in active]
+
+
+def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it(tmp_path: Path) -> None:
+    work = working(tmp_path, reset_threshold=1e9, iterations=5, grow_at=(2, 3))
+    weights = work.gan.generator.get_parameter("stem.weight").clone()
+    work.train_shared()
+    assert work.reset_pending
+    assert work.shared_step == 4  # two generator losses fill the window; shared training ends
+    trained = work.gan.generator.get_parameter("stem.weight").clone()
+    work.train_controller()
+    policy = [p.detach().clone() for p in work.controller.parameters()]
+    assert torch.equal(trained, work.gan.generator.get_parameter("stem.weight"))
+    work.end_iteration()
+    fresh = work.gan.generator.get_parameter("stem.weight")
+    assert work.num_resets == 1
+    assert not torch.equal(fresh, trained)
+    assert not torch.equal(fresh, weights)  # another initialisation, not the first one again
+    assert all(torch.equal(a, b) for a, b in zip(policy, work.controller.parameters(), strict=True))
+    assert work.d_losses.count == 0
+    assert work.gan.state()["generator_optimizer"] == {}
+
+
+def test_candidates_are_scored_before_a_pending_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authors' code may choose parents on a generator that was just re-initialised."""
+    work = working(tmp_path, reset_threshold=1e9)
+    order: list[str] = []
+
+    def noted(name: str) -> Callable[..., Any]:
+        original = getattr(work, name)
+
+        def call(*args: Any) -> Any:
+            order.append(name)
+            return original(*args)
+
+        return call
+
+    for name in ("best", "_reset", "_enter_stage"):
+        monkeypatch.setattr(work, name, noted(name))
+    work.train_shared()
+    work.train_controller()
+    work.end_iteration()
+    assert order == ["best", "_reset", "_enter_stage"]
+
+
+def test_losses_that_are_not_finite_start_the_shared_gan_anew(tmp_path: Path) -> None:
+    work = working(tmp_path)
+    work.gan.generator.get_parameter("stem.weight").data.fill_(float("nan"))
+    work.train_shared()
+    assert work.reset_pending
+
+
+def test_a_child_that_diverged_has_the_lowest_reward(tmp_path: Path) -> None:
+    work = working(tmp_path)
+    work.gan.generator.get_parameter("to_rgb.conv.weight").data.fill_(float("nan"))
+    for average in work.gan._averages:
+        average.fill_(float("nan"))
+    assert work.reward((0, 1, 0, 0)) == 0.0
+
+
+def test_a_collapsed_child_has_score_one(tmp_path: Path) -> None:
+    work = working(tmp_path, ema_decay=0.0)
+    work.gan.generator.get_parameter("to_rgb.conv.weight").data.zero_()
+    assert work.reward((0, 1, 0, 0)) == pytest.approx(1.0)
+
+
+def test_a_child_is_scored_once_while_the_weights_stand_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = working(tmp_path, controller_steps=60, controller_lr=1e-3)
+    counted: list[tuple[int, ...]] = []
+    original = work._score
+
+    def score(tokens: tuple[int, ...], seed: int) -> dict[str, float]:
+        counted.append(tokens)
+        return original(tokens, seed)
+
+    monkeypatch.setattr(work, "_score", score)
+    work.train_shared()
+    work.train_controller()
+    assert len(counted) == len(set(counted)) <= 36
+    work.end_iteration()
+    work.train_shared()
+    assert work.scores == {}  # other weights, other scores
+
+
+def test_rewards_do_not_depend_on_what_was_scored_before(tmp_path: Path) -> None:
+    work = working(tmp_path)
+    work.train_shared()
+    first = work.reward((0, 1, 0, 0))
+    buffers = {k: t.clone() for k, t in work.gan.generator.named_buffers()}
+    work.reward((1, 1, 1, 1))
+    work.scores.clear()
+    assert work.reward((0, 1, 0, 0)) == first
+    after = dict(work.gan.generator.named_buffers())
+    assert all(torch.equal(buffers[name], after[name]) for name in buffers)
+
+
+@pytest.mark.parametrize("statistics", ["child", "shared"])
+def test_a_childs_norm_statistics_are_its_own_unless_shared(
+    tmp_path: Path, statistics: str
+) -> None:
+    work = working(tmp_path, norm_statistics=statistics)
+    work.train_shared()
+    before = work.reward((1, 1, 1, 1))
+    for name, buffer in work.gan.generator.named_buffers():
+        if name.endswith("running_var"):
+            buffer.mul_(100)
+    work.scores.clear()
+    assert (work.reward((1, 1, 1, 1)) == before) == (statistics == "child")
+
+
+def test_candidates_are_distinct_unless_asked_otherwise(tmp_path: Path) -> None:
+    work = working(tmp_path / "a", num_candidates=30)
+    assert len({c.tokens for c in work._candidates(30, "x")}) == 30
+    assert len(work._candidates(40, "x")) == 36  # there are no more
+    repeated = working(tmp_path / "b", distinct=False)._candidates(40, "x")
+    assert len(repeated) == 40
+    assert len({c.tokens for c in repeated}) < 40
+
+
+def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
+    free = working(tmp_path / "free")
+    assert free.limits is None
+    result = tiny.run_search(tmp_path / "run", max_params=6_000, iterations=4)
+    assert all(row["parameters"] <= 6_000 for row in result["genomes"])
+    with pytest.raises(InvalidInput, match="smallest possible"):
+        tiny.run_search(tmp_path / "impossible", max_params=10)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"levels": "single", "iterations": 2},
+        {"reward": "frechet"},
+        {"update": "legacy"},
+        {"skip_tap": "pre"},
+        {"precision": "bf16", "iterations": 3},
+        {"ema_decay": 0.0, "controller_batch_size": 3, "distinct": False},
+    ],
+)
+def test_every_variant_runs_to_its_end(tmp_path: Path, changes: dict[str, Any]) -> None:
+    result = tiny.run_search(tmp_path / "run", **changes)
+    assert len(result["genomes"]) == 2
+    if changes.get("reward") == "frechet":
+        for row in result["genomes"]:
+            distance = row["scores"]["frechet_distance[classifier]"]
+            assert row["reward"] == pytest.approx(1 / distance)
+    for row in result["genomes"]:
+        genome = read_genome(Path(row["file"]))
+        assert genome.generator.skip_tap == changes.get("skip_tap", "post")
+
+
+def test_the_single_level_variant_has_one_controller_of_all_tokens(tmp_path: Path) -> None:
+    work = working(tmp_path, levels="single")
+    assert len(work.controller.token_sizes) == 14
+    assert work.batches.at(0).shape[-1] == 16
+    assert len(work._architecture(0)) == 14
+
+
+def test_a_reward_by_classes_needs_a_backbone_that_knows_them(tmp_path: Path) -> None:
+    blind = Backbone("rotation", "tiny", 8, 1, labelled=False, network=tiny.Features())
+    config = Config.model_validate(tiny.SEARCH)
+    with pytest.raises(InvalidInput, match="reward=frechet"):
+        autogan.search(config, tiny.digits(), tmp_path, device=tiny.CPU, backbone=blind)
+
+
+def test_derive_draws_distinct_genomes_from_the_final_policy(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    directory, _ = finished
+
+    def derive(**limits: int) -> dict[str, Any]:
+        return autogan.derive(
+            directory,
+            tiny.digits(),
+            count=3,
+            device=tiny.CPU,
+            backbone=tiny.backbone(),
+            **limits,
+        )
+
+    result = derive()
+    rows = result["genomes"]
+    assert len({row["id"] for row in rows}) == 3
+    assert [row["reward"] for row in rows] == sorted((r["reward"] for r in rows), reverse=True)
+    parents = {encode(read_genome(Path(r["file"])).generator)[:9] for r in rows}
+    assert 1 <= len(parents) <= tiny.SEARCH["top_k"]
+    assert tiny.timeless(derive()) == tiny.timeless(result)
+    most = min(row["parameters"] for row in rows)
+    assert all(row["parameters"] <= most for row in derive(max_params=most)["genomes"])
+
+
+def test_derive_refuses_a_search_that_has_not_ended(tmp_path: Path) -> None:
+    def stop() -> bool:
+        return True
+
+    with pytest.raises(autogan.Interrupted):
+        tiny.run_search(tmp_path / "run", stop)
+    with pytest.raises(InvalidInput, match="has not ended"):
+        autogan.derive(
+            tmp_path / "run",
+            tiny.digits(),
+            count=2,
+            device=tiny.CPU,
+            backbone=tiny.backbone(),
+        )
+
+
+def test_retraining_ranks_by_distance_and_names_a_winner(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    genomes = [read_genome(Path(row["file"])) for row in finished[1]["genomes"]]
+    result = retrain_all(
+        tmp_path,
+        genomes,
+        tiny.digits(),
+        TrainingConfig.model_validate(tiny.TRAINING),
+        resolution=16,
+        device=tiny.CPU,
+        backbone=tiny.backbone(),
+    )
+    distances = [row["last"]["frechet_distance[classifier]"] for row in result["retrained"]]
+    assert distances == sorted(distances)
+    assert result["winner"] == result["retrained"][0]["id"]
+    assert {row["id"] for row in result["retrained"]} == {g.genome_id for g in genomes}
+
+
+def test_a_trial_that_collapses_stops_nothing_and_cannot_win(tmp_path: Path) -> None:
+    config = TrainingConfig.model_validate(tiny.TRAINING | {"generator_lr": 1.0, "steps": 30})
+    result = retrain_all(
+        tmp_path,
+        [tiny.GENOME, tiny.GENOME.resized(8, 8)],
+        tiny.digits(),
+        config.model_copy(update={"discriminator_lr": 1.0, "ema_decay": 0.0}),
+        resolution=16,
+        device=tiny.CPU,
+        backbone=tiny.backbone(),
+    )
+    assert len(result["retrained"]) == 2
+    for row in result["retrained"]:
+        assert (
+            row["outcome"] == "completed" or "collapsed" in row["why"] or "diverged" in row["why"]
+        )
+
+
+def test_the_plan_counts_every_step_and_trains_nothing() -> None:
+    config = Config.model_validate(tiny.SEARCH)
+    plan = autogan.plan(config, tiny.digits(), device=tiny.CPU)
+    assert plan["space"] == 373_248
+    assert plan["steps"] == 4 * 6
+    assert plan["images"] == 4 * 6 * 8
+    assert plan["predicted_seconds"] > 0
+
+
+def test_one_step_of_everything_with_the_default_device_on_meta(tmp_path: Path) -> None:
+    """A tensor made without its device would land on meta and break here, as it would on a GPU."""
+    digits, features = tiny.digits(), tiny.backbone()
+    with torch.device("meta"):
+        config = Config.model_validate(tiny.SEARCH | {"iterations": 3})
+        result = autogan.search(config, digits, tmp_path / "s", device=tiny.CPU, backbone=features)
+        tiny.run_training(tmp_path / "t")
+    assert len(result["genomes"]) == 2
+
+
+def test_the_log_tells_what_happened(finished: tuple[Path, dict[str, Any]]) -> None:
+    events = {line["event"] for line in read_log(finished[0])}
+    assert {"shared", "controller", "candidates"} <= events
+
+
+@pytest.mark.cuda
+def test_a_search_and_its_best_genomes_training_on_a_gpu(tmp_path: Path) -> None:
+    cuda = torch.device("cuda")
+    network = tiny.Features().to(cuda)
+    features = Backbone("classifier", "tiny", 8, 1, labelled=True, network=network)
+    config = Config.model_validate(tiny.SEARCH | {"precision": "bf16"})
+    result = autogan.search(config, tiny.digits(), tmp_path / "s", device=cuda, backbone=features)
+    genomes = [read_genome(Path(row["file"])) for row in result["genomes"]]
+    trained = retrain_all(
+        tmp_path,
+        genomes,
+        tiny.digits(),
+        TrainingConfig.model_validate(tiny.TRAINING | {"precision": "bf16"}),
+        resolution=16,
+        device=cuda,
+        backbone=features,
+    )
+    assert trained["winner"]

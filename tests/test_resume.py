@@ -1,0 +1,98 @@
+"""Interrupted and resumed equals uninterrupted, bit for bit, wherever the interruption falls."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from gan_nas.errors import Incompatible, Interrupted
+
+RUNS: dict[str, Callable[..., dict[str, Any]]] = {
+    "training": tiny.run_training,
+    "search": tiny.run_search,
+}
+
+
+@pytest.fixture(scope="module", params=sorted(RUNS))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def whole(kind: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], int]:
+    """Return what an uninterrupted run leaves behind, and how often it looks at `stop`."""
+    looks = 0
+
+    def stop() -> bool:
+        nonlocal looks
+        looks += 1
+        return False
+
+    directory = tmp_path_factory.mktemp("whole") / "run"
+    RUNS[kind](directory, stop)
+    return tiny.traces(directory), looks
+
+
+def test_one_seed_gives_the_same_bytes_and_another_seed_others(
+    kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path
+) -> None:
+    RUNS[kind](tmp_path / "again")
+    assert tiny.traces(tmp_path / "again") == whole[0]
+    RUNS[kind](tmp_path / "other", seed=1)
+    assert tiny.traces(tmp_path / "other")["tensors"] != whole[0]["tensors"]
+
+
+def test_stopped_at_any_place_and_resumed_equals_uninterrupted(
+    kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path
+) -> None:
+    traces, num_looks = whole
+    num_stops = 0
+    for place in range(1, num_looks + 1, max(1, num_looks // 12)):
+        directory = tmp_path / f"stopped-{place}"
+        looks = 0
+
+        def stop(place: int = place) -> bool:
+            nonlocal looks
+            looks += 1
+            return looks >= place
+
+        with pytest.raises(Interrupted):
+            RUNS[kind](directory, stop)
+        RUNS[kind](directory)
+        assert tiny.traces(directory) == traces, f"stopped at look {place} of {num_looks}"
+        num_stops += 1
+    assert num_stops >= 10
+
+
+@pytest.mark.parametrize("share", [0.2, 0.45, 0.7, 0.95])
+def test_killed_in_any_phase_and_resumed_equals_uninterrupted(
+    kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path, share: float
+) -> None:
+    traces, num_looks = whole
+    script = Path(__file__).parent / "interrupted_run.py"
+    directory = tmp_path / "killed"
+    command = [sys.executable, str(script), kind, str(directory), str(int(share * num_looks))]
+    killed = subprocess.run(command, cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    RUNS[kind](directory)
+    assert tiny.traces(directory) == traces
+
+
+def test_a_finished_run_returns_its_result_at_once(kind: str, tmp_path: Path) -> None:
+    first = RUNS[kind](tmp_path / "run")
+
+    def stop() -> bool:
+        raise AssertionError("nothing should be run")
+
+    assert RUNS[kind](tmp_path / "run", stop) == first
+
+
+def test_changed_settings_are_refused_by_name(kind: str, tmp_path: Path) -> None:
+    RUNS[kind](tmp_path / "run")
+    with pytest.raises(Incompatible, match=r"config\.batch_size: 8 -> 9"):
+        RUNS[kind](tmp_path / "run", batch_size=9)

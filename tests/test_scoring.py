@@ -1,0 +1,233 @@
+import math
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from gan_nas.data import Images, load_images
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
+from gan_nas.metrics import load_backbone
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.frechet import frechet_distance
+from gan_nas.metrics.inception_score import inception_style_score
+from gan_nas.metrics.moments import Moments
+from gan_nas.scoring import Scorer, Scores, generate, to_uint8
+
+FRECHET = "frechet_distance[classifier]"
+
+
+@pytest.fixture(scope="module")
+def digits() -> Images:
+    return load_images("digits")
+
+
+@pytest.fixture(scope="module")
+def backbone(digits: Images) -> Backbone:
+    return load_backbone("classifier", digits, None, "cpu")
+
+
+def disturbed(images: Tensor, deviation: float) -> Tensor:
+    """Add noise; `deviation` in units of the range [-1, 1]."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    noise = torch.randn(images.shape, generator=generator, device="cpu")
+    return to_uint8(images / 127.5 - 1 + deviation * noise)
+
+
+@pytest.mark.parametrize("side", [4, 8, 16])
+def test_worse_images_score_worse_at_every_stage(
+    digits: Images, backbone: Backbone, side: int
+) -> None:
+    scorer = Scorer(backbone, digits, side)
+    held_out = digits.at(side).held_out
+    assert digits.held_out_labels is not None
+    half_the_modes = held_out[digits.held_out_labels < 5]
+    scores = [scorer.real]
+    scores += [scorer.score([disturbed(held_out, d)]) for d in (0.25, 0.5, 1.0)]
+    distances = [score[FRECHET] for score in scores]
+    assert distances == sorted(distances)
+    ceiling = {4: 7, 8: 9.3, 16: 9}[side]
+    assert ceiling < scorer.real["classifier_score"] <= 10
+    few = scorer.score([half_the_modes])
+    assert few["classifier_score"] <= 6.5
+    assert few[FRECHET] > 3 * scorer.real[FRECHET]
+
+
+def test_a_collapsed_generator_scores_one_at_a_finite_distance(
+    digits: Images, backbone: Backbone
+) -> None:
+    scorer = Scorer(backbone, digits, 16)
+    for image in digits.at(16).train[:3]:
+        score = scorer.score([image.expand(100, -1, -1, -1)] * 2)
+        assert score["classifier_score"] == pytest.approx(1, abs=1e-6)
+        assert scorer.real[FRECHET] * 10 < score[FRECHET] < math.inf
+
+
+def test_scores_are_those_of_all_images_at_once(digits: Images, backbone: Backbone) -> None:
+    scorer = Scorer(backbone, digits, 12, num_splits=3)
+    images = digits.at(12).held_out
+    scores = scorer.score(torch.split(images, 50))
+    features, logits = backbone.embed(images)
+    real, _ = backbone.embed(digits.at(12).train)
+    distance = frechet_distance(Moments.of(real), Moments.of(features))
+    assert scores[FRECHET] == pytest.approx(distance, rel=1e-5)
+    assert scores["classifier_score"] == pytest.approx(
+        inception_style_score(logits, 3)[0], rel=1e-5
+    )
+    assert scorer.real == pytest.approx(scores, rel=1e-5)
+
+
+def test_images_that_are_at_the_stages_side_already_change_nothing(
+    digits: Images, backbone: Backbone
+) -> None:
+    native, at_side = Scorer(backbone, digits, 16), Scorer(backbone, digits.at(16), 16)
+    assert native.real == at_side.real
+    assert native.passport(500, 0) == at_side.passport(500, 0)
+
+
+def test_a_share_of_the_training_images_can_be_the_reference(
+    digits: Images, backbone: Backbone
+) -> None:
+    scorer = Scorer(backbone, digits, 8, num_reference=500)
+    assert scorer.passport(10, 0).num_real == 500
+    assert Scorer(backbone, digits, 8, num_reference=9999).passport(10, 0).num_real == 1437
+    assert scorer.real[FRECHET] < 2 * Scorer(backbone, digits, 8).real[FRECHET]
+
+
+def test_without_labels_only_the_distance_is_given(digits: Images) -> None:
+    images = Images("unnamed", digits.train[:200], digits.held_out[:40])
+    scorer = Scorer(load_backbone("classifier", images, None, "cpu"), images, 8, num_splits=10)
+    assert list(scorer.real) == ["frechet_distance[rotation]"]
+
+
+def test_fewer_held_out_images_than_splits_are_scored(digits: Images, backbone: Backbone) -> None:
+    images = Images("few", digits.train, digits.held_out[:3])
+    assert Scorer(backbone, images, 8, num_splits=10).real["classifier_score"] == pytest.approx(1)
+
+
+def test_impossible_batches_are_refused(digits: Images, backbone: Backbone) -> None:
+    scorer = Scorer(backbone, digits, 8)
+    with pytest.raises(InvalidInput, match="no images"):
+        scorer.score([])
+    with pytest.raises(InvalidInput, match="at least 2 images"):
+        scorer.score([digits.train[:1]])
+    with pytest.raises(Incompatible, match="16 px"):
+        scorer.score([digits.at(16).train[:10]])
+
+
+def test_a_backbone_that_gives_nan_fails_the_run(digits: Images, backbone: Backbone) -> None:
+    broken = replace(backbone, network=deepcopy(backbone.network))
+    scorer = Scorer(broken, digits, 8)
+    broken.network.get_parameter("head.bias").data.fill_(torch.nan)
+    with pytest.raises(RunFailed, match="NaN"):
+        scorer.score([digits.held_out])
+
+
+def test_the_passport_names_the_whole_protocol(digits: Images, backbone: Backbone) -> None:
+    scorer = Scorer(backbone, digits, 16, num_splits=2)
+    passport = scorer.passport(500, seed=7, precision="bf16")
+    assert passport.model_dump() == {
+        "backbone": "classifier",
+        "weights": backbone.fingerprint,
+        "backbone_side": 8,
+        "image_side": 16,
+        "quantise": "floor",
+        "num_fake": 500,
+        "num_real": 1437,
+        "num_splits": 2,
+        "reference": "digits",
+        "reference_fingerprint": digits.fingerprint,
+        "seed": 7,
+        "precision": "bf16",
+        "torch": torch.__version__,
+    }
+    scores = Scores(values={FRECHET: 3.0}, real=scorer.real, passport=passport)
+    assert Scores.model_validate_json(scores.model_dump_json()) == scores
+    with pytest.raises(ValidationError):
+        Scores.model_validate({**scores.model_dump(), "more": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(-1, 0), (1, 255), (0, 127), (-5, 0), (5, 255), (0.999, 254), (-0.9999, 0)],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quantising_rounds_down_and_clamps(value: float, expected: int, dtype: torch.dtype) -> None:
+    images = torch.full((1, 1, 2, 2), value, dtype=dtype)
+    assert (to_uint8(images) == expected).all()
+    assert (images == value).all()
+
+
+class Toy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(5, 16, device="cpu")
+        self.norm = nn.BatchNorm1d(16, device="cpu")
+
+    def forward(self, z: Tensor) -> Tensor:
+        images: Tensor = self.norm(self.linear(z)).view(-1, 1, 4, 4)
+        return images
+
+
+def made(num: int, **options: int) -> Tensor:
+    torch.manual_seed(0)
+    return torch.cat(list(generate(Toy().eval(), num, 5, options.pop("seed", 0), "cpu", **options)))
+
+
+def test_generated_images_depend_on_the_seed_alone_and_fewer_are_a_prefix() -> None:
+    images = made(250)
+    assert images.shape == (250, 1, 4, 4)
+    assert images.dtype == torch.uint8
+    assert torch.equal(made(250), images)
+    for num in (1, 7, 99, 100, 101):
+        assert torch.equal(made(num), images[:num])
+    assert not torch.equal(made(250, seed=1), images)
+    assert len(images.flatten(1).unique(dim=0)) > 200
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_generating_touches_neither_mode_nor_gradients(training: bool) -> None:
+    toy = Toy().train(training)
+    batches = generate(toy, 20, 5, 0, "cpu", batch_size=10)
+    next(batches)
+    assert torch.is_grad_enabled()
+    assert toy.training == toy.norm.training == training
+    assert all(p.requires_grad and p.grad is None for p in toy.parameters())
+    rng = torch.get_rng_state()
+    next(batches)
+    assert torch.equal(torch.get_rng_state(), rng)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_diverged_generator_fails_the_run(value: float) -> None:
+    toy = Toy().eval()
+    toy.linear.bias.data[3] = value
+    with pytest.raises(RunFailed, match="diverged"):
+        list(generate(toy, 10, 5, 0, "cpu"))
+
+
+def test_generating_stops_on_request() -> None:
+    answers = iter([False, True])
+    batches = generate(Toy(), 30, 5, 0, "cpu", batch_size=10, stop=lambda: next(answers))
+    next(batches)
+    with pytest.raises(Interrupted):
+        next(batches)
+
+
+def test_scoring_ignores_the_default_device(digits: Images, backbone: Backbone) -> None:
+    class Enlarged(Toy):
+        def forward(self, z: Tensor) -> Tensor:
+            return super().forward(z).repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    def run() -> Iterator[dict[str, float]]:
+        scorer = Scorer(backbone, digits, 8, num_splits=2, num_reference=300)
+        yield scorer.real
+        yield scorer.score(generate(network, 60, 5, 0, "cpu"))
+
+    network = Enlarged().eval()
+    expected = list(run())
+    with torch.device("meta"):
+        assert list(run()) == expected
