@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 from gan_nas.cli import options
-from gan_nas.cli.inputs import backbone_for, compute_on, settings, whole_number
+from gan_nas.cli.inputs import backbone_for, compute_on, options_again, settings, whole_number
 from gan_nas.cli.plans import show_settings
-from gan_nas.cli.printing import show_json
+from gan_nas.cli.printing import show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
-from gan_nas.cli.ranking import show_ranking
+from gan_nas.cli.ranking import show_ranking, show_retrained
 from gan_nas.cli.signals import stopping
 
 from gan_nas.errors import InvalidInput
@@ -54,13 +54,15 @@ def derive(
     from gan_nas.data import load_images
     from gan_nas.genome import read_genome
     from gan_nas.runs import stored_config
-    from gan_nas.search import load_method
+    from gan_nas.search import METHODS, load_method
     from gan_nas.search.retraining import retrain_all
 
     if run is None:
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
     limits = {"max_params": whole_number(max_params), "max_macs": whole_number(max_macs)}
     stored = stored_config(run)
+    if stored.get("method") not in METHODS:
+        raise InvalidInput(f"{run} is a run of {stored.get('method')}, not of a search")
     on = compute_on(device, threads)
     config = settings(TrainingConfig, PRESETS, preset, sets, precision, on, seed=seed)
     images = load_images(data or stored["data"], data_root)
@@ -82,7 +84,7 @@ def derive(
                 [read_genome(Path(row["file"])) for row in result["genomes"]],
                 images,
                 config,
-                resolution=stored["config"]["resolution"] or images.side,
+                resolution=result["passport"]["image_side"],
                 device=on,
                 backbone=judge,
                 stop=stop,
@@ -92,3 +94,11 @@ def derive(
         show_json(result)
         return
     show_ranking(result)
+    same = options_again(data_root=data_root, backbone=backbone, device=device)
+    if not retrain:
+        suggest(train_them_all=f"gan-nas derive {run} --retrain{same}")
+        return
+    show_retrained(result)
+    if result["winner"] is not None:
+        best = result["retrained"][0]["files"]["best"]
+        suggest(look=f"gan-nas sample {best}", score=f"gan-nas score {best}{same}")

@@ -1,5 +1,6 @@
 """`gan-nas search`: find architectures."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     default_directory,
+    default_resolution,
     options_again,
     settings,
     whole_number,
@@ -52,6 +54,7 @@ def search(
         return
 
     from gan_nas.data import load_images
+    from gan_nas.training import PRESETS
 
     on = compute_on(device, threads)
     config = settings(
@@ -88,8 +91,18 @@ def search(
         return
     show_ranking(result)
     best = result["genomes"][0]["file"]
-    same = options_again(data=data, data_root=data_root, backbone=backbone, device=device)
+    side = result["passport"]["image_side"]
+    for_all = partial(
+        options_again,
+        data_root=data_root,
+        preset=preset if preset in PRESETS else "paper",
+        backbone=backbone,
+        device=device,
+    )
+    for_one = partial(
+        for_all, data=data, resolution=None if side == default_resolution(images) else side
+    )
     suggest(
-        train_them_all=f"gan-nas derive {run} --retrain{same}",
-        train_the_best=f"gan-nas retrain {best}{same}",
+        train_them_all=f"gan-nas derive {run} --retrain{for_all()}",
+        train_the_best=f"gan-nas retrain {best}{for_one()}",
     )

@@ -287,6 +287,7 @@ def derive(
             limits = {"max_params": max_params, "max_macs": max_macs}
             config = config.model_copy(update=limits)
         work = _Search(config, images, run, device, backbone, progress)
+        work.keep_parents_within_limits()
         num = max(config.num_candidates, 2 * count)
         best = work.best(num, count, "derived candidates")
         return work.result([candidate.tokens for candidate in best])
@@ -473,6 +474,18 @@ class _Search:
             tokens=["".join(map(str, candidates[i].tokens)) for i in order],
         )
         return chosen
+
+    def keep_parents_within_limits(self) -> None:
+        """Drop the parents that no cell can complete; raises InvalidInput when none is left."""
+        limits = self.limits
+        if limits is None or not self.parents:
+            return
+        self.parents = [p for p in self.parents if limits.can_complete(p.tokens)]
+        if not self.parents:
+            raise InvalidInput(
+                f"nothing this search could derive keeps within {limits.words}; raise the limit, "
+                "or search again with it"
+            )
 
     def reward(self, tokens: Tokens) -> float:
         """Return a child's reward; it is scored once while the shared weights stand still."""

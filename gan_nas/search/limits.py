@@ -48,6 +48,8 @@ class Limits:
         resolution: int,
         image_channels: int,
     ) -> None:
+        given = ((max_params, "parameters"), (max_macs, "multiply-adds"))
+        self.words = " and ".join(f"{limit:,} {what}" for limit, what in given if limit is not None)
         infinite = 1 << 62
         self.limit = Price(
             infinite if max_params is None else max_params,
@@ -74,8 +76,8 @@ class Limits:
         if not self._fits(self._base, 0):
             cheapest = [self._base.plus(rest) for rest in self._rests[0]]
             raise InvalidInput(
-                f"no architecture has at most {_said(max_params)} parameters and {_said(max_macs)} "
-                f"multiply-adds at width {sizes.width}; the smallest possible are "
+                f"no architecture keeps within {self.words} at width {sizes.width}; the smallest "
+                "possible are "
                 f"{min(p.parameters for p in cheapest):,} parameters and "
                 f"{min(p.macs for p in cheapest):,} multiply-adds"
             )
@@ -88,6 +90,10 @@ class Limits:
             size = len(token_sizes(i))
             total, rest = total.plus(self._prices[i][rest[:size]]), rest[size:]
         return total
+
+    def can_complete(self, prefix: Tokens) -> bool:
+        """Tell whether some architecture that starts with these tokens keeps within the limits."""
+        return any(self._allowed(prefix))
 
     def masks(self, prefixes: Sequence[Tokens]) -> Tensor:
         """Return which next tokens are allowed after each prefix: bool (B, choices)."""
@@ -132,7 +138,3 @@ def _unbeaten(prices: Sequence[Price]) -> list[Price]:
         if not kept or price.macs < kept[-1].macs:
             kept.append(price)
     return kept
-
-
-def _said(limit: int | None) -> str:
-    return "any number of" if limit is None else f"{limit:,}"
