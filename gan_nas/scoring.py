@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from gan_nas.data import Images, resize
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.cache import cached
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.inception_score import inception_style_score
 from gan_nas.metrics.moments import Moments
@@ -54,7 +56,7 @@ class Scorer:
 
     Real and fake images have the stage's size first, then the backbone's. The distance's
     reference (moments and root) is computed once. `num_reference` takes that many training images,
-    evenly spaced, instead of all.
+    evenly spaced, instead of all. The numbers of real images are kept in the folder `cache`.
     """
 
     def __init__(
@@ -64,12 +66,18 @@ class Scorer:
         side: int,
         num_splits: int = 1,
         num_reference: int | None = None,
+        cache: Path | None = None,
     ) -> None:
         self.backbone = backbone
         self.images = images
         self.side = side
         self.num_splits = num_splits
-        moments, _ = self._embed(self._at_side(images.train, num_reference), keep_logits=False)
+        self.cache = cache
+        self._key = f"{backbone.fingerprint} {images.fingerprint} {side} px"
+        all_images = num_reference is None or num_reference >= len(images.train)
+        key = f"{self._key}, {'all' if all_images else num_reference} training images"
+        tensors = cached(cache, "moments", key, lambda: self._train_moments(num_reference))
+        moments = Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
         self._reference = FrechetReference(moments)
 
     @cached_property
@@ -80,7 +88,14 @@ class Scorer:
         """
         held_out = self.images.held_out
         splits = min(self.num_splits, len(held_out))
-        return self._scores(self._at_side(held_out), splits)
+        key = f"{self._key}, held out, {splits} splits, against {self._reference.count}"
+
+        def compute() -> dict[str, Tensor]:
+            scores = self._scores(self._at_side(held_out), splits)
+            return {name: torch.tensor(score, dtype=torch.float64, device="cpu") for name, score in scores.items()}
+
+        scores = cached(self.cache, "real", key, compute)
+        return {name: float(score) for name, score in scores.items()}
 
     def score(self, batches: Iterable[Tensor]) -> dict[str, float]:
         """Return `classifier_score` (labelled backbones only) and `frechet_distance[backbone]`.
@@ -106,6 +121,11 @@ class Scorer:
             precision=precision,
             torch=torch.__version__,
         )
+
+    def _train_moments(self, num: int | None) -> dict[str, Tensor]:
+        moments, _ = self._embed(self._at_side(self.images.train, num), keep_logits=False)
+        count = torch.tensor(moments.count, device="cpu")
+        return {"count": count, "mean": moments.mean.cpu(), "scatter": moments.scatter.cpu()}
 
     def _scores(self, batches: Iterable[Tensor], splits: int) -> dict[str, float]:
         moments, logits = self._embed(batches, keep_logits=self.backbone.labelled)

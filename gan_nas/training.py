@@ -76,6 +76,8 @@ class TrainingConfig(Settings):
     """Images of a score."""
     num_splits: int = Field(default=1, ge=1, le=100)
     """Parts a classifier score is averaged over (the papers use 10 for 50,000 images)."""
+    num_reference: int | None = Field(default=None, ge=2)
+    """Training images of the distance's reference, evenly spaced; none takes all."""
     save_every: int = Field(default=500, ge=1)
     """Generator steps between checkpoints: what a crash may lose."""
     log_every: int = Field(default=50, ge=1, le=1000)
@@ -108,6 +110,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema_warm_start": True,
         "score_every": 250,
         "num_scored": 2_000,
+        "num_reference": 10_000,
         "save_every": 250,
     },
     "paper": {},
@@ -123,10 +126,13 @@ def train(
     resolution: int,
     device: torch.device,
     backbone: Backbone,
+    cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
+
+    `cache` is a folder where the numbers of real images are kept between runs.
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), samples/*.png, curves.png, log.jsonl, result.json.
@@ -147,7 +153,15 @@ def train(
     with Run.open(directory, settings, stop) as run:
         if run.finished:
             return run.result()
-        training = _Training(genome, images, config, run, resolution, device, backbone)
+        scorer = Scorer(
+            backbone,
+            images.to(device).at(resolution),
+            resolution,
+            config.num_splits,
+            config.num_reference,
+            cache,
+        )
+        training = _Training(genome, config, run, scorer, device)
         while True:
             if training.score_is_due:
                 training.score()
@@ -171,21 +185,18 @@ class _Training:
     def __init__(
         self,
         genome: Genome,
-        images: Images,
         config: TrainingConfig,
         run: Run,
-        resolution: int,
+        scorer: Scorer,
         device: torch.device,
-        backbone: Backbone,
     ) -> None:
         self.genome, self.config, self.run, self.device = genome, config, run, device
-        self.images = images.to(device).at(resolution)
-        self.gan = new_gan(genome, config, resolution, images.channels, device)
+        self.scorer, self.images = scorer, scorer.images
+        self.gan = new_gan(genome, config, scorer.side, self.images.channels, device)
         if config.compile:
             check_compiler(device)
             self.gan.compile()
         self.batches = Batches(self.images.train, config.batch_size, config.seed)
-        self.scorer = Scorer(backbone, self.images, resolution, config.num_splits)
         self.step = 0
         self.scores: list[dict[str, Any]] = []
         self.d_losses = LossWindow(config.log_every * config.num_critic, device)

@@ -160,6 +160,8 @@ class Config(Settings):
     """Most parameters of a derived generator."""
     max_macs: int | None = Field(default=None, ge=1)
     """Most multiply-adds of a derived generator, for an image, at the last stage's resolution."""
+    num_reference: int | None = Field(default=None, ge=2)
+    """Training images of the distance's reference, evenly spaced; none takes all."""
     save_every: int = Field(default=500, ge=1)
     """Discriminator steps between checkpoints: what a crash may lose."""
 
@@ -213,6 +215,7 @@ PRESETS["small"] = PRESETS["demo"] | {
     "derived_discriminator_width": 32,
     "ema_decay": 0.995,
     "num_scored": 1_000,
+    "num_reference": 10_000,
 }
 
 
@@ -240,10 +243,13 @@ def search(
     *,
     device: torch.device,
     backbone: Backbone,
+    cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Search; the same call goes on after an interruption.
+
+    `cache` is a folder where the numbers of real images are kept between runs.
 
     Writes genomes/*.json, log.jsonl and result.json into `directory` and returns the result: the
     top K genomes with rewards and costs. Raises Interrupted with the state saved; Incompatible
@@ -252,7 +258,7 @@ def search(
     with Run.open(directory, _settings(config, images, device, backbone), stop) as run:
         if run.finished:
             return run.result()
-        work = _Search(config, images, run, device, backbone, progress)
+        work = _Search(config, images, run, device, backbone, cache, progress)
         while work.iteration < config.iterations:
             work.train_shared()
             work.train_controller()
@@ -269,6 +275,7 @@ def derive(
     count: int,
     device: torch.device,
     backbone: Backbone,
+    cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
     max_params: int | None = None,
@@ -286,7 +293,7 @@ def derive(
         if max_params is not None or max_macs is not None:
             limits = {"max_params": max_params, "max_macs": max_macs}
             config = config.model_copy(update=limits)
-        work = _Search(config, images, run, device, backbone, progress)
+        work = _Search(config, images, run, device, backbone, cache, progress)
         work.keep_parents_within_limits()
         num = max(config.num_candidates, 2 * count)
         best = work.best(num, count, "derived candidates")
@@ -358,6 +365,7 @@ class _Search:
         run: Run,
         device: torch.device,
         backbone: Backbone,
+        cache: Path | None,
         progress: Progress,
     ) -> None:
         if config.reward == "score" and not backbone.labelled:
@@ -366,7 +374,7 @@ class _Search:
                 "labels: use reward=frechet"
             )
         self.config, self.run, self.device = config, run, device
-        self.backbone, self.progress = backbone, progress
+        self.backbone, self.cache, self.progress = backbone, cache, progress
         self.images = images.to(device)
         self.resolution = config.resolution or images.side
         self.limits = self._limits()
@@ -607,7 +615,9 @@ class _Search:
         side = _side(self.resolution, stage + 1)
         at_side = self.images.at(side)
         self.batches = Batches(at_side.train, config.batch_size, config.seed)
-        self.scorer = Scorer(self.backbone, at_side, side, config.num_splits)
+        self.scorer = Scorer(
+            self.backbone, at_side, side, config.num_splits, config.num_reference, self.cache
+        )
         first = 0 if config.levels == "single" else stage
         sizes = [size for i in range(first, stage + 1) for size in token_sizes(i)]
         with torch.device("cpu"):

@@ -28,6 +28,7 @@ def retrain_all(
     resolution: int,
     device: torch.device,
     backbone: Backbone,
+    cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def retrain_all(
                 resolution=resolution,
                 device=device,
                 backbone=backbone,
+                cache=cache,
                 stop=stop,
                 progress=_numbered(progress, number, len(genomes)),
             )

@@ -27,7 +27,7 @@ from gan_nas.training import TrainingConfig
 def working(directory: Path, **changes: Any) -> _Search:
     config = Config.model_validate(tiny.SEARCH | changes)
     run = Run.open(directory, config.model_dump(mode="json"))
-    return _Search(config, tiny.digits(), run, tiny.CPU, tiny.backbone(), silent)
+    return _Search(config, tiny.digits(), run, tiny.CPU, tiny.backbone(), None, silent)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,42 @@
+"""Numbers of real images that cost a pass over a data set, kept between runs."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gan_nas.files import write_atomically
+from gan_nas.metrics.backbone import hash_tensors
+
+Tensors = dict[str, Tensor]
+
+
+def cached(cache: Path | None, kind: str, key: str, compute: Callable[[], Tensors]) -> Tensors:
+    """Return what `compute` returns, from the folder `cache` if it was computed before.
+
+    `key` must name everything the result depends on. A damaged file is made anew.
+    """
+    if cache is None:
+        return compute()
+    path = cache / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
+    tensors = _read(path, key)
+    if tensors is None:
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in compute().items()}
+        about = json.dumps({"key": key, "tensors": hash_tensors(tensors)})
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, {"gan_nas": about}))
+    return tensors
+
+
+def _read(path: Path, key: str) -> Tensors | None:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            about = json.loads(file.metadata()["gan_nas"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        intact = about == {"key": key, "tensors": hash_tensors(tensors)}
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None  # whatever is wrong with a cache, the remedy is to make it anew
+    return tensors if intact else None
