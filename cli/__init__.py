@@ -24,7 +24,7 @@ from gan_nas.cli import (
     score,
     search,
 )
-from gan_nas.cli.printing import remark, remark_log_records
+from gan_nas.cli.printing import remark, remark_log_records, suggest
 
 from gan_nas.errors import (
     GanNasError,
@@ -123,9 +123,11 @@ def run(arguments: list[str]) -> int:
         if debug:
             traceback.print_exc()
         code, sentence = explain(error)
-        remark(f"error: {sentence}", style="" if code == EXIT_CODES[Interrupted] else "red")
-        if code == EXIT_CODES[Interrupted]:
-            remark(f"  {shlex.join(['gan-nas', *arguments])}", style="bold")
+        if isinstance(error, Interrupted):
+            remark(sentence)
+            suggest(go_on=shlex.join(["gan-nas", *arguments]))
+        else:
+            remark(f"error: {sentence}", style="red")
         return code
     return code if isinstance(code, int) else 0
 
@@ -133,9 +135,9 @@ def run(arguments: list[str]) -> int:
 def explain(error: Exception) -> tuple[int, str]:
     """Return the exit code of an error and one sentence about it."""
     if isinstance(error, GanNasError):
-        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), str(
-            error
-        )
+        code = next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+        # The library knows of no options, so it cannot name this one.
+        return code, str(error).replace("another run directory", "another run directory (--run)")
     if isinstance(error, _UsageError):
         command = error.ctx.command_path if error.ctx else "gan-nas"
         return error.exit_code, f"{_lowered(error.format_message())}; see {command} --help"

@@ -135,7 +135,7 @@ def _layers(name: str, network: "nn.Module", inputs: "Tensor") -> list[Layer]:
         module.register_forward_hook(
             lambda module, arguments, output, part=part: leave(part, module, output)
         )
-    network.eval()
+    network.eval().requires_grad_(False)  # the counter would trip over views of weights
     with FlopCounterMode(display=False) as counter, torch.no_grad(), published_order(network):
         network(inputs)
     return layers
@@ -158,7 +158,7 @@ def _write_fresh(genome: Genome, resolution: int, channels: int, seed: int, path
 
     from gan_nas.builder import build_generator
     from gan_nas.gan import fresh
-    from gan_nas.runs import module_state
+    from gan_nas.states import module_state
     from gan_nas.weights import save_generator
 
     with torch.device("meta"):

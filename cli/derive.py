@@ -51,7 +51,7 @@ def derive(
         show_settings(TrainingConfig, PRESETS, preset, as_json)
         return
 
-    from gan_nas.data import load_images
+    from gan_nas.data import cache_dir, load_images
     from gan_nas.genome import read_genome
     from gan_nas.runs import stored_config
     from gan_nas.search import METHODS, load_method
@@ -74,6 +74,7 @@ def derive(
             count=top_k,
             device=on,
             backbone=judge,
+            cache=cache_dir(),
             stop=stop,
             progress=progress,
             **limits,
@@ -87,6 +88,7 @@ def derive(
                 resolution=result["passport"]["image_side"],
                 device=on,
                 backbone=judge,
+                cache=cache_dir(),
                 stop=stop,
                 progress=progress,
             )
@@ -100,5 +102,5 @@ def derive(
         return
     show_retrained(result)
     if result["winner"] is not None:
-        best = result["retrained"][0]["files"]["best"]
-        suggest(look=f"gan-nas sample {best}", score=f"gan-nas score {best}{same}")
+        last = result["retrained"][0]["files"]["last"]
+        suggest(look=f"gan-nas sample {last}", score=f"gan-nas score {last}{same}")

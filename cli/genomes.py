@@ -17,6 +17,8 @@ from gan_nas.genome import Genome
 from gan_nas.published import load_genome, published_genome, published_names
 from gan_nas.spaces import SPACES, count, sample_genomes
 
+RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
+
 
 def genomes(
     reference: Annotated[
@@ -65,7 +67,10 @@ def genomes(
 def _list(costs: bool, as_json: bool) -> None:
     published = [published_genome(name) for name in published_names()]
     if as_json:
-        rows = [_summary(genome) | (costs_of(genome) if costs else {}) for genome in published]
+        rows = [
+            _summary(genome) | (costs_of(genome, RESOLUTION, CHANNELS) if costs else {})
+            for genome in published
+        ]
         show_json({"genomes": rows, "spaces": {space: count() for space in SPACES}})
         return
     columns = ["name", "cells", "width", "reported"]
@@ -80,7 +85,7 @@ def _list(costs: bool, as_json: bool) -> None:
             "\n".join(f"{name} {value:g}" for name, value in reported_scores(genome).items()),
         ]
         if costs:
-            cost = costs_of(genome)["generator"]
+            cost = costs_of(genome, RESOLUTION, CHANNELS)["generator"]
             row += [big(cost["parameters"]), big(cost["macs"])]
         rows.add_row(*row, end_section=True)
     show(rows, "")
@@ -123,10 +128,9 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
         ]
     facts += [("reported", f"{name} {value:g}") for name, value in reported_scores(genome).items()]
     if costs:
-        for network, cost in costs_of(genome).items():
-            facts.append(
-                (network, f"{cost['parameters']:,} parameters, {big(cost['macs'])} MACs at 32x32")
-            )
+        for network, cost in costs_of(genome, RESOLUTION, CHANNELS).items():
+            numbers = f"{cost['parameters']:,} parameters, {big(cost['macs'])} MACs"
+            facts.append((network, f"{numbers} at {RESOLUTION} px"))
     grid = Table.grid(padding=(0, 2))
     for name, text in facts:
         grid.add_row(name, text)

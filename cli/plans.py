@@ -7,6 +7,7 @@ from typing import Any
 from gan_nas.cli.inputs import find_preset
 from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
 from rich.table import Table
+from rich.text import Text
 
 from gan_nas.configs import Settings, describe, resolve
 
@@ -23,10 +24,11 @@ def show_settings(
         rows = [field._asdict() | {"preset": values[field.name]} for field in fields]
         show_json({"preset": preset, "settings": rows})
         return
-    lines = table("setting", preset, "default", "type and meaning", numbers=[preset, "default"])
+    lines = table("setting", preset, "default", "meaning", numbers=[preset, "default"])
     lines.columns[0].no_wrap = True
     for field in fields:
-        meaning = f"[dim]{field.type.replace('[', chr(92) + '[')}[/]\n{field.description}"
+        sentence = " ".join(field.description.split())
+        meaning = Text.assemble(f"{sentence} ", (f"({field.type})", "dim"))
         lines.add_row(field.name, _word(values[field.name]), field.default, meaning)
     show(lines)
     remark(f"Set any with --set KEY=VALUE; presets: {', '.join(presets)}.", style="dim")

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from rich import box
@@ -38,7 +39,8 @@ def show_json(value: Any) -> None:
 def remark(text: str, style: str | None = None) -> None:
     """Print a sentence to stderr: wrapped on a terminal, one line elsewhere."""
     err = console(stderr=True)
-    err.print(text, style=style, markup=False, soft_wrap=not err.is_terminal)
+    with suppress(BrokenPipeError):  # nobody listens; the work goes on
+        err.print(text, style=style, markup=False, soft_wrap=not err.is_terminal)
 
 
 def suggest(**commands: str) -> None:
@@ -95,6 +97,11 @@ def duration(seconds: float) -> str:
 def short_name(score: str) -> str:
     """Say frechet_distance[classifier] as distance and classifier_score as score."""
     return score.partition("[")[0].removeprefix("frechet_").removeprefix("classifier_")
+
+
+def by_importance(names: Iterable[str]) -> list[str]:
+    """Put distances before scores, which say little alone."""
+    return sorted(names, key=lambda name: not name.startswith("frechet"))
 
 
 def remark_log_records() -> None:

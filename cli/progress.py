@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 
 from gan_nas.cli.printing import console, duration, short_name
@@ -61,7 +61,8 @@ class _Lines:
         self.shown, self.is_shown = time.monotonic(), True
         line = self._line(ended)
         if not self.on_terminal:
-            self.out.print(line, soft_wrap=True)
+            with suppress(BrokenPipeError):  # nobody listens; the work goes on
+                self.out.print(line, soft_wrap=True)
         elif self.live is None:
             # No refreshing thread: training gets the whole machine.
             self.live = Live(line, console=self.out, auto_refresh=False, redirect_stdout=False)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gan_nas.cli.printing import big, duration, remark, short_name, show, table
+from gan_nas.cli.printing import big, by_importance, duration, remark, short_name, show, table
 
 
 def show_ranking(result: dict[str, Any]) -> None:
@@ -36,7 +36,9 @@ def show_ranking(result: dict[str, Any]) -> None:
 def show_retrained(result: dict[str, Any]) -> None:
     """Print the scores of the genomes trained from scratch, the best first, and the winner."""
     real: dict[str, float] = next((row["real"] for row in result["retrained"] if "real" in row), {})
-    columns = [(name, moment) for name in real for moment in ("untrained", "best", "last")]
+    columns = [
+        (name, moment) for name in by_importance(real) for moment in ("untrained", "best", "last")
+    ]
     titles = [f"{short_name(name)}\n{moment}" for name, moment in columns]
     rows = table("", "trained alone", *titles, numbers=titles)
     for place, row in enumerate(result["retrained"], start=1):
@@ -54,4 +56,4 @@ def show_retrained(result: dict[str, Any]) -> None:
 
 
 def _lines(scores: dict[str, float]) -> str:
-    return "\n".join(f"{short_name(name)} {value:.4g}" for name, value in scores.items())
+    return "\n".join(f"{short_name(name)} {scores[name]:.4g}" for name in by_importance(scores))

@@ -13,7 +13,7 @@ from gan_nas.cli.inputs import (
     settings,
 )
 from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
-from gan_nas.cli.printing import duration, remark, show, show_json, suggest, table
+from gan_nas.cli.printing import by_importance, duration, remark, show, show_json, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 
@@ -60,7 +60,7 @@ def retrain(
         raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
     genome = resized(load_genome(reference), width)
 
-    from gan_nas.data import load_images
+    from gan_nas.data import cache_dir, load_images
     from gan_nas.training import PRESETS, TrainingConfig, plan, train
 
     on = compute_on(device, threads)
@@ -84,6 +84,7 @@ def retrain(
             resolution=side,
             device=on,
             backbone=backbone_for(backbone, images, on, stop, progress),
+            cache=cache_dir(),
             stop=stop,
             progress=progress,
         )
@@ -95,7 +96,7 @@ def retrain(
 
 def _show(result: dict[str, Any]) -> None:
     """Print the scores before, at best and at the end, beside those of real images."""
-    names = list(result["real"])
+    names = by_importance(result["real"])
     columns = ["steps", *(name.replace("_", " ") for name in names)]
     rows = table("", *columns, numbers=columns)
     for label in ("first", "best", "last"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import backbone_for, compute_on
-from gan_nas.cli.printing import remark, show, show_json, table
+from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 
@@ -42,7 +42,7 @@ def score(
     Numbers carry the name of their backbone: a classifier's are neither IS nor FID. The scores of
     real held-out images stand beside them. Only numbers of equal passports can be compared.
     """
-    from gan_nas.data import load_images
+    from gan_nas.data import cache_dir, load_images
     from gan_nas.scoring import Scorer, generate
     from gan_nas.weights import load_generator
 
@@ -59,7 +59,7 @@ def score(
     with stopping() as stop, progress_on_stderr() as progress:
         judge = backbone_for(backbone, images, on, stop, progress)
         _warn_if_few(num, judge.embed(images.train[:1])[0].shape[1])
-        scorer = Scorer(judge, images, about.resolution, splits)
+        scorer = Scorer(judge, images, about.resolution, splits, cache=cache_dir())
         fakes = generate(
             generator, num, about.genome.generator.latent_dim, seed or 0, on, stop=stop
         )
@@ -106,8 +106,8 @@ def _show(
 ) -> None:
     columns = ("generated", "real, held out")
     rows = table("score", *columns, numbers=columns, title=about.genome.title)
-    for name, value in values.items():
-        rows.add_row(name, f"{value:.4g}", f"{real[name]:.4g}")
+    for name in by_importance(values):
+        rows.add_row(name, f"{values[name]:.4g}", f"{real[name]:.4g}")
     show(rows)
     side, num, seed = passport["image_side"], passport["num_fake"], passport["seed"]
     show(

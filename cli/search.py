@@ -53,7 +53,7 @@ def search(
         show_settings(chosen.Config, chosen.PRESETS, preset, as_json)
         return
 
-    from gan_nas.data import load_images
+    from gan_nas.data import cache_dir, load_images
     from gan_nas.training import PRESETS
 
     on = compute_on(device, threads)
@@ -83,6 +83,7 @@ def search(
             run,
             device=on,
             backbone=backbone_for(backbone, images, on, stop, progress),
+            cache=cache_dir(),
             stop=stop,
             progress=progress,
         )

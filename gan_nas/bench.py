@@ -9,6 +9,7 @@ import torch
 from gan_nas.genome import Genome
 from gan_nas.scoring import generate
 from gan_nas.search import autogan
+from gan_nas.search.shared_gan import time_stages
 from gan_nas.timing import StepTimes, time_steps
 from gan_nas.training import TrainingConfig, new_gan
 
@@ -33,7 +34,7 @@ def report(
     """
     search_rows = [
         _row(f"search at {stage.side} px", stage.times, search_config, stage.steps)
-        for stage in autogan.time_stages(search_config, resolution, image_channels, device, repeats)
+        for stage in time_stages(search_config, resolution, image_channels, device, repeats)
     ]
     gan = new_gan(genome, training_config, resolution, image_channels, device)
     if training_config.compile:

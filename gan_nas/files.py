@@ -4,12 +4,14 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gan_nas.errors import InvalidInput, MissingResource
+
+SEAL = "seal"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -53,10 +55,23 @@ def read_text(path: Path, limit: int = 1 << 20) -> str:
         raise InvalidInput(f"{path} is not UTF-8 text") from error
 
 
-def sha256_of(path: Path) -> str:
-    """Return the file's sha256 as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def seal(content: Mapping[str, Any]) -> str:
+    """Return content as JSON with a hash of itself, so that damage is seen as damage."""
+    body = json.dumps(dict(content), sort_keys=True)
+    return json.dumps(
+        dict(content) | {SEAL: hashlib.sha256(body.encode()).hexdigest()}, sort_keys=True
+    )
+
+
+def unseal(text: str) -> dict[str, Any] | None:
+    """Read what `seal` wrote; None when it is damaged."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or content.pop(SEAL, None) is None or seal(content) != text:
+        return None
+    return content
 
 
 def sync(path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_nas.builder import initialise
 from gan_nas.errors import MissingResource
 from gan_nas.losses import hinge_discriminator_loss, hinge_generator_loss
-from gan_nas.runs import load_module_state, load_optimizer_state, module_state, optimizer_state
+from gan_nas.states import load_module_state, load_optimizer_state, module_state, optimizer_state
 from gan_nas.streams import stream
 
 Precision = Literal["float32", "bf16"]

@@ -41,6 +41,7 @@ class Projection(nn.Module):
     """Up-sample, then convolve 1x1: a shortcut or a skip of AutoGAN's cell.
 
     Interpolation commutes with a 1x1 convolution, so the convolution runs at the low resolution.
+    A deconvolution and the 1x1 convolution after it are one deconvolution with merged kernels.
     """
 
     def __init__(self, channels: int, up: nn.Module) -> None:
@@ -51,16 +52,24 @@ class Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, factor H, factor W)."""
-        if isinstance(selected(self.up), Interpolate) and not self.published_order:
-            return self.up(self.conv(x))  # type: ignore[no-any-return]
-        return self.conv(self.up(x))  # type: ignore[no-any-return]
+        up = selected(self.up)
+        if self.published_order:
+            return self.conv(up(x))  # type: ignore[no-any-return]
+        if isinstance(up, Interpolate):
+            return up(self.conv(x))  # type: ignore[no-any-return]
+        *first, last = up if isinstance(up, nn.Sequential) else [up]
+        for deconv in first:
+            x = deconv(x)
+        kernel = F.conv2d(last.weight, self.conv.weight)  # (I, O, 2, 2)
+        bias = F.linear(last.bias, self.conv.weight.flatten(1), self.conv.bias)
+        return F.conv_transpose2d(x, kernel, bias, stride=2)
 
 
 class UpConv(nn.Module):
     """Up-sample by two, then convolve 3x3.
 
     After a nearest-neighbour up-sampling each output sees only 2x2 inputs, so both become one
-    transposed 4x4 convolution with 4/9 of the multiply-adds.
+    transposed 4x4 convolution with 4/9 of the multiply-adds; after a deconvolution likewise.
     """
 
     def __init__(self, channels: int, up: nn.Module) -> None:
@@ -72,10 +81,18 @@ class UpConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, 2H, 2W)."""
         up = selected(self.up)
-        if isinstance(up, Interpolate) and up.mode == "nearest" and not self.published_order:
-            kernel = _box_sum(self.conv.weight.flip(2, 3)).transpose(0, 1)  # (I, O, 4, 4)
-            return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
-        return self.conv(self.up(x))  # type: ignore[no-any-return]
+        match up:
+            case Interpolate(mode="nearest") if not self.published_order:
+                kernel = _box_sum(self.conv.weight.flip(2, 3)).transpose(0, 1)  # (I, O, 4, 4)
+                return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
+            case nn.ConvTranspose2d() if not self.published_order:
+                kernel = F.conv2d(up.weight, self.conv.weight, padding=2)  # (I, O, 4, 4)
+                y = F.conv_transpose2d(x, kernel, stride=2, padding=1)
+                # The inner bias, convolved: not a constant, since the border is padded with zeros.
+                size = (1, -1, *y.shape[2:])
+                return y + self.conv(up.bias.view(1, -1, 1, 1).expand(size))  # type: ignore
+            case _:
+                return self.conv(up(x))  # type: ignore[no-any-return]
 
 
 def conv3x3_then_halve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

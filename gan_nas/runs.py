@@ -16,19 +16,18 @@ import re
 import secrets
 import shutil
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
-from gan_nas.files import read_text, sync, unwritable, write_json
+from gan_nas.files import read_text, seal, sync, unseal, unwritable, write_json
+from gan_nas.states import pack, unpack
 
 CONFIG = "config.json"
 LOG = "log.jsonl"
@@ -39,7 +38,6 @@ LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
 CHECKPOINT_NAME = re.compile(r"(\d{9})(?:-(\d+))?")  # -2, -3: the same step saved again
 JSON_LIMIT = 1 << 28
-SEAL = "seal"
 
 logger = logging.getLogger(__name__)
 
@@ -241,38 +239,6 @@ def stored_config(directory: Path) -> dict[str, Any]:
     return _read_config(directory)[1]
 
 
-def pack(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """Return tensors as safetensors, which refuse shared memory and anything but plain strides."""
-    plain = {
-        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
-    return save(plain, metadata)
-
-
-def unpack(data: bytes) -> dict[str, Tensor]:
-    """Read what `pack` wrote, onto the CPU; raises SafetensorError when it is damaged."""
-    with torch.device("cpu"):
-        return load(data)
-
-
-def seal(content: Mapping[str, Any]) -> str:
-    """Return content as JSON with a hash of itself, so that damage is seen as damage."""
-    body = json.dumps(dict(content), sort_keys=True)
-    return json.dumps(dict(content) | {SEAL: _sha256(body.encode())}, sort_keys=True)
-
-
-def unseal(text: str) -> dict[str, Any] | None:
-    """Read what `seal` wrote; None when it is damaged."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(content, dict) or content.pop(SEAL, None) is None or seal(content) != text:
-        return None
-    return content
-
-
 def read_log(directory: Path) -> list[dict[str, Any]]:
     """Read a run's log, oldest line first; a last line cut by a crash is left out."""
     lines = []
@@ -280,89 +246,6 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
         with suppress(ValueError):
             lines.append(json.loads(line))
     return lines
-
-
-def module_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return a module's parameters and buffers by name, sharing their memory."""
-    return {name: tensor.detach() for name, tensor in module.state_dict().items()}
-
-
-def load_module_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy tensors into a module in place: device, dtype and memory format stay the module's.
-
-    Raises Incompatible when a tensor is missing, unexpected or of another shape.
-    """
-    own = module_state(module)
-    complaints = [
-        f"{len(names)} {what} ({_some(names)})"
-        for what, names in (
-            ("missing", own.keys() - tensors.keys()),
-            ("unexpected", tensors.keys() - own.keys()),
-        )
-        if names
-    ] + [
-        f"{name} has shape {tuple(tensors[name].shape)} where {tuple(own[name].shape)} is needed"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
-    ]
-    if complaints:
-        raise Incompatible(f"the weights do not fit this network: {_some(complaints, '; ')}")
-    for name, tensor in own.items():
-        tensor.copy_(tensors[name])
-
-
-def optimizer_state(
-    optimizer: torch.optim.Optimizer, named_parameters: Iterable[tuple[str, Tensor]]
-) -> dict[str, Tensor]:
-    """Return an optimizer's state as `parameter name.key` -> tensor.
-
-    A parameter that was never updated has no state and stays without. Learning rates and the
-    like are not state: they follow from the settings and the step.
-    """
-    state = {}
-    for name, parameter in named_parameters:
-        for key, value in optimizer.state.get(parameter, {}).items():
-            assert isinstance(value, Tensor), f"{name}.{key} is not a tensor"
-            state[f"{name}.{key}"] = value.detach()
-    return state
-
-
-def load_optimizer_state(
-    optimizer: torch.optim.Optimizer,
-    named_parameters: Iterable[tuple[str, Tensor]],
-    tensors: Mapping[str, Tensor],
-) -> None:
-    """Replace an optimizer's state by tensors that `optimizer_state` returned.
-
-    Moments get their parameter's device and memory format. Raises Incompatible when a tensor
-    belongs to no parameter, or has another shape than its parameter.
-    """
-    parameters = dict(named_parameters)
-    on_device = {
-        parameter: bool(group.get("fused") or group.get("capturable"))
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    }
-    state: dict[Tensor, dict[str, Tensor]] = {}
-    for full_name, tensor in tensors.items():
-        name, _, key = full_name.rpartition(".")
-        parameter = parameters.get(name)
-        if parameter is None or parameter not in on_device:
-            raise Incompatible(f"the optimizer state {full_name} belongs to no parameter here")
-        if key == "step":
-            # A fused or capturable optimizer counts on the parameter's device, others on the CPU.
-            placed = tensor.to(parameter.device if on_device[parameter] else "cpu", copy=True)
-        elif tensor.shape == parameter.shape:
-            placed = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False)
-            placed.copy_(tensor)
-        else:
-            raise Incompatible(
-                f"the optimizer state {full_name} has shape {tuple(tensor.shape)} where "
-                f"{tuple(parameter.shape)} is needed"
-            )
-        state.setdefault(parameter, {})[key] = placed
-    optimizer.state.clear()
-    optimizer.state.update(state)
 
 
 def _is_ours(name: str) -> bool:
@@ -433,11 +316,6 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -
 def _said(values: Mapping[str, Any], key: str) -> str:
     text = json.dumps(values[key]) if key in values else "absent"
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _some(names: Iterable[str], separator: str = ", ", count: int = 3) -> str:
-    ordered = sorted(names)
-    return separator.join(ordered[:count] + ["..."] * (len(ordered) > count))
 
 
 def _write(path: Path, data: bytes) -> str:

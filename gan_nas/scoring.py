@@ -92,7 +92,10 @@ class Scorer:
 
         def compute() -> dict[str, Tensor]:
             scores = self._scores(self._at_side(held_out), splits)
-            return {name: torch.tensor(score, dtype=torch.float64, device="cpu") for name, score in scores.items()}
+            return {
+                name: torch.tensor(score, dtype=torch.float64, device="cpu")
+                for name, score in scores.items()
+            }
 
         scores = cached(self.cache, "real", key, compute)
         return {name: float(score) for name, score in scores.items()}

@@ -8,6 +8,8 @@ import torch
 
 from gan_nas.gan import GAN
 
+QUICKLY: dict[str, int] = {"repeats": 30, "budget": 1}  # for a prediction before a run starts
+
 
 class StepTimes(NamedTuple):
     """Seconds of a discriminator step and of a generator step."""
@@ -28,18 +30,21 @@ def time_steps(
     latent_dim: int,
     batch_size: int,
     generator_batch_size: int,
-    repeats: int = 3,
+    repeats: int,
+    budget: float = float("inf"),
 ) -> StepTimes:
     """Time steps on noise and return medians; the first, which warms up, does not count.
 
-    The networks are trained by it: throw them away afterwards.
+    Stops after `repeats`, or when `budget` seconds are spent and one was timed. The networks are
+    trained by it: throw them away afterwards.
     """
     device = gan.device
     random = torch.Generator(device=device).manual_seed(0)
     size = (batch_size, image_channels, side, side)
     real = torch.rand(size, generator=random, device=device) * 2 - 1
-    spent = []
-    for _ in range(repeats + 1):
+    spent: list[tuple[float, float]] = []
+    begun = time.perf_counter()
+    while len(spent) <= repeats and (len(spent) < 2 or time.perf_counter() - begun < budget):
         z = torch.randn(batch_size, latent_dim, generator=random, device=device)
         started = time.perf_counter()
         float(gan.discriminator_step(real, z))  # waits for the device

@@ -26,10 +26,11 @@ from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.plots import save_curves, save_grid
 from gan_nas.progress import Progress, silent
-from gan_nas.runs import Checkpoint, Run, module_state, never, read_log
+from gan_nas.runs import Checkpoint, Run, never, read_log
 from gan_nas.scoring import Scorer, generate
+from gan_nas.states import module_state
 from gan_nas.streams import stream
-from gan_nas.timing import time_steps
+from gan_nas.timing import QUICKLY, time_steps
 from gan_nas.versions import versions
 from gan_nas.weights import save_generator
 
@@ -425,7 +426,7 @@ def plan(
         latent_dim=genome.generator.latent_dim,
         batch_size=config.batch_size,
         generator_batch_size=config.generator_batch_size,
-        repeats=1,
+        **QUICKLY,
     )
     batch = max(2 * config.batch_size, config.generator_batch_size)
     networks = (cost.generator, cost.discriminator)

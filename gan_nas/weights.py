@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from gan_nas.builder import build_generator
 from gan_nas.errors import Incompatible, InvalidInput, explain
-from gan_nas.files import write_atomically
+from gan_nas.files import seal, unseal, write_atomically
 from gan_nas.genome import Genome, parse_genome
-from gan_nas.runs import load_module_state, pack, seal, unpack, unseal
+from gan_nas.states import load_module_state, pack, unpack
 
 FORMAT_VERSION: Final = 1
 METADATA_KEY = "gan_nas"

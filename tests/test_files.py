@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.files import read_text, sha256_of, write_atomically, write_json, write_text
+from gan_nas.files import read_text, write_atomically, write_json, write_text
 
 
 def test_a_written_file_is_there_whole_and_alone(tmp_path: Path) -> None:
@@ -61,9 +61,3 @@ def test_unreadable_texts_are_explained(tmp_path: Path) -> None:
         read_text(path)
     with pytest.raises(InvalidInput, match="larger than 1 bytes"):
         read_text(path, limit=1)
-
-
-def test_sha256_is_the_known_one(tmp_path: Path) -> None:
-    path = tmp_path / "abc"
-    path.write_bytes(b"abc")
-    assert sha256_of(path).startswith("ba7816bf8f01cfea")

@@ -8,7 +8,7 @@ ORDER = re.findall(
     r"\w+",
     """
     errors files versions streams configs genome spaces diff published slots spectral ops cells
-    networks builder cost losses data metrics runs weights scoring plots progress gan timing
+    networks builder cost losses data metrics states runs weights scoring plots progress gan timing
     training search bench cli
     """,
 )

@@ -14,17 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource
-from gan_nas.runs import (
-    Run,
+from gan_nas.files import seal, unseal
+from gan_nas.runs import Run, stored_config
+from gan_nas.states import (
     load_module_state,
     load_optimizer_state,
     module_state,
     optimizer_state,
     pack,
-    seal,
-    stored_config,
     unpack,
-    unseal,
 )
 
 CONFIG = {"method": "autogan", "steps": 100, "betas": [0.0, 0.9], "versions": {"torch": "2.11"}}

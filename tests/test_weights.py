@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gan_nas.errors import GanNasError, Incompatible, InvalidInput, MissingResource
+from gan_nas.files import seal
 from gan_nas.genome import parse_genome
-from gan_nas.runs import pack, seal
+from gan_nas.states import pack
 from gan_nas.weights import (
     load_generator_file,
     read_metadata,

@@ -17,8 +17,9 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import silent
 from gan_nas.runs import Run, read_log
 from gan_nas.search import METHODS, autogan, load_method
-from gan_nas.search.autogan import PRESETS, Config, _choose, _Search
+from gan_nas.search.autogan import PRESETS, Config, _Search
 from gan_nas.search.retraining import retrain_all
+from gan_nas.search.shared_gan import choose_tokens
 from gan_nas.slots import inherited_state
 from gan_nas.spaces import encode
 from gan_nas.training import TrainingConfig
@@ -74,9 +75,9 @@ def test_each_stage_has_its_own_side_controller_and_parents(tmp_path: Path) -> N
     work = working(tmp_path)
     seen = []
     while work.iteration < work.config.iterations:
-        tokens = len(work.controller.token_sizes)
+        tokens = len(work.policy.controller.token_sizes)
         side = work.batches.at(0).shape[-1]
-        seen.append((work.stage, side, tokens, len(work.parents)))
+        seen.append((work.stage, side, tokens, len(work.policy.parents)))
         work.train_shared()
         work.train_controller()
         work.end_iteration()
@@ -89,14 +90,14 @@ def test_children_start_from_a_parents_tokens_and_lstm_state(tmp_path: Path) -> 
     work.train_shared()
     work.train_controller()
     work.end_iteration()
-    parents = {parent.tokens: parent for parent in work.parents}
-    tokens, (h, c) = work._start(20, torch.Generator(device="cpu").manual_seed(0))
+    parents = {parent.tokens: parent for parent in work.policy.parents}
+    tokens, (h, c) = work.policy._start(20, torch.Generator(device="cpu").manual_seed(0))
     assert set(tokens) == set(parents)
     for row, token in enumerate(tokens):
         assert torch.equal(h[row], parents[token].h)
         assert torch.equal(c[row], parents[token].c)
         assert h[row].abs().sum() > 0
-    assert all(c.tokens[:4] in parents for c in work._draw(20, torch.Generator(device="cpu")))
+    assert all(c.tokens[:4] in parents for c in work.policy.draw(20, torch.Generator(device="cpu")))
 
 
 def test_growth_keeps_shared_weights_and_optimiser_state(tmp_path: Path) -> None:
@@ -105,13 +106,13 @@ def test_growth_keeps_shared_weights_and_optimiser_state(tmp_path: Path) -> None
     work.train_controller()
     before = {k: t.clone() for k, t in work.gan.state()["generator_optimizer"].items()}
     weights = work.gan.generator.get_parameter("stem.weight").clone()
-    controller = work.controller
+    controller = work.policy.controller
     work.end_iteration()
     after = work.gan.state()["generator_optimizer"]
     assert work.stage == 1
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert torch.equal(weights, work.gan.generator.get_parameter("stem.weight"))
-    assert work.controller is not controller
+    assert work.policy.controller is not controller
     assert not any(name.startswith("cells.1.") for name in after)  # fresh when first used
 
 
@@ -119,7 +120,7 @@ def test_unused_weights_are_left_alone_by_the_optimiser(tmp_path: Path) -> None:
     """PyTorch 1.1's zero gradients moved their state; None does not."""
     work = working(tmp_path, num_critic=1)
     used = (0, 1, 0, 0)  # post-activation, batch norm, bilinear, no shortcut
-    _choose(work.gan, used)
+    choose_tokens(work.gan, used)
     z = work._latents("test", 0, 8)
     before = {k: p.detach().clone() for k, p in work.gan.generator.named_parameters()}
     work.gan.generator_step(z)
@@ -144,14 +145,16 @@ def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it(tmp_p
     assert work.shared_step == 4  # two generator losses fill the window; shared training ends
     trained = work.gan.generator.get_parameter("stem.weight").clone()
     work.train_controller()
-    policy = [p.detach().clone() for p in work.controller.parameters()]
+    policy = [p.detach().clone() for p in work.policy.controller.parameters()]
     assert torch.equal(trained, work.gan.generator.get_parameter("stem.weight"))
     work.end_iteration()
     fresh = work.gan.generator.get_parameter("stem.weight")
     assert work.num_resets == 1
     assert not torch.equal(fresh, trained)
     assert not torch.equal(fresh, weights)  # another initialisation, not the first one again
-    assert all(torch.equal(a, b) for a, b in zip(policy, work.controller.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(policy, work.policy.controller.parameters(), strict=True)
+    )
     assert work.d_losses.count == 0
     assert work.gan.state()["generator_optimizer"] == {}
 
@@ -166,9 +169,9 @@ def test_candidates_are_scored_before_a_pending_reset(
     def noted(name: str) -> Callable[..., Any]:
         original = getattr(work, name)
 
-        def call(*args: Any) -> Any:
+        def call(*args: Any, **named: Any) -> Any:
             order.append(name)
-            return original(*args)
+            return original(*args, **named)
 
         return call
 
@@ -249,9 +252,9 @@ def test_a_childs_norm_statistics_are_its_own_unless_shared(
 
 def test_candidates_are_distinct_unless_asked_otherwise(tmp_path: Path) -> None:
     work = working(tmp_path / "a", num_candidates=30)
-    assert len({c.tokens for c in work._candidates(30, "x")}) == 30
-    assert len(work._candidates(40, "x")) == 36  # there are no more
-    repeated = working(tmp_path / "b", distinct=False)._candidates(40, "x")
+    assert len({c.tokens for c in work.policy.candidates(30, "x", 0)}) == 30
+    assert len(work.policy.candidates(40, "x", 0)) == 36  # there are no more
+    repeated = working(tmp_path / "b", distinct=False).policy.candidates(40, "x", 0)
     assert len(repeated) == 40
     assert len({c.tokens for c in repeated}) < 40
 
@@ -290,7 +293,7 @@ def test_every_variant_runs_to_its_end(tmp_path: Path, changes: dict[str, Any]) 
 
 def test_the_single_level_variant_has_one_controller_of_all_tokens(tmp_path: Path) -> None:
     work = working(tmp_path, levels="single")
-    assert len(work.controller.token_sizes) == 14
+    assert len(work.policy.controller.token_sizes) == 14
     assert work.batches.at(0).shape[-1] == 16
     assert len(work._architecture(0)) == 14
 

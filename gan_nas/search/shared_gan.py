@@ -1,0 +1,116 @@
+"""AutoGAN's shared GAN: a supernet and a growing discriminator in training, stage by stage."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+import torch
+
+from gan_nas.builder import build_discriminator, build_supernet
+from gan_nas.cells import autogan_choices
+from gan_nas.cost import num_parameters
+from gan_nas.gan import GAN, fresh
+from gan_nas.genome import SNResNetDiscriminator
+from gan_nas.networks import AutoGANNetwork, SNResNet
+from gan_nas.search.autogan_config import Config
+from gan_nas.slots import choose
+from gan_nas.spaces import NUM_CELLS, Tokens, decode, decode_cell, split_tokens
+from gan_nas.timing import StepTimes, time_steps
+
+TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with
+
+
+def new_shared_gan(
+    config: Config, resolution: int, image_channels: int, device: torch.device, num_resets: int
+) -> GAN:
+    """Build and initialise the shared networks; `num_resets` counts initialisations before."""
+    sizes = decode((0,) * 14, config.width, config.latent_dim)
+    sizes = sizes.model_copy(update={"skip_tap": config.skip_tap})
+    judge = SNResNetDiscriminator(space="sn_resnet", width=config.discriminator_width)
+    with torch.device("meta"):
+        generator = build_supernet(sizes, resolution, image_channels)
+        discriminator = build_discriminator(judge, resolution, image_channels)
+    return GAN(
+        fresh(generator, config.seed, f"shared generator weights {num_resets}", device),
+        fresh(discriminator, config.seed, f"shared discriminator weights {num_resets}", device),
+        generator_lr=config.generator_lr,
+        discriminator_lr=config.discriminator_lr,
+        betas=(config.beta1, config.beta2),
+        ema_decay=config.ema_decay,
+        ema_warm_start=config.ema_warm_start,
+        precision=config.precision,
+    )
+
+
+def set_stage(gan: GAN, stage: int) -> None:
+    """Let both networks work at a stage: 0, 1 or 2."""
+    for network in (gan.generator, gan.discriminator):
+        assert isinstance(network, AutoGANNetwork | SNResNet)
+        network.num_active_cells = stage + 1
+
+
+def choose_tokens(gan: GAN, tokens: Tokens) -> None:
+    """Set the supernet's cells to the tokens of one to three cells."""
+    for index, part in enumerate(split_tokens(tokens)):
+        choose(gan.generator.get_submodule(f"cells.{index}"), _choices(index, part))
+
+
+@cache
+def _choices(index: int, tokens: Tokens) -> Mapping[str, str]:
+    return autogan_choices(decode_cell(index, tokens), index)
+
+
+def stage_side(resolution: int, num_cells: int) -> int:
+    """Return the side of the images that the first cells make."""
+    return resolution >> (NUM_CELLS - num_cells)
+
+
+class StageTime(NamedTuple):
+    """What a stage's shared training takes; `seconds` is for all its discriminator steps."""
+
+    side: int
+    times: StepTimes
+    steps: int
+    seconds: float
+
+
+def time_stages(
+    config: Config,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+    repeats: int,
+    budget: float = float("inf"),
+) -> list[StageTime]:
+    """Time the shared GAN's steps at each stage, for one typical architecture."""
+    gan = new_shared_gan(config, resolution, image_channels, device, num_resets=0)
+    choose_tokens(gan, TYPICAL)
+    if config.levels == "single":
+        ends = {NUM_CELLS - 1: config.iterations}
+    else:
+        ends = dict(enumerate((*config.grow_at, config.iterations)))
+    stages, begin = [], 0
+    for stage, end in ends.items():
+        set_stage(gan, stage)
+        side = stage_side(resolution, stage + 1)
+        times = time_steps(
+            gan,
+            side=side,
+            image_channels=image_channels,
+            latent_dim=config.latent_dim,
+            batch_size=config.batch_size,
+            generator_batch_size=config.generator_batch_size,
+            repeats=repeats,
+            budget=budget,
+        )
+        steps = (end - begin) * config.discriminator_steps
+        stages.append(StageTime(side, times, steps, steps * times.amortised(config.num_critic)))
+        begin = end
+    return stages
+
+
+def shared_parameters(config: Config, resolution: int, image_channels: int) -> int:
+    """Count the weights of both shared networks, used or not."""
+    gan = new_shared_gan(config, resolution, image_channels, torch.device("cpu"), num_resets=0)
+    networks = (gan.generator, gan.discriminator)
+    return sum(map(num_parameters, networks))

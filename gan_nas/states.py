@@ -1,0 +1,112 @@
+"""What networks and optimisers remember, as named tensors, and these as safetensors."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from gan_nas.errors import Incompatible
+
+
+def module_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's parameters and buffers by name, sharing their memory."""
+    return {name: tensor.detach() for name, tensor in module.state_dict().items()}
+
+
+def load_module_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors into a module in place: device, dtype and memory format stay the module's.
+
+    Raises Incompatible when a tensor is missing, unexpected or of another shape.
+    """
+    own = module_state(module)
+    complaints = [
+        f"{len(names)} {what} ({_some(names)})"
+        for what, names in (
+            ("missing", own.keys() - tensors.keys()),
+            ("unexpected", tensors.keys() - own.keys()),
+        )
+        if names
+    ] + [
+        f"{name} has shape {tuple(tensors[name].shape)} where {tuple(own[name].shape)} is needed"
+        for name in own.keys() & tensors.keys()
+        if own[name].shape != tensors[name].shape
+    ]
+    if complaints:
+        raise Incompatible(f"the weights do not fit this network: {_some(complaints, '; ')}")
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
+
+
+def optimizer_state(
+    optimizer: torch.optim.Optimizer, named_parameters: Iterable[tuple[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Return an optimizer's state as `parameter name.key` -> tensor.
+
+    A parameter that was never updated has no state and stays without. Learning rates and the
+    like are not state: they follow from the settings and the step.
+    """
+    state = {}
+    for name, parameter in named_parameters:
+        for key, value in optimizer.state.get(parameter, {}).items():
+            assert isinstance(value, Tensor), f"{name}.{key} is not a tensor"
+            state[f"{name}.{key}"] = value.detach()
+    return state
+
+
+def load_optimizer_state(
+    optimizer: torch.optim.Optimizer,
+    named_parameters: Iterable[tuple[str, Tensor]],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Replace an optimizer's state by tensors that `optimizer_state` returned.
+
+    Moments get their parameter's device and memory format. Raises Incompatible when a tensor
+    belongs to no parameter, or has another shape than its parameter.
+    """
+    parameters = dict(named_parameters)
+    on_device = {
+        parameter: bool(group.get("fused") or group.get("capturable"))
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    state: dict[Tensor, dict[str, Tensor]] = {}
+    for full_name, tensor in tensors.items():
+        name, _, key = full_name.rpartition(".")
+        parameter = parameters.get(name)
+        if parameter is None or parameter not in on_device:
+            raise Incompatible(f"the optimizer state {full_name} belongs to no parameter here")
+        if key == "step":
+            # A fused or capturable optimizer counts on the parameter's device, others on the CPU.
+            placed = tensor.to(parameter.device if on_device[parameter] else "cpu", copy=True)
+        elif tensor.shape == parameter.shape:
+            placed = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False)
+            placed.copy_(tensor)
+        else:
+            raise Incompatible(
+                f"the optimizer state {full_name} has shape {tuple(tensor.shape)} where "
+                f"{tuple(parameter.shape)} is needed"
+            )
+        state.setdefault(parameter, {})[key] = placed
+    optimizer.state.clear()
+    optimizer.state.update(state)
+
+
+def pack(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Return tensors as safetensors, which refuse shared memory and anything but plain strides."""
+    plain = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    return save(plain, metadata)
+
+
+def unpack(data: bytes) -> dict[str, Tensor]:
+    """Read what `pack` wrote, onto the CPU; raises SafetensorError when it is damaged."""
+    with torch.device("cpu"):
+        return load(data)
+
+
+def _some(names: Iterable[str], separator: str = ", ", count: int = 3) -> str:
+    ordered = sorted(names)
+    return separator.join(ordered[:count] + ["..."] * (len(ordered) > count))

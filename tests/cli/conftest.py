@@ -1,0 +1,65 @@
+"""A small data set, one finished search and one trained generator for all tests of commands."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Answer, Command, sets
+from gan_nas.cli import run
+from PIL import Image
+from tiny import SEARCH, TRAINING
+
+
+@pytest.fixture
+def gan_nas(capsys: pytest.CaptureFixture[str]) -> Command:
+    def command(*arguments: str | Path) -> Answer:
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        return Answer(code, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of grey images without labels, and a cache of its own for the classifier."""
+    folder = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for i in range(60):
+        pixels = random.integers(0, 256, (16, 16), np.uint8)
+        pixels[:, : 1 + i % 16] //= 4
+        Image.fromarray(pixels).save(folder / f"{i:02}.png")
+    before = os.environ.get("GAN_NAS_CACHE")
+    os.environ["GAN_NAS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield folder
+    if before is None:
+        del os.environ["GAN_NAS_CACHE"]
+    else:
+        os.environ["GAN_NAS_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def search_options(folder: Path) -> list[str]:
+    return ["--method", "autogan", "--data", str(folder), *sets(SEARCH | {"reward": "frechet"})]
+
+
+@pytest.fixture(scope="session")
+def finished_search(search_options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("runs") / "search"
+    assert run(["search", *search_options, "--run", str(directory)]) == 0
+    return directory
+
+
+@pytest.fixture(scope="session")
+def training_options(folder: Path) -> list[str]:
+    return ["--data", str(folder), *sets(TRAINING | {"steps": 3})]
+
+
+@pytest.fixture(scope="session")
+def trained(training_options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("runs") / "training"
+    options = [*training_options, "--run", str(directory)]
+    assert run(["retrain", "autogan-cifar10-top1", "--width", "4", *options]) == 0
+    return directory / "generator.safetensors"

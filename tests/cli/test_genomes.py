@@ -1,0 +1,76 @@
+import re
+from pathlib import Path
+
+import pytest
+from commands import Command
+from gan_nas.cli.build import costs_of
+
+from gan_nas.genome import Genome, parse_genome
+from gan_nas.published import load_genome, published_genome, published_names
+
+README = (Path(__file__).parents[2] / "genomes" / "README.md").read_text()
+
+
+def test_genomes_lists_every_published_genome(gan_nas: Command) -> None:
+    answer = gan_nas("genomes")
+    assert answer.code == 0
+    assert all(name in answer.out for name in published_names())
+    assert "373,248" in answer.err
+    listed = gan_nas("genomes", "--json").json
+    assert [row["name"] for row in listed["genomes"]] == published_names()
+    assert listed["spaces"] == {"autogan": 373_248}
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_json_of_a_genome_is_a_genome_file(gan_nas: Command, name: str) -> None:
+    answer = gan_nas("genomes", name, "--json")
+    assert parse_genome(answer.out) == published_genome(name)
+
+
+def test_a_genome_is_shown_with_its_source_and_costs(gan_nas: Command) -> None:
+    answer = gan_nas("genomes", "autogan-cifar10-top1", "--costs")
+    assert answer.code == 0
+    for text in ("pre bilinear shortcut skips 0", "Fig. 3", "cifar10 FID 12.42", "4,405,251"):
+        assert text in answer.out
+
+
+def test_an_unknown_genome_gets_a_suggestion(gan_nas: Command) -> None:
+    answer = gan_nas("genomes", "sngan-cifar100")
+    assert answer.code == 2
+    assert "did you mean sngan-cifar10?" in answer.err
+
+
+def test_samples_are_json_lines_that_the_seed_decides(gan_nas: Command) -> None:
+    draw = ("genomes", "--sample", "autogan", "--count", 3, "--width", 8, "--seed")
+    lines = gan_nas(*draw, 1).out.splitlines()
+    genomes = [parse_genome(line) for line in lines]
+    assert len(genomes) == 3
+    assert {g.generator.width for g in genomes} == {g.discriminator.width for g in genomes} == {8}
+    assert gan_nas(*draw, 1).out.splitlines() == lines
+    assert gan_nas(*draw, 2).out.splitlines() != lines
+    assert [Genome.model_validate_json(line) for line in lines] == genomes
+
+
+def test_samples_can_become_files(gan_nas: Command, tmp_path: Path) -> None:
+    answer = gan_nas("genomes", "--sample", "autogan", "--count", 3, "-o", tmp_path, "--json")
+    for row in answer.json["genomes"]:
+        assert load_genome(row["file"]).genome_id == row["id"]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_width_beyond_the_schema_is_refused(gan_nas: Command) -> None:
+    answer = gan_nas("genomes", "--sample", "autogan", "--width", 10**9)
+    assert answer.code == 2
+    assert "must be at most 2048" in answer.err
+
+
+def test_the_schema_is_printed(gan_nas: Command) -> None:
+    assert gan_nas("genomes", "--schema").json["title"] == "Genome"
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_the_table_of_sources_has_the_costs_that_are_counted(name: str) -> None:
+    cost = costs_of(published_genome(name), 32, 3)["generator"]
+    rows = re.findall(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    assert len(rows) == 2  # what it is, and where it was read
+    assert f"| {cost['parameters']:,} | {cost['macs'] / 1e9:.3f} G |" in rows[0]

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import torch
+from gan_nas.cli.inputs import (
+    compute_on,
+    default_directory,
+    default_resolution,
+    options_again,
+    settings,
+    whole_number,
+)
+
+from gan_nas.data import load_images
+from gan_nas.errors import InvalidInput, MissingResource
+from gan_nas.training import PRESETS, TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (None, None),
+        ("12", 12),
+        ("4_405_251", 4_405_251),
+        ("4,405,251", 4_405_251),
+        ("300k", 300_000),
+        ("1.5M", 1_500_000),
+        ("2G", 2_000_000_000),
+        ("1.765 g", 1_765_000_000),
+    ],
+)
+def test_numbers_may_carry_units(text: str | None, number: int | None) -> None:
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5X", "M", "1e6", "1.2.3"])
+def test_other_texts_are_no_numbers(text: str) -> None:
+    with pytest.raises(InvalidInput, match="is not a number such as"):
+        whole_number(text)
+
+
+def test_devices_are_found_or_refused() -> None:
+    assert compute_on("cpu", None) == torch.device("cpu")
+    assert compute_on("auto", None).type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(InvalidInput, match="unknown device 'tpu'; allowed are auto, cpu, cuda"):
+        compute_on("tpu", None)
+    with pytest.raises(MissingResource, match="this machine has no device cuda:99"):
+        compute_on("cuda:99", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "sets", "expected"),
+    [
+        ("cpu", "auto", [], "float32"),
+        ("cuda", "auto", [], "bf16"),
+        ("cuda", "auto", ["precision=float32"], "float32"),
+        ("cpu", "bf16", ["precision=float32"], "bf16"),
+    ],
+)
+def test_precision_follows_option_then_set_then_device(
+    kind: str, precision: str, sets: list[str], expected: str
+) -> None:
+    device = torch.device(kind)
+    config = settings(TrainingConfig, PRESETS, "demo", sets, precision, device, seed=3)
+    assert config.precision == expected
+    assert config.seed == 3
+
+
+def test_an_unknown_preset_gets_a_suggestion() -> None:
+    with pytest.raises(InvalidInput, match="unknown preset 'papr', did you mean paper"):
+        settings(TrainingConfig, PRESETS, "papr", None, "auto", torch.device("cpu"))
+
+
+def test_runs_are_named_after_work_data_and_seed() -> None:
+    assert default_directory("autogan", "digits", 0) == Path("runs/autogan-digits-0")
+    assert default_directory("autogan", "some/where/birds.zip", 1) == Path("runs/autogan-birds-1")
+
+
+def test_only_other_values_than_the_defaults_are_repeated() -> None:
+    assert options_again(data="digits", preset="demo", resolution=None) == ""
+    again = options_again(data="my images", preset="paper", device="cuda", resolution=32)
+    assert again == " --data 'my images' --resolution 32 --preset paper --device cuda"
+
+
+def test_digits_are_trained_at_16_pixels() -> None:
+    assert default_resolution(load_images("digits")) == 16

@@ -1,0 +1,130 @@
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from commands import Command
+from gan_nas.cli import explain
+
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
+
+COMMANDS = (
+    "search",
+    "derive",
+    "retrain",
+    "genomes",
+    "build",
+    "compare",
+    "sample",
+    "score",
+    "doctor",
+    "bench",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(gan_nas: Command, command: str) -> None:
+    answer = gan_nas(command, "--help")
+    assert answer.code == 0
+    assert "Usage: gan-nas" in answer.out
+    assert "--json" in answer.out
+
+
+def test_help_lists_commands_and_exit_codes(gan_nas: Command) -> None:
+    answer = gan_nas()
+    assert answer.code == 0
+    assert all(command in answer.out for command in COMMANDS)
+    assert "75 interrupted" in " ".join(answer.out.split())
+
+
+def test_help_and_genomes_do_not_import_torch() -> None:
+    script = (
+        "import sys\n"
+        "from gan_nas.cli import run\n"
+        f"calls = [['--help'], ['genomes'], ['genomes', '--json'], ['--version']]\n"
+        f"calls += [[name, '--help'] for name in {COMMANDS}]\n"
+        "calls += [['genomes', '--sample', 'autogan'], ['genomes', 'sngan-cifar10'], ['build']]\n"
+        "print([run(call) for call in calls], 'torch' in sys.modules, 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    codes = [0] * (len(COMMANDS) + 6) + [2]
+    assert done.stdout.endswith(f"{codes} False False\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "no such command 'nothing'; see gan-nas --help"),
+        (["build"], "missing argument 'GENOME'; see gan-nas build --help"),
+        (["build", "x", "--foo"], "no such option: --foo"),
+        (["search"], "missing option '--method'"),
+        (["genomes", "--count", "0"], "invalid value for '--count'"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_2(
+    gan_nas: Command, arguments: list[str], said: str
+) -> None:
+    answer = gan_nas(*arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InvalidInput("so"), 2, "so"),
+        (MissingResource("so"), 3, "so"),
+        (Incompatible("choose another run directory"), 4, "another run directory (--run)"),
+        (RunFailed("so"), 5, "so"),
+        (Interrupted("so"), 75, "so"),
+        (OSError(errno.ENOSPC, "No space left on device"), 3, "the disk is full"),
+        (OSError(errno.EACCES, "Permission denied", "there"), 3, "there: Permission denied"),
+        (torch.OutOfMemoryError("CUDA out of memory"), 3, "lower batch_size"),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"), 3, "lower"),
+        (MemoryError(), 3, "lower batch_size"),
+        (KeyError("oops"), 70, "bug in gan-nas (KeyError: 'oops')"),
+    ],
+)
+def test_every_error_has_its_exit_code(error: Exception, code: int, said: str) -> None:
+    assert explain(error)[0] == code
+    assert said in explain(error)[1]
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(gan_nas: Command) -> None:
+    for arguments in (["--debug", "build", "nothing"], ["build", "nothing", "--debug"]):
+        answer = gan_nas(*arguments)
+        assert answer.code == 2
+        assert "Traceback" in answer.err
+    assert "Traceback" not in gan_nas("build", "nothing").err
+
+
+def test_a_broken_pipe_is_silent() -> None:
+    script = "import sys; from gan_nas.cli import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "genomes", "--sample", "autogan", "--count", "5000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_under_stdout_is_exit_3() -> None:
+    script = "import sys; from gan_nas.cli import run; sys.exit(run(['genomes', '--json']))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert done.stderr == "error: the disk is full: free some space and try again\n"

@@ -1,0 +1,107 @@
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from commands import Command
+
+
+def test_retrain_writes_a_generator_and_its_scores(
+    gan_nas: Command, trained: Path, training_options: list[str]
+) -> None:
+    options = (*training_options, "--width", 4, "--run", trained.parent)
+    result = gan_nas("retrain", "autogan-cifar10-top1", *options, "--json").json  # finished
+    assert result["steps"] == 3
+    assert result["files"]["last"] == str(trained)
+    assert trained.is_file()
+    answer = gan_nas("retrain", "autogan-cifar10-top1", *options)
+    assert answer.code == 0
+    assert "untrained" in answer.out
+    assert "real, held out" in answer.out
+    assert f"gan-nas sample {result['files']['best']}" in answer.err
+
+
+def test_other_settings_in_the_same_directory_are_refused_by_name(
+    gan_nas: Command, trained: Path, training_options: list[str]
+) -> None:
+    options = (*training_options, "--width", 4, "--run", trained.parent, "--seed", 7)
+    answer = gan_nas("retrain", "autogan-cifar10-top1", *options)
+    assert answer.code == 4
+    assert "config.seed: 0 -> 7" in answer.err
+    assert "(--run)" in answer.err
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    options = ("--data", folder, "--width", 4, "--run", tmp_path / "run", "--dry-run")
+    plan = gan_nas("retrain", "autogan-cifar10-top1", *options, "--json").json
+    assert plan["steps"] == plan["config"]["steps"] == 1500
+    assert plan["generator"]["parameters"] > 0
+    assert plan["predicted_seconds"] > 0
+    assert not (tmp_path / "run").exists()
+    shown = gan_nas("retrain", "autogan-cifar10-top1", *options).out
+    assert "predicted time" in shown
+    assert "generator_lr" in shown
+
+
+def test_help_config_lists_every_setting(gan_nas: Command) -> None:
+    listed = gan_nas("retrain", "--help-config", "--preset", "paper", "--json").json
+    rows = {row["name"]: row for row in listed["settings"]}
+    assert rows["steps"]["preset"] == 50_000
+    assert rows["num_critic"]["description"]
+    assert "generator_lr" in gan_nas("retrain", "--help-config").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "retrain needs a GENOME"),
+        (["sngan-cifar10", "--set", "stesp=3"], 2, "did you mean steps?"),
+        (["sngan-cifar10", "--device", "cuda:99"], 3, "no device cuda:99"),
+        (["sngan-cifar10", "--data", "nowhere"], 2, "neither a data set"),
+        (["sngan-cifar10", "--resolution", "36"], 2, "multiple of 8"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(
+    gan_nas: Command,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    answer = gan_nas("retrain", *arguments, "--run", tmp_path / "run")
+    assert answer.code == code
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_exit_75_and_goes_on(
+    gan_nas: Command, training_options: list[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    log = tmp_path / "run" / "log.jsonl"
+    options = (*training_options, "--set", "steps=1000000", "--width", 4, "--run", tmp_path / "run")
+
+    def interrupt_when_training(lines: int) -> None:
+        while not log.exists() or len(log.read_text().splitlines()) < lines:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    steps = []
+    for lines in (3, 30):
+        waiting = threading.Thread(target=interrupt_when_training, args=[lines])
+        waiting.start()
+        answer = gan_nas("retrain", "sngan-cifar10", *options)
+        waiting.join()
+        assert answer.code == 75
+        assert answer.out == ""
+        assert "the state is saved" in answer.err
+        assert "go on  gan-nas retrain sngan-cifar10 --data" in answer.err
+        checkpoints = sorted((tmp_path / "run" / "checkpoint").iterdir())
+        steps.append(json.loads((checkpoints[-1] / "state.json").read_text())["step"])
+    assert steps[0] < steps[1]

@@ -1,0 +1,29 @@
+"""How tests call a command: in this process, through the function that `gan-nas` calls."""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Answer(NamedTuple):
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Answer]
+
+
+def sets(settings: dict[str, Any]) -> list[str]:
+    """Turn settings into --set options."""
+
+    def word(value: Any) -> str:
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    return [part for key, value in settings.items() for part in ("--set", f"{key}={word(value)}")]
