@@ -58,7 +58,8 @@ def retrain(
         return
     if reference is None:
         raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
-    genome = resized(load_genome(reference), width)
+    named = load_genome(reference)
+    genome = resized(named, width)
 
     from gan_nas.data import cache_dir, load_images
     from gan_nas.training import PRESETS, TrainingConfig, plan, train
@@ -67,7 +68,7 @@ def retrain(
     config = settings(TrainingConfig, PRESETS, preset, sets, precision, on, seed=seed)
     images = load_images(data, data_root)
     side = resolution or default_resolution(images)
-    what = load_genome(reference).title + (f"-w{width}" if width else "")
+    what = named.title + (f"-w{width}" if width else "")
     run = directory or default_directory(f"retrain-{what}", data, config.seed)
     if dry_run:
         show_plan(plan(genome, images, config, resolution=side, device=on), run, as_json)
@@ -99,12 +100,11 @@ def _show(result: dict[str, Any]) -> None:
     names = by_importance(result["real"])
     columns = ["steps", *(name.replace("_", " ") for name in names)]
     rows = table("", *columns, numbers=columns)
-    for label in ("first", "best", "last"):
-        row = result[label]
-        word = {"first": "untrained"}.get(label, label)
-        rows.add_row(word, f"{row['step']:,}", *(f"{row[name]:.4g}" for name in names))
+    for label, moment in (("untrained", "first"), ("best", "best"), ("last", "last")):
+        row = result[moment]
+        rows.add_row(label, f"{row['step']:,}", *(f"{row[name]:.4g}" for name in names))
     rows.add_row("real, held out", "", *(f"{result['real'][name]:.4g}" for name in names))
-    show(rows)
+    show(rows, "")
     speed = f"{result['images_per_second']:,.0f} images/s"
     remark(f"{result['images']:,} images in {duration(result['seconds'])}, {speed}", style="dim")
     best = result["files"]["best"]

@@ -108,7 +108,7 @@ def _show(
     rows = table("score", *columns, numbers=columns, title=about.genome.title)
     for name in by_importance(values):
         rows.add_row(name, f"{values[name]:.4g}", f"{real[name]:.4g}")
-    show(rows)
+    show(rows, "")
     side, num, seed = passport["image_side"], passport["num_fake"], passport["seed"]
     show(
         f"{num:,} images of {side} px, seed {seed}, against {passport['num_real']:,} of "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-MESSAGE = "stopping: the step is finished and the state saved first; Ctrl-C again gives up at once"
+MESSAGE = "stopping after this step, with the state saved; Ctrl-C again gives up at once"
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def published_macs(network: nn.Module, *inputs: Any) -> int:
 
 
 def _macs(run: Callable[[], Any]) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter:
         run()
     return int(counter.get_total_flops()) // 2
 

@@ -2,65 +2,100 @@
 
 Stage 2 of AutoGAN's search at its own widths and batches, architectures drawn uniformly, the same
 for both sides. A round is five discriminator steps and a generator step of each side, in turn;
-reported is the time of a discriminator iteration with its fifth of a generator step. The plain
-side is always float32.
+reported is the time of a discriminator iteration with its fifth of a generator step. Each side has
+a process of its own, since ours changes how memory is allocated. The plain side is always float32.
 """
 
 import argparse
 import random
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from statistics import median
 
 import torch
 from plain_autogan import PlainGAN
 
 from gan_nas import spaces
+from gan_nas.allocator import keep_freed_memory
 from gan_nas.builder import build_discriminator, build_supernet, choose_cells
-from gan_nas.gan import GAN, fresh
+from gan_nas.gan import GAN, Precision, fresh
 from gan_nas.genome import SNResNetDiscriminator
 
 NUM_CRITIC = 5
 REAL, FAKES = 64, 128
 WIDTH, DISCRIMINATOR_WIDTH = 128, 64
+RESOLUTION, LATENT_DIM = 32, 128
 CPU = torch.device("cpu")
 
-Round = Callable[[Sequence[spaces.Tokens], torch.Tensor], object]
+Round = Callable[[Sequence[spaces.Tokens], torch.Tensor], None]
 
 
 def main() -> None:
+    """Run both sides in turn and print times and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument(
+        "--keep-freed-memory", action=argparse.BooleanOptionalAction, default=True, help="ours only"
+    )
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
-    sides = {"plain": plain_round(), "ours": our_round(options.precision)}
+    plain = start("plain", options.threads, options.precision, keep=False)
+    ours = start("ours", options.threads, options.precision, keep=options.keep_freed_memory)
     draw = random.Random(0)
-    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    sizes = [size for i in range(3) for size in spaces.token_sizes(i)]
+    times: list[tuple[float, float]] = []
     for number in range(options.rounds + 1):
-        architectures = [
-            [draw.randrange(n) for i in range(3) for n in spaces.token_sizes(i)]
-            for _ in range(NUM_CRITIC)
-        ]
-        real = torch.rand(NUM_CRITIC, REAL, 3, 32, 32) * 2 - 1
-        for side, run in sides.items():
-            started = time.perf_counter()
-            run(architectures, real)
-            if number:  # the first round warms up
-                seconds[side].append((time.perf_counter() - started) / NUM_CRITIC)
-    for side, times in seconds.items():
-        print(f"{side:>5}: {median(times):.3f} s per discriminator iteration")
-    ratios = [a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)]
-    total = sum(seconds["plain"]) / sum(seconds["ours"])
+        architectures = [tuple(map(draw.randrange, sizes)) for _ in range(NUM_CRITIC)]
+        pair = seconds_of(plain, architectures), seconds_of(ours, architectures)
+        if number:  # the first round warms up
+            times.append(pair)
+    for side in (plain, ours):
+        side.send(None)
+    print("seconds per discriminator iteration, median:")
+    print(f"  plain {median(p for p, _ in times):.3f}, ours {median(o for _, o in times):.3f}")
+    ratios = sorted(p / o for p, o in times)
+    total = sum(p for p, _ in times) / sum(o for _, o in times)
     print(
-        f"ours is {median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f}, "
-        f"by total time {total:.2f}) in {options.precision} on {options.threads} threads"
+        f"ours is {median(ratios):.2f} times as fast (rounds {ratios[0]:.2f} to {ratios[-1]:.2f}, "
+        f"by total time {total:.2f}) in {options.precision}, {options.threads} threads"
     )
 
 
+def start(side: str, threads: int, precision: Precision, keep: bool) -> Connection:
+    """Start a side's process and return the pipe to it."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    arguments = (there, side, threads, precision, keep)
+    context.Process(target=work, args=arguments, daemon=True).start()
+    return here
+
+
+def seconds_of(side: Connection, architectures: Sequence[spaces.Tokens]) -> float:
+    """Let a side run a round and return its seconds per discriminator iteration."""
+    side.send(architectures)
+    seconds: float = side.recv()
+    return seconds
+
+
+def work(pipe: Connection, side: str, threads: int, precision: Precision, keep: bool) -> None:
+    """Run the rounds that come through the pipe until None comes."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    if keep:
+        keep_freed_memory()
+    run = plain_round() if side == "plain" else our_round(precision)
+    while architectures := pipe.recv():
+        real = torch.rand(NUM_CRITIC, REAL, 3, RESOLUTION, RESOLUTION) * 2 - 1
+        started = time.perf_counter()
+        run(architectures, real)
+        pipe.send((time.perf_counter() - started) / NUM_CRITIC)
+
+
 def plain_round() -> Round:
+    """Return a round of the plain step."""
     gan = PlainGAN(WIDTH, DISCRIMINATOR_WIDTH, seed=0)
 
     def run(architectures: Sequence[spaces.Tokens], real: torch.Tensor) -> None:
@@ -71,12 +106,12 @@ def plain_round() -> Round:
     return run
 
 
-def our_round(precision: str) -> Round:
-    genome = spaces.decode([0] * 14, WIDTH)
+def our_round(precision: Precision) -> Round:
+    """Return a round of the library's step."""
     with torch.device("meta"):
-        generator = build_supernet(genome, 32)
+        generator = build_supernet(spaces.decode([0] * 14, WIDTH, LATENT_DIM), RESOLUTION)
         discriminator = build_discriminator(
-            SNResNetDiscriminator(space="sn_resnet", width=DISCRIMINATOR_WIDTH), 32
+            SNResNetDiscriminator(space="sn_resnet", width=DISCRIMINATOR_WIDTH), RESOLUTION
         )
     gan = GAN(
         fresh(generator, 0, "generator", CPU),
@@ -91,9 +126,9 @@ def our_round(precision: str) -> Round:
 
     def run(architectures: Sequence[spaces.Tokens], real: torch.Tensor) -> None:
         for tokens, images in zip(architectures, real, strict=True):
-            choose_cells(generator, spaces.decode(tokens, WIDTH))
-            gan.discriminator_step(images, torch.randn(REAL, genome.latent_dim))
-        gan.generator_step(torch.randn(FAKES, genome.latent_dim))
+            choose_cells(generator, spaces.decode(tokens, WIDTH, LATENT_DIM))
+            gan.discriminator_step(images, torch.randn(REAL, LATENT_DIM))
+        gan.generator_step(torch.randn(FAKES, LATENT_DIM))
 
     return run
 
