@@ -12,6 +12,7 @@ import traceback
 from typing import Annotated, cast
 
 import typer
+
 from gan_nas.cli import (
     bench,
     build,
@@ -25,7 +26,6 @@ from gan_nas.cli import (
     search,
 )
 from gan_nas.cli.printing import remark, remark_log_records, suggest
-
 from gan_nas.errors import (
     GanNasError,
     Incompatible,

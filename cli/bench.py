@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
-
 from gan_nas.published import load_genome
 
 

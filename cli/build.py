@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, mebibytes, remark, show, show_json, table
-
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, show, show_json, table
-
 from gan_nas.diff import diff
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome
@@ -78,10 +78,11 @@ def _show_sides(a: dict[str, Any], b: dict[str, Any], genomes: tuple[Genome, Gen
     scores = [reported_scores(genome) for genome in genomes]
     for name in dict.fromkeys([*scores[0], *scores[1]]):
         values = [score.get(name) for score in scores]
-        known = [value for value in values if value is not None]
-        gap = f"{known[1] - known[0]:+.4g}" if len(known) == 2 else ""
-        rows.add_row(name, *("" if v is None else f"{v:g}" for v in values), gap)
+        # No difference: each source has its own protocol.
+        rows.add_row(name, *("" if v is None else f"{v:g}" for v in values), "")
     show(rows)
+    if any(scores):
+        show("Scores are as each source reports them, under its own protocol.")
 
 
 def _difference(before: int, after: int, say: Callable[[int], str]) -> str:

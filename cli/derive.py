@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import backbone_for, compute_on, options_again, settings, whole_number
 from gan_nas.cli.plans import show_settings
@@ -11,7 +12,6 @@ from gan_nas.cli.printing import show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking, show_retrained
 from gan_nas.cli.signals import stopping
-
 from gan_nas.errors import InvalidInput
 
 

@@ -7,9 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.text import Text
+
 from gan_nas.cli import options
 from gan_nas.cli.printing import mebibytes, show, show_json, table
-from rich.text import Text
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "safetensors", "pydantic", "matplotlib")
 

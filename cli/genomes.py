@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
+
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare import reported_scores
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, remark, show, show_json, suggest, table
-from rich.table import Table
-
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome, published_genome, published_names
@@ -114,7 +114,7 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
     facts = [
         ("genome", f"{genome.genome_id} (generator {genome.generator_id})"),
         ("space", f"{generator.space}, width {generator.width}, latents {generator.latent_dim}"),
-        ("critic", f"{discriminator.space}, width {discriminator.width}"),
+        ("discriminator", f"{discriminator.space}, width {discriminator.width}"),
     ]
     if genome.source:
         facts += [

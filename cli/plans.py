@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_nas.cli.inputs import find_preset
-from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
 from rich.table import Table
 from rich.text import Text
 
+from gan_nas.cli.inputs import find_preset
+from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
 from gan_nas.configs import Settings, describe, resolve
 
 LONG = 3600.0  # seconds

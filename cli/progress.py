@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 
-from gan_nas.cli.printing import console, duration, short_name
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from gan_nas.cli.printing import console, duration, short_name
 from gan_nas.progress import Progress
 
 LIVE_SECONDS = 0.125  # between two pictures of the live line

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
@@ -16,7 +17,6 @@ from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
 from gan_nas.cli.printing import by_importance, duration, remark, show, show_json, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
-
 from gan_nas.errors import InvalidInput
 from gan_nas.published import load_genome
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on
 from gan_nas.cli.printing import show, show_json
-
 from gan_nas.errors import InvalidInput
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import backbone_for, compute_on
 from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
-
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.progress import Progress
 

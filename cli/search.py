@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,

@@ -46,6 +46,12 @@ def nearest(name: str, allowed: list[str]) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
+def shorten(value: Any) -> str:
+    """Quote a value that came, in at most 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def explain(error: ValidationError, fields: list[str]) -> str:
     """Put pydantic's first complaint into one sentence: field, value, what is allowed.
 
@@ -53,7 +59,7 @@ def explain(error: ValidationError, fields: list[str]) -> str:
     """
     complaints = error.errors(include_url=False)
     first = complaints[0]
-    path = [str(part) for part in first["loc"]]
+    path = [_key(part) for part in first["loc"]]
     rule = _rule(first)
     if path and _ARM.match(path[-1]):  # one complaint for each arm of int | Literal["all"]
         arms = [c for c in complaints if c["loc"][:-1] == first["loc"][:-1]]
@@ -62,14 +68,20 @@ def explain(error: ValidationError, fields: list[str]) -> str:
         path = path[:-1]
     where = ".".join(path)
     if first["type"] == "extra_forbidden":
-        return f"unknown field {where}{nearest(path[-1], fields)}"
+        if path[-1] in fields:
+            return f"the field {where} does not belong there"
+        return f"unknown field {where}" + (
+            nearest(path[-1], fields) or f"; known are {', '.join(fields)}"
+        )
     if first["type"] == "missing":
         if isinstance(first["loc"][-1], int):
             return f"{'.'.join(path[:-1])} has too few entries"
         return f"the field {where} is missing"
     if first["type"] == "value_error" or isinstance(first["input"], dict | list | tuple):
-        return f"{where}: {rule}" if where else rule
-    return f"{where or 'the input'} = {_shorten(first['input'])}: {rule}"
+        if where:
+            return f"{where}: {rule}"
+        return rule if first["type"] == "value_error" else f"the input {rule}"
+    return f"{where or 'the input'} = {shorten(first['input'])}: {rule}"
 
 
 _ARM = re.compile(r"(int|float|str|bool|none|(literal|tuple|list|constrained|function)\W.*)$")
@@ -113,6 +125,7 @@ def _rule(complaint: ErrorDetails) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _key(part: int | str) -> str:
+    """Return a part of a field's path, quoted and cut where it would spoil the sentence."""
+    text = str(part)
+    return text if text.isprintable() and len(text) <= 60 else shorten(text)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import from_json
 
-from gan_nas.errors import Incompatible, InvalidInput, explain
+from gan_nas.errors import Incompatible, InvalidInput, explain, shorten
 from gan_nas.files import read_text, write_text
 
 SCHEMA_VERSION = 1
@@ -26,7 +26,7 @@ LatentDim = Annotated[int, Field(ge=1, le=2048, description="length of the laten
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class AutoGANCell(_Frozen):
@@ -69,9 +69,13 @@ class AutoGANGenerator(_Frozen):
     ) -> tuple[AutoGANCell, ...]:
         for index, cell in enumerate(cells):
             if list(cell.skips) != sorted(set(cell.skips) & set(range(index))):
+                allowed = (
+                    f"earlier cells, each once and ascending, from {list(range(index))}"
+                    if index
+                    else "none, as no cell is earlier"
+                )
                 raise ValueError(
-                    f"cell {index} has skips {list(cell.skips)}, allowed are earlier cells, each "
-                    f"once and ascending, from {list(range(index))}"
+                    f"cell {index} has skips {shorten(list(cell.skips))}, allowed are {allowed}"
                 )
         return cells
 
@@ -102,7 +106,7 @@ class Source(_Frozen):
 class Genome(_Frozen):
     """One GAN: the only hand-over between search, training and comparison."""
 
-    schema_version: Literal[1] = 1
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
     name: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
     generator: GeneratorGenome
     discriminator: DiscriminatorGenome
@@ -154,9 +158,9 @@ def parse_genome(text: str, where: str = "the genome") -> Genome:
         raise InvalidInput(f"{where} is not valid JSON: {error}") from error
     if isinstance(content, dict):
         version = content.get("schema_version", SCHEMA_VERSION)
-        if isinstance(version, int) and version != SCHEMA_VERSION:
+        if type(version) is int and version != SCHEMA_VERSION:  # a bool is no version
             raise Incompatible(
-                f"{where} has schema version {version}, this gan-nas reads version "
+                f"{where} has schema version {shorten(version)}, this gan-nas reads version "
                 f"{SCHEMA_VERSION}; write it again with a matching release"
             )
     try:

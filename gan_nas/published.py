@@ -1,5 +1,6 @@
 """The published genomes that come with the package, and one way to name any genome."""
 
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,9 +25,10 @@ def load_genome(reference: str) -> Genome:
     if reference in names:
         return published_genome(reference)
     path = Path(reference)
-    if path.is_file():
-        return read_genome(path)
+    with suppress(OSError):  # a name that is too long for a path
+        if path.is_file():
+            return read_genome(path)
     raise InvalidInput(
-        f"{reference} is neither a genome file nor a published genome"
-        f"{nearest(reference, names) or '; published are ' + ', '.join(names)}"
+        f"{reference!r} is neither a genome file nor a published genome"
+        f"{nearest(reference.lower(), names) or '; published are ' + ', '.join(names)}"
     )

@@ -75,10 +75,12 @@ def search(
     top K genomes with rewards and costs. Raises Interrupted with the state saved; Incompatible
     when the directory holds other settings; InvalidInput for limits nothing can keep.
     """
+    limits = limits_of(config, images)  # what is impossible is refused before a run is made
+    _check_reward(config, images, backbone)
     with Run.open(directory, _settings(config, images, device, backbone), stop) as run:
         if run.finished:
             return run.result()
-        work = _Search(config, images, run, device, backbone, cache, progress)
+        work = _Search(config, images, run, device, backbone, cache, progress, limits)
         while work.iteration < config.iterations:
             work.train_shared()
             work.train_controller()
@@ -111,9 +113,10 @@ def derive(
         if not run.finished:
             raise InvalidInput(f"the search in {directory} has not ended: run it to its end first")
         if max_params is not None or max_macs is not None:
-            limits = {"max_params": max_params, "max_macs": max_macs}
-            config = config.model_copy(update=limits)
-        work = _Search(config, images, run, device, backbone, cache, progress)
+            update = {"max_params": max_params, "max_macs": max_macs}
+            config = config.model_copy(update=update)
+        limits = limits_of(config, images)
+        work = _Search(config, images, run, device, backbone, cache, progress, limits)
         work.policy.keep_parents_within_limits()
         num = max(config.num_candidates, 2 * count)
         best = work.best(num, count, "derived candidates")
@@ -125,6 +128,7 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
 
     The time comes from a few steps of each stage made here and now; scoring is not in it.
     """
+    limits_of(config, images)
     resolution = config.resolution or images.side
     stages = time_stages(config, resolution, images.channels, device, **QUICKLY)
     genome = _genome(config, (0,) * 14)
@@ -158,17 +162,13 @@ class _Search:
         backbone: Backbone,
         cache: Path | None,
         progress: Progress,
+        limits: Limits | None,
     ) -> None:
-        if config.reward == "score" and not backbone.labelled:
-            raise InvalidInput(
-                f"reward=score needs a backbone that knows classes and {images.name} has no "
-                "labels: use reward=frechet"
-            )
         self.config, self.run, self.device = config, run, device
         self.backbone, self.cache, self.progress = backbone, cache, progress
         self.images = images.to(device)
         self.resolution = config.resolution or images.side
-        self.limits = self._limits()
+        self.limits = limits
         # Where the search is.
         self.iteration = 0
         self.phase: Literal["shared", "controller", "end"] = "shared"
@@ -434,14 +434,6 @@ class _Search:
         self._log("shared", step=self.d_steps, **losses)
         self._show(losses)
 
-    def _limits(self) -> Limits | None:
-        config = self.config
-        if config.max_params is None and config.max_macs is None:
-            return None
-        sizes = _genome(config, (0,) * 14).generator
-        channels = self.images.channels
-        return Limits(config.max_params, config.max_macs, sizes, self.resolution, channels)
-
     def _latents(self, purpose: str, step: int, num: int) -> torch.Tensor:
         random = stream(self.config.seed, purpose, step, device=self.device)
         return torch.randn(num, self.config.latent_dim, generator=random, device=self.device)
@@ -476,6 +468,23 @@ class _Search:
             done = (self.iteration - begin + 1) * per_iteration
         phase = f"search at {self.scorer.side} px"
         self.progress(phase, done, (end - begin) * per_iteration, values)
+
+
+def limits_of(config: Config, images: Images) -> Limits | None:
+    """Return the limits a search was given; raises InvalidInput when nothing keeps them."""
+    if config.max_params is None and config.max_macs is None:
+        return None
+    sizes = _genome(config, (0,) * 14).generator
+    resolution = config.resolution or images.side
+    return Limits(config.max_params, config.max_macs, sizes, resolution, images.channels)
+
+
+def _check_reward(config: Config, images: Images, backbone: Backbone) -> None:
+    if config.reward == "score" and not backbone.labelled:
+        raise InvalidInput(
+            f"reward=score needs a backbone that knows classes and {images.name} has no "
+            "labels: use reward=frechet"
+        )
 
 
 def _settings(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Answer, Command, sets
-from gan_nas.cli import run
 from PIL import Image
 from tiny import SEARCH, TRAINING
+
+from gan_nas.cli import run
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from commands import Command
-from gan_nas.cli.build import costs_of
 
+from gan_nas.cli.build import costs_of
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.published import load_genome, published_genome, published_names
 

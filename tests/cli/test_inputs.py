@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
@@ -10,7 +11,6 @@ from gan_nas.cli.inputs import (
     settings,
     whole_number,
 )
-
 from gan_nas.data import load_images
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.training import PRESETS, TrainingConfig

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from commands import Command
-from gan_nas.cli import explain
 
+from gan_nas.cli import explain
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
 
 COMMANDS = (

@@ -2,9 +2,10 @@ import io
 import re
 
 import pytest
+from rich.console import Console
+
 from gan_nas.cli import progress
 from gan_nas.cli.progress import progress_on_stderr
-from rich.console import Console
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from gan_nas.cli.signals import MESSAGE, stopping
 
 

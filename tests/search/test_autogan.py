@@ -28,7 +28,7 @@ from gan_nas.training import TrainingConfig
 def working(directory: Path, **changes: Any) -> _Search:
     config = Config.model_validate(tiny.SEARCH | changes)
     run = Run.open(directory, config.model_dump(mode="json"))
-    return _Search(config, tiny.digits(), run, tiny.CPU, tiny.backbone(), None, silent)
+    return _Search(config, tiny.digits(), run, tiny.CPU, tiny.backbone(), None, silent, None)
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +266,7 @@ def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
     assert all(row["parameters"] <= 6_000 for row in result["genomes"])
     with pytest.raises(InvalidInput, match="smallest possible"):
         tiny.run_search(tmp_path / "impossible", max_params=10)
+    assert not (tmp_path / "impossible").exists()
 
 
 @pytest.mark.parametrize(
