@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.genome import AutoGANCell
-from gan_nas.ops import Absent, Projection, UpConv, conv3x3_then_halve, norms, ups
+from gan_nas.ops import Absent, Projection, Reordered, UpConv, conv3x3_then_halve, norms, ups
 from gan_nas.slots import Candidates, Fill
 from gan_nas.spectral import SpectralConv2d
 
@@ -89,7 +89,7 @@ class PostActivation(nn.Module):
         return F.relu(self.norm(self.conv(x)))
 
 
-class FirstDownBlock(nn.Module):
+class FirstDownBlock(Reordered):
     """SN-GAN's first discriminator block: no activation on the image, halves the size."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
@@ -97,7 +97,6 @@ class FirstDownBlock(nn.Module):
         self.conv1 = SpectralConv2d(in_channels, channels, 3)
         self.conv2 = SpectralConv2d(channels, channels, 3)
         self.shortcut = SpectralConv2d(in_channels, channels, 1)
-        self.published_order = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, image channels, H, W) to (N, C, H / 2, W / 2)."""
@@ -105,7 +104,7 @@ class FirstDownBlock(nn.Module):
         return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
 
 
-class DownBlock(nn.Module):
+class DownBlock(Reordered):
     """SN-GAN's residual discriminator block, with or without halving the size."""
 
     def __init__(self, channels: int, downsample: bool) -> None:
@@ -113,7 +112,6 @@ class DownBlock(nn.Module):
         self.conv1 = SpectralConv2d(channels, channels, 3)
         self.conv2 = SpectralConv2d(channels, channels, 3)
         self.shortcut = SpectralConv2d(channels, channels, 1) if downsample else None
-        self.published_order = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to half or the same size."""

@@ -1,8 +1,8 @@
 """The candidate operations of the spaces: name -> module.
 
-Three pairs of linear operations are computed in a cheaper order than the papers write them; the
-results are equal up to rounding. `published_order` switches that off, to count multiply-adds as
-the papers do.
+Neighbouring linear operations are computed in a cheaper order than the papers write them, or as
+one with merged kernels; the results are equal up to rounding. `published_order` switches that off,
+to count multiply-adds as the papers do.
 """
 
 from collections.abc import Iterator
@@ -30,6 +30,15 @@ class Interpolate(nn.Module):
         )
 
 
+class Deconvolution(nn.ConvTranspose2d):
+    """Double height and width with learned kernels that do not overlap."""
+
+    bias: nn.Parameter
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 2, stride=2)
+
+
 class Absent(nn.Module):
     """A branch that is not there."""
 
@@ -37,18 +46,23 @@ class Absent(nn.Module):
         """Return nothing to add."""
 
 
-class Projection(nn.Module):
+class Reordered(nn.Module):
+    """A module that computes in a cheaper order than the papers write."""
+
+    published_order = False
+
+
+class Projection(Reordered):
     """Up-sample, then convolve 1x1: a shortcut or a skip of AutoGAN's cell.
 
     Interpolation commutes with a 1x1 convolution, so the convolution runs at the low resolution.
-    A deconvolution and the 1x1 convolution after it are one deconvolution with merged kernels.
+    A deconvolution and a 1x1 convolution after it are one deconvolution with merged kernels.
     """
 
     def __init__(self, channels: int, up: nn.Module) -> None:
         super().__init__()
         self.up = up
         self.conv = nn.Conv2d(channels, channels, 1)
-        self.published_order = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, factor H, factor W)."""
@@ -57,7 +71,7 @@ class Projection(nn.Module):
             return self.conv(up(x))  # type: ignore[no-any-return]
         if isinstance(up, Interpolate):
             return up(self.conv(x))  # type: ignore[no-any-return]
-        *first, last = up if isinstance(up, nn.Sequential) else [up]
+        *first, last = (module for module in up.modules() if isinstance(module, Deconvolution))
         for deconv in first:
             x = deconv(x)
         kernel = F.conv2d(last.weight, self.conv.weight)  # (I, O, 2, 2)
@@ -65,7 +79,7 @@ class Projection(nn.Module):
         return F.conv_transpose2d(x, kernel, bias, stride=2)
 
 
-class UpConv(nn.Module):
+class UpConv(Reordered):
     """Up-sample by two, then convolve 3x3.
 
     After a nearest-neighbour up-sampling each output sees only 2x2 inputs, so both become one
@@ -76,7 +90,6 @@ class UpConv(nn.Module):
         super().__init__()
         self.up = up
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.published_order = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, 2H, 2W)."""
@@ -85,12 +98,12 @@ class UpConv(nn.Module):
             case Interpolate(mode="nearest") if not self.published_order:
                 kernel = _box_sum(self.conv.weight.flip(2, 3)).transpose(0, 1)  # (I, O, 4, 4)
                 return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
-            case nn.ConvTranspose2d() if not self.published_order:
+            case Deconvolution() if not self.published_order:
                 kernel = F.conv2d(up.weight, self.conv.weight, padding=2)  # (I, O, 4, 4)
                 y = F.conv_transpose2d(x, kernel, stride=2, padding=1)
-                # The inner bias, convolved: not a constant, since the border is padded with zeros.
-                size = (1, -1, *y.shape[2:])
-                return y + self.conv(up.bias.view(1, -1, 1, 1).expand(size))  # type: ignore
+                # The inner bias becomes a map, not a constant: the border sees zero padding.
+                bias = up.bias.view(1, -1, 1, 1).expand(-1, -1, *y.shape[2:])
+                return y + self.conv(bias)  # type: ignore[no-any-return]
             case _:
                 return self.conv(up(x))  # type: ignore[no-any-return]
 
@@ -121,7 +134,7 @@ def ups(channels: int, factor: int = 2) -> Candidates:
 @contextmanager
 def published_order(network: nn.Module) -> Iterator[None]:
     """Compute everything in the papers' order for a while."""
-    modules = [m for m in network.modules() if hasattr(m, "published_order")]
+    modules = [m for m in network.modules() if isinstance(m, Reordered)]
     for module in modules:
         module.published_order = True
     try:
@@ -132,9 +145,7 @@ def published_order(network: nn.Module) -> Iterator[None]:
 
 
 def _deconvs(channels: int, factor: int) -> nn.Module:
-    layers = [
-        nn.ConvTranspose2d(channels, channels, 2, stride=2) for _ in range(factor.bit_length() - 1)
-    ]
+    layers = [Deconvolution(channels) for _ in range(factor.bit_length() - 1)]
     return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 

@@ -76,7 +76,7 @@ def assert_equal_orders(module: nn.Module, *inputs: object) -> None:
     with published_order(module):
         slow = run()
         slow_gradients = list(gradients(module, slow))
-    pairs = [("output", fast, slow)]
+    pairs = [("output", fast.detach(), slow.detach())]
     pairs += [(n, a, b) for (n, a), (_, b) in zip(fast_gradients, slow_gradients, strict=True)]
     # A convolution's bias before a norm has a true gradient of zero: rounding alone is left.
     largest = max(float(gradient.abs().max()) for _, gradient in slow_gradients)
@@ -169,7 +169,8 @@ def test_every_cell_doubles_the_side_and_the_gradient_reaches_everything(
         assert (tensor.grad is not None and bool(tensor.grad.abs().max() > 0)) == expected
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 0, name
+        if not name.endswith("bias"):  # a norm cancels the bias before it
+            assert parameter.grad.abs().max() > 0, name
 
 
 @EVERY_CELL

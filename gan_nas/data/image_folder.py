@@ -122,10 +122,10 @@ def _mode_and_side(path: Path, source: Source) -> tuple[str, int]:
         few, kind, others = (
             (grey, "grey", "colour") if len(grey) <= len(colour) else (colour, "colour", "grey")
         )
+        which = "it" if len(few) == 1 else f"all {len(few)} of its kind"
         raise InvalidInput(
             f"{path / few[0]} is {kind} while {len(source.names) - len(few)} other images are "
-            f"{others}: convert or remove it and {len(few) - 1} more, or keep them in a folder "
-            "of their own"
+            f"{others}: convert or remove {which}, or keep them in a folder of their own"
         )
     return "L" if grey else "RGB", max(MIN_SIDE, shortest // 8 * 8)
 

@@ -1,0 +1,128 @@
+"""The timings that predictions stand on: what is measured, and for how long."""
+
+import json
+import time
+
+import pytest
+import tiny
+import torch
+
+from gan_nas.bench import report
+from gan_nas.gan import GAN
+from gan_nas.search import autogan
+from gan_nas.timing import QUICKLY, StepTimes, time_steps
+from gan_nas.training import TrainingConfig, new_gan
+
+TRAINING = TrainingConfig.model_validate(tiny.TRAINING)
+SEARCH = autogan.Config.model_validate(tiny.SEARCH)
+
+
+def timed(repeats: int, budget: float = float("inf")) -> tuple[GAN, StepTimes]:
+    gan = new_gan(tiny.GENOME, TRAINING, 8, 1, tiny.CPU)
+    times = time_steps(
+        gan,
+        side=8,
+        image_channels=1,
+        latent_dim=tiny.GENOME.generator.latent_dim,
+        batch_size=4,
+        generator_batch_size=4,
+        repeats=repeats,
+        budget=budget,
+    )
+    return gan, times
+
+
+@pytest.mark.parametrize("levels", ["multi", "single"])
+def test_report_has_a_row_for_each_stage_and_the_training(levels: str) -> None:
+    search = SEARCH.model_copy(update={"levels": levels})
+    result = report(
+        tiny.GENOME,
+        search,
+        TRAINING,
+        resolution=16,
+        image_channels=1,
+        device=tiny.CPU,
+        repeats=1,
+    )
+    assert list(result) == [
+        "device",
+        "threads",
+        "precision",
+        "resolution",
+        "rows",
+        "search_hours",
+        "retrain_hours",
+        "samples_per_second",
+        "peak_memory_bytes",
+    ]
+    assert json.loads(json.dumps(result)) == result
+    assert result["device"] == "cpu"
+    assert result["threads"] == torch.get_num_threads()
+    assert result["precision"] == {"search": "float32", "retrain": "float32"}
+    assert result["resolution"] == 16
+    for key in ("search_hours", "retrain_hours", "samples_per_second", "peak_memory_bytes"):
+        assert result[key] > 0
+
+    rows = result["rows"]
+    sides = [4, 8, 16] if levels == "multi" else [16]
+    assert [row["what"] for row in rows] == [
+        *(f"search at {side} px" for side in sides),
+        f"retrain {tiny.GENOME.title}",
+    ]
+    for row in rows:
+        assert row["what"]
+        numbers = {key: value for key, value in row.items() if key != "what"}
+        assert set(numbers) == {
+            "discriminator_ms",
+            "generator_ms",
+            "amortised_ms",
+            "images_per_second",
+            "steps",
+            "hours",
+        }
+        assert all(value > 0 for value in numbers.values())
+        share = row["generator_ms"] / TRAINING.num_critic
+        assert row["amortised_ms"] == pytest.approx(row["discriminator_ms"] + share)
+        assert row["hours"] == pytest.approx(row["steps"] * row["amortised_ms"] / 3.6e6)
+    assert result["search_hours"] == pytest.approx(sum(row["hours"] for row in rows[:-1]))
+    assert result["retrain_hours"] == rows[-1]["hours"]
+    assert sum(row["steps"] for row in rows[:-1]) == SEARCH.iterations * SEARCH.discriminator_steps
+    assert rows[-1]["steps"] == TRAINING.steps * TRAINING.num_critic
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_timing_repeats_as_often_as_asked_after_one_that_warms_up(repeats: int) -> None:
+    gan, times = timed(repeats)
+    assert gan.generator_steps == repeats + 1
+    assert times.discriminator > 0
+    assert times.generator > 0
+
+
+def test_timing_without_a_budget_still_times_one_step() -> None:
+    gan, times = timed(repeats=1000, budget=0.0)
+    assert gan.generator_steps == 2
+    assert min(times) > 0
+
+
+def test_timing_stops_when_its_budget_is_spent() -> None:
+    begun = time.perf_counter()
+    gan, _ = timed(repeats=10**6, budget=0.2)
+    assert time.perf_counter() - begun < 10
+    assert 2 <= gan.generator_steps < 10**6
+
+
+def test_a_quick_prediction_takes_about_a_second_at_most() -> None:
+    assert QUICKLY["budget"] <= 1
+    assert QUICKLY["repeats"] >= 1
+
+
+def test_a_generator_steps_time_is_shared_among_the_critics() -> None:
+    times = StepTimes(discriminator=2.0, generator=6.0)
+    assert times.amortised(num_critic=1) == 8.0
+    assert times.amortised(num_critic=3) == 4.0
+
+
+def test_timing_leaves_the_global_stream_alone() -> None:
+    before = torch.get_rng_state()
+    timed(repeats=1)
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,294 @@
+"""The compiler: sizes of published networks, initialisation, devices, dtypes and refusals."""
+
+import copy
+from collections.abc import Callable
+from math import sqrt
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan_nas.builder import (
+    MAX_RESOLUTION,
+    bottom_width,
+    build_discriminator,
+    build_generator,
+    build_supernet,
+    initialise,
+)
+from gan_nas.cost import num_parameters
+from gan_nas.errors import InvalidInput
+from gan_nas.genome import AutoGANGenerator, SNResNetDiscriminator
+from gan_nas.published import published_genome, published_names
+from gan_nas.spaces import decode, sample_genomes
+from gan_nas.spectral import SpectralConv2d, SpectralLinear
+from gan_nas.streams import stream
+
+SMALL = published_genome("autogan-cifar10-top3").resized(4, 4)  # batch norm in a cell
+EVERYTHING = decode((1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 2, 1, 3), 4)  # deconvolutions too
+BUILDS: list[Callable[[], nn.Module]] = [
+    lambda: build_generator(EVERYTHING, 16),
+    lambda: build_supernet(EVERYTHING, 16),
+    lambda: build_discriminator(SMALL.discriminator, 16),
+]
+EVERY_BUILD = pytest.mark.parametrize("build", BUILDS, ids=["derived", "supernet", "discriminator"])
+
+
+def meta(build: Callable[[], nn.Module]) -> nn.Module:
+    with torch.device("meta"):
+        return build()
+
+
+def tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {k: t.detach().clone() for k, t in network.state_dict().items()}
+
+
+def one_sentence(error: BaseException) -> bool:
+    text = str(error)
+    return "\n" not in text and ". " not in text and 20 < len(text) < 200
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution", "parameters"),
+    [
+        ("autogan-cifar10-top1", 32, 4_405_251),
+        ("autogan-cifar10-top2", 32, 4_471_043),
+        ("autogan-cifar10-top3", 32, 4_406_275),
+        ("autogan-cifar10-top1", 48, 5_065_731),
+        ("autogan-cifar10-top2", 48, 5_131_523),
+        ("autogan-cifar10-top3", 48, 5_066_755),
+        ("ctgan-cifar10", 32, 1_204_483),
+        ("sngan-cifar10", 32, 4_276_739),
+    ],
+)
+def test_published_generators_have_their_sizes(name: str, resolution: int, parameters: int) -> None:
+    genome = published_genome(name).generator
+    assert genome.width == (128 if name == "ctgan-cifar10" else 256)
+    assert num_parameters(meta(lambda: build_generator(genome, resolution))) == parameters
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_every_published_genome_builds(name: str) -> None:
+    genome = published_genome(name)
+    assert genome.discriminator.width == 128
+    judge = meta(lambda: build_discriminator(genome.discriminator, 32))
+    assert num_parameters(judge) == 1_053_824
+    with torch.device("meta"):
+        images = build_generator(genome.generator, 32)(torch.empty(2, genome.generator.latent_dim))
+        assert judge(images).shape == (2, 1)
+
+
+@pytest.mark.parametrize("resolution", [0, -8, 4, 12, 20, 36, 511, 520, 10**9])
+def test_generators_refuse_a_resolution_in_one_sentence(resolution: int) -> None:
+    for build in (build_generator, build_supernet):
+        with pytest.raises(
+            InvalidInput, match=f"resolution {resolution} .*multiple of 8"
+        ) as raised:
+            build(SMALL.generator, resolution)
+        assert one_sentence(raised.value)
+        assert str(MAX_RESOLUTION) in str(raised.value)
+
+
+@pytest.mark.parametrize("resolution", [0, -8, 3, 513, 10**9])
+def test_discriminators_refuse_a_resolution_in_one_sentence(resolution: int) -> None:
+    with pytest.raises(InvalidInput, match=f"resolution {resolution}\\b") as raised:
+        build_discriminator(SMALL.discriminator, resolution)
+    assert one_sentence(raised.value)
+    assert str(MAX_RESOLUTION) in str(raised.value)
+
+
+def test_the_stem_has_the_bottom_width() -> None:
+    assert [bottom_width(r, 3) for r in (8, 16, 32, 48, 512)] == [1, 2, 4, 6, 64]
+    assert bottom_width(6, 1) == 3
+
+
+@EVERY_BUILD
+def test_on_the_meta_device_nothing_is_allocated_and_shapes_are_the_same(
+    build: Callable[[], nn.Module],
+) -> None:
+    before = torch.get_rng_state()
+    network = meta(build)
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(tensor.is_meta for tensor in network.state_dict().values())
+    real = build().state_dict()
+    assert {k: (t.shape, t.dtype) for k, t in network.state_dict().items()} == {
+        k: (t.shape, t.dtype) for k, t in real.items()
+    }
+    assert all(tensor.device.type == "cpu" for tensor in real.values())
+
+
+def test_the_largest_network_is_built_on_the_meta_device() -> None:
+    """Its weights would fill 9 GB."""
+    genome = EVERYTHING.model_copy(update={"width": 2048, "latent_dim": 128})
+    network = meta(lambda: build_generator(genome, MAX_RESOLUTION))
+    assert num_parameters(network) > 1e9
+
+
+def test_images_on_the_meta_device_have_the_shapes_of_the_cpu() -> None:
+    for genome in sample_genomes("autogan", 5, seed=1, width=4, discriminator_width=4):
+        build = copy.copy(genome)
+        shapes = []
+        for device in ("meta", "cpu"):
+            with torch.device(device):
+                generator = build_generator(build.generator, 16)
+                discriminator = build_discriminator(build.discriminator, 16)
+                images = generator(torch.zeros(2, 128))
+                shapes.append((images.shape, images.dtype, discriminator(images).shape))
+        assert shapes[0] == shapes[1]
+
+
+def test_the_default_dtype_is_the_callers() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        networks = [build() for build in BUILDS]
+        for network in networks:
+            initialise(network, stream(0, "weights"))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for network in networks:
+        floats = [t for t in network.state_dict().values() if t.is_floating_point()]
+        assert all(t.dtype == torch.float64 for t in floats)
+    z = torch.zeros(2, 128, dtype=torch.float64, device="cpu")
+    images = networks[0](z)
+    assert images.dtype == torch.float64
+    assert networks[1](z).dtype == torch.float64
+    assert networks[2](images).dtype == torch.float64
+
+
+def test_networks_can_be_made_double() -> None:
+    generator = build_generator(EVERYTHING, 16)
+    discriminator = build_discriminator(SMALL.discriminator, 16)
+    for network in (generator, discriminator):
+        initialise(network, stream(0, "weights"))
+    z = torch.randn(2, 128, generator=stream(0, "z"), device="cpu")
+    discriminator(generator(z))  # one power iteration
+    generator.eval()
+    discriminator.eval()
+    single = discriminator(generator(z))
+    double = discriminator.double()(generator.double()(z.double()))
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-4)
+
+
+# Initialisation
+
+
+def initialised(module: nn.Module, seed: int = 0) -> nn.Module:
+    initialise(module, stream(seed, "weights"))
+    return module
+
+
+def assert_uniform(tensor: Tensor, bound: float) -> None:
+    """Check a large tensor to be uniform on (-bound, bound)."""
+    assert tensor.abs().max() <= bound * (1 + 1e-6)
+    assert tensor.abs().max() > 0.95 * bound
+    assert float(tensor.mean()) == pytest.approx(0, abs=0.1 * bound)
+    assert float(tensor.std()) == pytest.approx(bound / sqrt(3), rel=0.1)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("make", [nn.Conv2d, SpectralConv2d])
+def test_convolutions_are_xavier_uniform(make: type[nn.Conv2d], kernel: int) -> None:
+    conv = initialised(make(40, 60, kernel))
+    assert_uniform(conv.weight, sqrt(6 / (kernel**2 * (40 + 60))))
+    assert_uniform(conv.bias, 1 / sqrt(40 * kernel**2))
+
+
+def test_transposed_convolutions_are_not() -> None:
+    """The authors' rule looks for "Conv2d" in the class name, which "ConvTranspose2d" lacks."""
+    conv = initialised(nn.ConvTranspose2d(60, 40, 2, stride=2))
+    assert_uniform(conv.weight, 1 / sqrt(40 * 4))  # as PyTorch counts the fan-in of (in, out, 2, 2)
+    assert_uniform(conv.bias, 1 / sqrt(40 * 4))
+    assert conv.weight.abs().max() < 0.9 * sqrt(6 / (4 * (40 + 60)))
+
+
+@pytest.mark.parametrize("make", [nn.Linear, SpectralLinear])
+def test_linear_layers_are_as_pytorch_makes_them(make: type[nn.Linear]) -> None:
+    layer = initialised(make(50, 80))
+    assert_uniform(layer.weight, 1 / sqrt(50))
+    assert_uniform(layer.bias, 1 / sqrt(50))
+    assert initialised(make(50, 80, bias=False)).bias is None
+
+
+def test_batch_norms_are_near_one() -> None:
+    norm = nn.BatchNorm2d(4000)
+    norm(torch.randn(2, 4000, 2, 2, generator=stream(0, "x"), device="cpu"))
+    initialised(norm)
+    assert float(norm.weight.mean()) == pytest.approx(1, abs=2e-3)
+    assert float(norm.weight.std()) == pytest.approx(0.02, rel=0.1)
+    assert not norm.bias.any()
+    assert not norm.running_mean.any()
+    assert bool((norm.running_var == 1).all())
+    assert norm.num_batches_tracked == 0
+
+
+def test_lstm_cells_and_embeddings_are_as_pytorch_makes_them() -> None:
+    lstm = initialised(nn.LSTMCell(30, 100))
+    for parameter in lstm.parameters():
+        assert_uniform(parameter, 0.1)
+    embedding = initialised(nn.Embedding(100, 50))
+    assert float(embedding.weight.mean()) == pytest.approx(0, abs=0.1)
+    assert float(embedding.weight.std()) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("make", [lambda: SpectralConv2d(8, 16, 3), lambda: SpectralLinear(8, 16)])
+def test_spectral_vectors_have_length_one(make: Callable[[], nn.Module]) -> None:
+    layer = initialised(make())
+    for vector in layer.buffers():
+        assert float(vector.norm()) == pytest.approx(1)
+        assert (vector < 0).any()
+        assert (vector > 0).any()
+
+
+@EVERY_BUILD
+def test_the_same_seed_gives_the_same_weights(build: Callable[[], nn.Module]) -> None:
+    first, second = tensors(initialised(build())), tensors(initialised(build()))
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    other = tensors(initialised(build(), seed=1))
+    drawn = [k for k in first if k.endswith((".weight", "_u", "_v"))]
+    assert drawn
+    assert not any(torch.equal(first[k], other[k]) for k in drawn)
+
+
+@EVERY_BUILD
+def test_initialising_leaves_the_global_stream_alone(build: Callable[[], nn.Module]) -> None:
+    network = build()
+    before = torch.get_rng_state()
+    initialise(network, stream(0, "weights"))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@EVERY_BUILD
+def test_initialising_sets_every_tensor(build: Callable[[], nn.Module]) -> None:
+    """Storage of a network brought from the meta device holds anything."""
+    network = meta(build).to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.fill_(torch.nan if tensor.is_floating_point() else -7)
+    initialise(network, stream(0, "weights"))
+    expected = tensors(initialised(build()))
+    for name, tensor in network.state_dict().items():
+        assert torch.isfinite(tensor).all(), name
+        assert torch.equal(tensor, expected[name]), name
+
+
+@EVERY_BUILD
+def test_initialising_works_with_the_default_device_on_meta(
+    build: Callable[[], nn.Module],
+) -> None:
+    expected = tensors(initialised(build()))
+    with torch.device("meta"):
+        network = build().to_empty(device="cpu")
+        initialise(network, stream(0, "weights"))
+    for name, tensor in network.state_dict().items():
+        assert tensor.device.type == "cpu"
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_a_genomes_sizes_are_the_networks() -> None:
+    genome = AutoGANGenerator(**{**dict(SMALL.generator), "width": 5, "latent_dim": 7})
+    network = build_generator(genome, 24, image_channels=2)
+    assert network.stem.weight.shape == (5 * 3 * 3, 7)
+    assert network.to_rgb.conv.weight.shape == (2, 5, 3, 3)
+    judge = build_discriminator(SNResNetDiscriminator(space="sn_resnet", width=6), 24, 2)
+    assert judge.block1.conv1.weight.shape == (6, 2, 3, 3)

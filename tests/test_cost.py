@@ -1,0 +1,156 @@
+"""Costs: the published counts, and that they add up."""
+
+import itertools
+
+import pytest
+import torch
+
+from gan_nas.builder import build_generator
+from gan_nas.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
+from gan_nas.genome import AutoGANGenerator, SNResNetDiscriminator
+from gan_nas.published import published_genome, published_names
+from gan_nas.spaces import NUM_CELLS, decode, enumerate_cells, sample_genomes
+
+JUDGE = SNResNetDiscriminator(space="sn_resnet", width=128)
+TOP1 = published_genome("autogan-cifar10-top1").generator
+SMALLEST = decode((1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 0), 256)
+LARGEST = decode((1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 2, 1, 3), 256)
+RANDOM = [genome.generator for genome in sample_genomes("autogan", 4, seed=3, width=16)]
+
+
+def parameters(genome: AutoGANGenerator) -> int:
+    with torch.device("meta"):
+        return num_parameters(build_generator(genome, 32))
+
+
+@pytest.mark.parametrize(
+    ("genome", "resolution", "expected", "gigamacs"),
+    [
+        pytest.param(SMALLEST, 32, 4_076_291, 1.5930, id="smallest-32"),
+        pytest.param(SMALLEST, 48, 4_736_771, 3.5844, id="smallest-48"),
+        pytest.param(LARGEST, 32, 7_098_115, 2.1761, id="largest-32"),
+        pytest.param(LARGEST, 48, 7_758_595, 4.8961, id="largest-48"),
+        *(
+            pytest.param(published_genome(name).generator, *numbers, id=f"{name}-{numbers[0]}")
+            for name, *numbers in [
+                ("autogan-cifar10-top1", 32, 4_405_251, 1.7650),
+                ("autogan-cifar10-top1", 48, 5_065_731, 3.9713),
+                ("autogan-cifar10-top2", 32, 4_471_043, 1.8321),
+                ("autogan-cifar10-top2", 48, 5_131_523, 4.1223),
+                ("autogan-cifar10-top3", 32, 4_406_275, 1.7650),
+                ("autogan-cifar10-top3", 48, 5_066_755, 3.9713),
+                ("ctgan-cifar10", 32, 1_204_483, 0.4222),
+                ("sngan-cifar10", 32, 4_276_739, 1.6811),
+            ]
+        ),
+    ],
+)
+def test_published_sizes(
+    genome: AutoGANGenerator, resolution: int, expected: int, gigamacs: float
+) -> None:
+    cost = generator_cost(genome, resolution)
+    assert cost.parameters == expected
+    assert round(cost.macs / 1e9, 4) == gigamacs
+
+
+def test_the_papers_1_77_gigaflops_are_multiply_adds() -> None:
+    assert generator_cost(TOP1, 32).macs == 1_765_015_552
+
+
+@pytest.mark.parametrize(("resolution", "gigamacs"), [(32, 0.2721), (48, 0.6122)])
+def test_published_sizes_of_the_discriminator(resolution: int, gigamacs: float) -> None:
+    cost = discriminator_cost(JUDGE, resolution)
+    assert cost.parameters == 1_053_824
+    assert round(cost.macs / 1e9, 4) == gigamacs
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_published_genomes_take_no_more_than_the_papers_count(name: str) -> None:
+    for cost in genome_cost(published_genome(name), 32):
+        assert 0 < cost.macs_run <= cost.macs
+        assert cost.activation_bytes > 0
+
+
+def test_a_genomes_cost_is_that_of_both_networks() -> None:
+    genome = published_genome("autogan-cifar10-top1").resized(8, 4)
+    both = genome_cost(genome, 16, image_channels=1)
+    assert both.generator == generator_cost(genome.generator, 16, 1)
+    assert both.discriminator == discriminator_cost(genome.discriminator, 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    itertools.combinations(RANDOM, 2),
+    ids=lambda g: "".join(c.up[0] for c in g.cells),
+)
+def test_costs_add_up_over_cells(one: AutoGANGenerator, other: AutoGANGenerator) -> None:
+    start = generator_cost(one, 16)
+    change = [0, 0, 0]
+    for index in range(NUM_CELLS):
+        cells = (*one.cells[:index], other.cells[index], *one.cells[index + 1 :])
+        cost = generator_cost(one.model_copy(update={"cells": cells}), 16)
+        for field in range(3):
+            change[field] += cost[field] - start[field]
+    end = generator_cost(other, 16)
+    assert [b - a for a, b in zip(start[:3], end[:3], strict=True)] == change
+
+
+def test_the_smallest_and_the_largest_are_those_of_all_cells() -> None:
+    """Parameters add up over cells, so the extremes are found cell by cell."""
+    base = [(1, 0, 1, 0), (1, 0, 1, 0, 0), (1, 0, 1, 0, 0)]
+    extremes = [parameters(SMALLEST.model_copy(update={"width": 8}))] * 2
+    start = extremes[0]
+    for index in range(NUM_CELLS):
+        counts = []
+        for tokens in enumerate_cells(index):
+            cells = [*base[:index], tokens, *base[index + 1 :]]
+            genome = decode([token for cell in cells for token in cell], 8)
+            counts.append(parameters(genome) - start)
+        extremes[0] += min(counts)
+        extremes[1] += max(counts)
+    assert extremes == [parameters(g.model_copy(update={"width": 8})) for g in (SMALLEST, LARGEST)]
+
+
+@pytest.mark.parametrize("tokens", [SMALLEST, LARGEST, TOP1], ids=["smallest", "largest", "top1"])
+def test_multiply_adds_grow_with_the_area(tokens: AutoGANGenerator) -> None:
+    genome = tokens.model_copy(update={"width": 16})
+    small, large = (generator_cost(genome, side).macs for side in (16, 32))
+    assert large == 4 * small
+
+
+def test_activations_grow_with_the_area() -> None:
+    """What does not grow are the merged kernels and normalised weights that autograd keeps."""
+    genome = published_genome("autogan-cifar10-top1").resized(16, 16)
+    for network in range(2):
+        kept = [genome_cost(genome, side)[network].activation_bytes for side in (16, 32, 48)]
+        assert 0 < kept[0] < kept[1] < kept[2]
+        rates = (kept[1] - kept[0]) / (32**2 - 16**2), (kept[2] - kept[1]) / (48**2 - 32**2)
+        assert rates[0] == pytest.approx(rates[1], rel=0.01)
+
+
+def test_costs_follow_the_images_channels() -> None:
+    genome = TOP1.model_copy(update={"width": 16})
+    grey, colour = (generator_cost(genome, 16, channels) for channels in (1, 3))
+    assert colour.parameters - grey.parameters == 2 * (16 * 9 + 1)
+    assert colour.macs - grey.macs == 2 * 16 * 9 * 16**2
+
+
+def test_costs_grow_with_the_width() -> None:
+    costs = [generator_cost(TOP1.model_copy(update={"width": width}), 16) for width in (8, 16, 32)]
+    for field in range(4):
+        values = [cost[field] for cost in costs]
+        assert values == sorted(set(values))
+
+
+def test_counting_works_for_the_largest_sizes() -> None:
+    """Counting allocates nothing: these weights would fill 9 GB."""
+    genome = LARGEST.model_copy(update={"width": 2048})
+    cost = generator_cost(genome, 512)
+    assert cost.parameters > 1e9
+    assert cost.macs > 1e12
+
+
+def test_counting_leaves_the_global_stream_alone() -> None:
+    before = torch.get_rng_state()
+    genome_cost(published_genome("autogan-cifar10-top1").resized(4, 4), 16)
+    assert torch.equal(before, torch.get_rng_state())

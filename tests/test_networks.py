@@ -1,0 +1,210 @@
+"""Whole networks: how they grow, what each stage uses, and where skip features are read."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan_nas.builder import build_discriminator, build_generator, build_supernet, initialise
+from gan_nas.cost import num_parameters, published_macs
+from gan_nas.genome import AutoGANGenerator, SNResNetDiscriminator
+from gan_nas.networks import SNResNet
+from gan_nas.published import published_genome
+from gan_nas.spaces import decode
+from gan_nas.streams import stream
+
+TOP1 = published_genome("autogan-cifar10-top1").generator
+
+
+def latents(num: int = 2) -> Tensor:
+    return torch.randn(num, 128, generator=stream(0, "z"), device="cpu")
+
+
+def generator(genome: AutoGANGenerator, resolution: int = 32) -> nn.Module:
+    network = build_generator(genome, resolution)
+    initialise(network, stream(0, "weights"))
+    return network
+
+
+def discriminator(width: int, resolution: int = 32) -> SNResNet:
+    return build_discriminator(SNResNetDiscriminator(space="sn_resnet", width=width), resolution)
+
+
+def num_used(network: nn.Module) -> int:
+    """Count the weights that a backward pass reached."""
+    return sum(p.numel() for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("stage", range(3))
+def test_active_cells_give_the_sides_of_the_stages(stage: int) -> None:
+    network = generator(TOP1.model_copy(update={"width": 4}))
+    network.num_active_cells = stage + 1
+    images = network(latents())
+    side = 4 * 2 ** (stage + 1)
+    assert images.shape == (2, 3, side, side)
+    assert images.abs().max() <= 1
+    judge = discriminator(4)
+    judge.num_active_cells = stage + 1
+    assert judge(images).shape == (2, 1)
+
+
+def test_all_cells_are_active_at_first() -> None:
+    assert generator(TOP1.model_copy(update={"width": 4})).num_active_cells == 3
+    assert discriminator(4).num_active_cells == 3
+
+
+@pytest.mark.parametrize(("resolution", "bottom"), [(8, 1), (16, 2), (48, 6)])
+def test_the_stems_side_follows_the_resolution(resolution: int, bottom: int) -> None:
+    network = generator(TOP1.model_copy(update={"width": 3}), resolution)
+    assert network.bottom_width == bottom
+    assert network(latents()).shape == (2, 3, resolution, resolution)
+
+
+@pytest.mark.parametrize("image_channels", [1, 3, 4])
+def test_images_have_the_channels_asked_for(image_channels: int) -> None:
+    genome = TOP1.model_copy(update={"width": 3})
+    images = build_generator(genome, 16, image_channels)(latents())
+    assert images.shape == (2, image_channels, 16, 16)
+    judge = SNResNetDiscriminator(space="sn_resnet", width=3)
+    assert build_discriminator(judge, 16, image_channels)(images).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("stage", "width", "used", "megamacs"),
+    [
+        (0, 64, 112_896, 3.65),
+        (1, 64, 190_912, 16.05),
+        (2, 64, 264_768, 68.9),
+        (0, 128, 446_976, None),
+        (1, 128, 758_656, None),
+        (2, 128, 1_053_824, 272.1),
+    ],
+)
+def test_what_each_stage_of_the_discriminator_uses(
+    stage: int, width: int, used: int, megamacs: float | None
+) -> None:
+    side = 8 * 2**stage
+    with torch.device("meta"):
+        network = discriminator(width)
+        network.num_active_cells = stage + 1
+        images = torch.empty(1, 3, side, side)
+        network(images).sum().backward()
+    assert num_used(network) == used
+    if megamacs is not None:
+        assert published_macs(network, images) / 1e6 == pytest.approx(megamacs, rel=1e-3)
+
+
+def test_the_last_block_runs_at_every_stage() -> None:
+    for num_active_cells in (1, 2, 3):
+        network = discriminator(4)
+        network.num_active_cells = num_active_cells
+        side = 4 << num_active_cells
+        network(torch.ones(1, 3, side, side)).sum().backward()
+        names = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None}
+        blocks = ["block1", "block2", "block3"][:num_active_cells]
+        assert names == {*blocks, "block4", "head"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "used", "gigamacs"),
+    [(0, 579_587, 0.0204), (1, 907_779, 0.1050), (2, 1_235_971, 0.4432)],
+)
+def test_what_each_stage_of_a_supernet_set_to_top1_uses(
+    stage: int, used: int, gigamacs: float
+) -> None:
+    with torch.device("meta"):
+        network = build_supernet(TOP1.model_copy(update={"width": 128}), 32)
+        network.num_active_cells = stage + 1
+        z = torch.empty(2, 128)
+        network(z).sum().backward()
+    assert num_used(network) == used
+    assert published_macs(network, z[:1]) / 1e9 == pytest.approx(gigamacs, abs=5e-5)
+
+
+def test_through_a_supernet_top1_uses_its_own_weights_alone() -> None:
+    with torch.device("meta"):
+        network = build_supernet(TOP1, 32)
+        network(torch.empty(2, 128)).sum().backward()
+    assert num_used(network) == 4_405_251
+
+
+@pytest.mark.parametrize(
+    ("width", "published", "dead"), [(128, 3_716_995, 722_304), (256, 14_315_267, 2_886_400)]
+)
+def test_the_supernet_is_the_published_one_without_its_dead_weights(
+    width: int, published: int, dead: int
+) -> None:
+    with torch.device("meta"):
+        network = build_supernet(TOP1.model_copy(update={"width": width}), 32)
+    assert num_parameters(network) == published - dead
+
+
+# The skip tokens of cells 2 and 3; the tap of a cell differs when a skip arrives there, and this
+# can be seen when the third cell reads the second's: 1 and 3 are the values with that skip.
+@pytest.mark.parametrize("second", [0, 1])
+@pytest.mark.parametrize("third", [0, 1, 2, 3])
+def test_skip_taps_differ_only_through_the_second_cells_skip(second: int, third: int) -> None:
+    tokens = (1, 0, 1, 1, 1, 0, 0, 1, second, 1, 0, 1, 0, third)
+    post = decode(tokens, width=4)
+    pre = post.model_copy(update={"skip_tap": "pre"})
+    first, other = generator(post, 16).eval(), generator(pre, 16).eval()
+    other.load_state_dict(first.state_dict())
+    with torch.no_grad():
+        same = torch.equal(first(latents()), other(latents()))
+    assert same == (not (second == 1 and third in (1, 3)))
+
+
+def test_the_skip_tap_is_after_the_skips_by_default() -> None:
+    """The published code against the paper's Fig. 2."""
+    tokens = (1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3)
+    assert decode(tokens, width=4).skip_tap == "post"
+    assert TOP1.skip_tap == "post"
+    network = generator(decode(tokens, width=4), 16)
+    x = torch.ones(1, 4, 2, 2)
+    skip = torch.ones(1, 4, 2, 2)
+    cell = network.get_submodule("cells.1")
+    _, tap = cell(x, [skip])
+    torch.testing.assert_close(tap, cell.block1(x) + cell.skips[0](skip))
+
+
+def test_the_discriminator_sums_over_the_image() -> None:
+    """The published code's comment says average; the code sums: four times for twice the side."""
+    network = discriminator(4).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for layer in ("block4.conv2", "head"):
+            network.get_submodule(layer).weight.fill_(1)
+        network.block4.conv2.bias.fill_(1)
+        network.head.weight_u.fill_(1)
+        network.head.weight_v.fill_(0.5)
+        for module in network.modules():
+            if getattr(module, "weight_u", None) is not None and module is not network.head:
+                module.weight.fill_(1)
+                module.weight_u.fill_(1)
+                module.weight_v.fill_(1)
+        network.block4.conv1.bias.fill_(0)
+        scores = [float(network(torch.zeros(1, 3, side, side))) for side in (32, 64)]
+    assert scores[1] > 3 * scores[0] > 0
+
+
+@pytest.mark.parametrize("name", ["autogan-cifar10-top1", "sngan-cifar10"])
+def test_the_memory_format_changes_nothing(name: str) -> None:
+    genome = published_genome(name).generator.model_copy(update={"width": 8})
+    network = generator(genome, 16).double()
+    judge = discriminator(8).double().eval()
+    initialise(judge.float(), stream(0, "judge"))
+    judge.double()
+    z = latents().double()
+    images = network(z)
+    scores = judge(images)
+    network.to(memory_format=torch.channels_last)
+    judge.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(z), images, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(judge(network(z)), scores, rtol=1e-9, atol=1e-9)
+
+
+def test_each_image_depends_on_its_own_latent_alone() -> None:
+    network = generator(TOP1.model_copy(update={"width": 4}), 16).eval()
+    z = latents(3)
+    with torch.no_grad():
+        torch.testing.assert_close(network(z)[1:2], network(z[1:2]))
