@@ -17,7 +17,11 @@ from gan_nas.ops import published_order
 
 
 class Cost(NamedTuple):
-    """Parameters; per image: multiply-adds forward, and bytes kept for the backward pass."""
+    """Parameters; per image: multiply-adds forward, and bytes kept for the backward pass.
+
+    `macs_run` are those of one more image in a batch: what is computed once for a batch, such as
+    merged kernels, does not count.
+    """
 
     parameters: int
     macs: int
@@ -56,12 +60,13 @@ def discriminator_cost(
         return network_cost(network, torch.empty(1, image_channels, resolution, resolution))
 
 
-def network_cost(network: nn.Module, *inputs: Any) -> Cost:
+def network_cost(network: nn.Module, *inputs: Tensor) -> Cost:
     """Count a network on the meta device, called with `inputs` of a batch of one."""
+    twice = [torch.cat([x, x]) for x in inputs]
     return Cost(
         parameters=num_parameters(network),
         macs=published_macs(network, *inputs),
-        macs_run=_macs(lambda: network(*inputs)),
+        macs_run=_macs(lambda: network(*twice)) - _macs(lambda: network(*inputs)),
         activation_bytes=_saved_bytes(network, inputs),
     )
 
@@ -84,7 +89,7 @@ def _macs(run: Callable[[], Any]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _saved_bytes(network: nn.Module, inputs: tuple[Any, ...]) -> int:
+def _saved_bytes(network: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     """Sum the distinct tensors autograd keeps, weights aside."""
     own = {id(t) for t in (*network.parameters(), *network.buffers())}
     kept: dict[int, Tensor] = {}

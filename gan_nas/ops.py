@@ -99,7 +99,8 @@ class UpConv(Reordered):
                 kernel = _box_sum(self.conv.weight.flip(2, 3)).transpose(0, 1)  # (I, O, 4, 4)
                 return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
             case Deconvolution() if not self.published_order:
-                kernel = F.conv2d(up.weight, self.conv.weight, padding=2)  # (I, O, 4, 4)
+                mirrored = self.conv.weight.flip(2, 3).transpose(0, 1)
+                kernel = F.conv_transpose2d(up.weight, mirrored)  # (I, O, 4, 4)
                 y = F.conv_transpose2d(x, kernel, stride=2, padding=1)
                 # The inner bias becomes a map, not a constant: the border sees zero padding.
                 bias = up.bias.view(1, -1, 1, 1).expand(-1, -1, *y.shape[2:])

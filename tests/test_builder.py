@@ -180,42 +180,45 @@ def initialised(module: nn.Module, seed: int = 0) -> nn.Module:
 
 def assert_uniform(tensor: Tensor, bound: float) -> None:
     """Check a large tensor to be uniform on (-bound, bound)."""
+    tensor = tensor.detach()
     assert tensor.abs().max() <= bound * (1 + 1e-6)
     assert tensor.abs().max() > 0.95 * bound
-    assert float(tensor.mean()) == pytest.approx(0, abs=0.1 * bound)
+    assert float(tensor.mean()) == pytest.approx(0, abs=0.15 * bound)
     assert float(tensor.std()) == pytest.approx(bound / sqrt(3), rel=0.1)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("make", [nn.Conv2d, SpectralConv2d])
 def test_convolutions_are_xavier_uniform(make: type[nn.Conv2d], kernel: int) -> None:
-    conv = initialised(make(40, 60, kernel))
-    assert_uniform(conv.weight, sqrt(6 / (kernel**2 * (40 + 60))))
+    conv = initialised(make(40, 600, kernel))
+    assert_uniform(conv.weight, sqrt(6 / (kernel**2 * (40 + 600))))
     assert_uniform(conv.bias, 1 / sqrt(40 * kernel**2))
 
 
 def test_transposed_convolutions_are_not() -> None:
     """The authors' rule looks for "Conv2d" in the class name, which "ConvTranspose2d" lacks."""
-    conv = initialised(nn.ConvTranspose2d(60, 40, 2, stride=2))
-    assert_uniform(conv.weight, 1 / sqrt(40 * 4))  # as PyTorch counts the fan-in of (in, out, 2, 2)
-    assert_uniform(conv.bias, 1 / sqrt(40 * 4))
-    assert conv.weight.abs().max() < 0.9 * sqrt(6 / (4 * (40 + 60)))
+    conv = initialised(nn.ConvTranspose2d(60, 600, 2, stride=2))
+    assert_uniform(
+        conv.weight, 1 / sqrt(600 * 4)
+    )  # as PyTorch counts the fan-in of (in, out, 2, 2)
+    assert_uniform(conv.bias, 1 / sqrt(600 * 4))
+    assert conv.weight.abs().max() < 0.9 * sqrt(6 / (4 * (60 + 600)))
 
 
 @pytest.mark.parametrize("make", [nn.Linear, SpectralLinear])
 def test_linear_layers_are_as_pytorch_makes_them(make: type[nn.Linear]) -> None:
-    layer = initialised(make(50, 80))
+    layer = initialised(make(50, 600))
     assert_uniform(layer.weight, 1 / sqrt(50))
     assert_uniform(layer.bias, 1 / sqrt(50))
-    assert initialised(make(50, 80, bias=False)).bias is None
+    assert initialised(make(50, 600, bias=False)).bias is None
 
 
 def test_batch_norms_are_near_one() -> None:
     norm = nn.BatchNorm2d(4000)
     norm(torch.randn(2, 4000, 2, 2, generator=stream(0, "x"), device="cpu"))
     initialised(norm)
-    assert float(norm.weight.mean()) == pytest.approx(1, abs=2e-3)
-    assert float(norm.weight.std()) == pytest.approx(0.02, rel=0.1)
+    assert float(norm.weight.detach().mean()) == pytest.approx(1, abs=2e-3)
+    assert float(norm.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
     assert not norm.bias.any()
     assert not norm.running_mean.any()
     assert bool((norm.running_var == 1).all())
@@ -227,8 +230,8 @@ def test_lstm_cells_and_embeddings_are_as_pytorch_makes_them() -> None:
     for parameter in lstm.parameters():
         assert_uniform(parameter, 0.1)
     embedding = initialised(nn.Embedding(100, 50))
-    assert float(embedding.weight.mean()) == pytest.approx(0, abs=0.1)
-    assert float(embedding.weight.std()) == pytest.approx(1, rel=0.1)
+    assert float(embedding.weight.detach().mean()) == pytest.approx(0, abs=0.1)
+    assert float(embedding.weight.detach().std()) == pytest.approx(1, rel=0.1)
 
 
 @pytest.mark.parametrize("make", [lambda: SpectralConv2d(8, 16, 3), lambda: SpectralLinear(8, 16)])
