@@ -4,7 +4,7 @@ Multiply-adds (MACs) are those of the operations as the papers write them, so th
 stand beside published ones; the cheaper orders of ops.py are counted apart, as `macs_run`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +19,8 @@ from gan_nas.ops import published_order
 class Cost(NamedTuple):
     """Parameters; per image: multiply-adds forward, and bytes kept for the backward pass.
 
-    `macs_run` are those of one more image in a batch: what is computed once for a batch, such as
-    merged kernels, does not count.
+    `macs_run` and `activation_bytes` are those of one more image in a batch: what is computed once
+    for a batch, such as merged kernels, does not count.
     """
 
     parameters: int
@@ -67,7 +67,7 @@ def network_cost(network: nn.Module, *inputs: Tensor) -> Cost:
         parameters=num_parameters(network),
         macs=published_macs(network, *inputs),
         macs_run=_macs(lambda: network(*twice)) - _macs(lambda: network(*inputs)),
-        activation_bytes=_saved_bytes(network, inputs),
+        activation_bytes=_saved_bytes(network, twice) - _saved_bytes(network, inputs),
     )
 
 
@@ -89,7 +89,7 @@ def _macs(run: Callable[[], Any]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _saved_bytes(network: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+def _saved_bytes(network: nn.Module, inputs: Sequence[Tensor]) -> int:
     """Sum the distinct tensors autograd keeps, weights aside."""
     own = {id(t) for t in (*network.parameters(), *network.buffers())}
     kept: dict[int, Tensor] = {}
