@@ -67,11 +67,11 @@ def genomes(
 def _list(costs: bool, as_json: bool) -> None:
     published = [published_genome(name) for name in published_names()]
     if as_json:
-        rows = [
+        summaries = [
             _summary(genome) | (costs_of(genome, RESOLUTION, CHANNELS) if costs else {})
             for genome in published
         ]
-        show_json({"genomes": rows, "spaces": {space: count() for space in SPACES}})
+        show_json({"genomes": summaries, "spaces": {space: count() for space in SPACES}})
         return
     columns = ["name", "cells", "width", "reported"]
     numbers = ["parameters", "MACs"] if costs else []
