@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gan_nas.allocator import keep_freed_memory
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.genome import Genome, parse_genome
@@ -43,9 +44,12 @@ def whole_number(text: str | None) -> int | None:
 def compute_on(device: str, threads: int | None) -> "torch.device":
     """Return the device; auto is the first GPU, or the CPU where there is none.
 
-    `threads` are those of the CPU, None leaves them to torch.
+    `threads` are those of the CPU, None leaves them to torch. Freed memory is kept for the work to
+    come.
     """
     import torch
+
+    keep_freed_memory()
 
     if threads is not None:
         torch.set_num_threads(threads)
