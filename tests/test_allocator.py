@@ -38,7 +38,7 @@ def has_glibc() -> bool:
 
 @pytest.mark.skipif(not has_glibc(), reason="only glibc's malloc can be asked")
 def test_large_blocks_come_back_without_page_faults() -> None:
-    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-c", FAULTS], capture_output=True, text=True)
     assert not done.returncode, done.stderr
     before, after = map(int, done.stdout.split())
     assert after < before / 4

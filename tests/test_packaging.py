@@ -52,7 +52,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(
     code: str, heavy: str, tmp_path: Path
 ) -> None:
     check = f"import sys\nprint(*sorted({set(heavy.split())} & sys.modules.keys()))"
-    program = [sys.executable, "-c", f"{code}\n{check}"]
+    program = [sys.executable, "-P", "-c", f"{code}\n{check}"]
     # Not in the root: there the folder gan_nas/ would hide the installed package.
     result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.stderr == ""

@@ -36,5 +36,5 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
         'TrainingConfig(**PRESETS["demo"] | {"steps": 1, "num_scored": 100})',
     )
     assert shorter != example
-    subprocess.run([sys.executable, "-c", shorter], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-P", "-c", shorter], cwd=tmp_path, check=True)
     assert (tmp_path / "runs" / "top1" / "best.safetensors").exists()

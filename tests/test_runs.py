@@ -370,7 +370,7 @@ for trial in range(8):
 def test_kill_9_at_any_instant_never_loses_the_last_good_checkpoint(tmp_path: Path) -> None:
     """Die before every call that changes the disk, and at random times; then go on."""
     subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=tmp_path, check=True, timeout=120
+        [sys.executable, "-P", "-c", KILLED, str(tmp_path)], cwd=tmp_path, check=True, timeout=120
     )
 
 

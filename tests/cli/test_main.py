@@ -49,7 +49,7 @@ def test_help_and_genomes_do_not_import_torch() -> None:
         "print([run(call) for call in calls], 'torch' in sys.modules, 'matplotlib' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True
     )
     codes = [0] * (len(COMMANDS) + 6) + [2]
     assert done.stdout.endswith(f"{codes} False False\n")
@@ -105,7 +105,17 @@ def test_debug_shows_the_traceback_wherever_it_stands(gan_nas: Command) -> None:
 
 def test_a_broken_pipe_is_silent() -> None:
     script = "import sys; from gan_nas.cli import run; sys.exit(run(sys.argv[1:]))"
-    command = [sys.executable, "-c", script, "genomes", "--sample", "autogan", "--count", "5000"]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        script,
+        "genomes",
+        "--sample",
+        "autogan",
+        "--count",
+        "5000",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stderr
@@ -120,7 +130,7 @@ def test_a_full_disk_under_stdout_is_exit_3() -> None:
     script = "import sys; from gan_nas.cli import run; sys.exit(run(['genomes', '--json']))"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", script],
+            [sys.executable, "-P", "-c", script],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

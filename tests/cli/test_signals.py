@@ -33,6 +33,10 @@ def test_the_second_interrupt_ends_at_once_with_130() -> None:
         "    time.sleep(60)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, "-P", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
     )
     assert (done.returncode, done.stdout) == (130, "True\n")

@@ -177,4 +177,4 @@ def test_torchvision_is_not_imported_before_it_is_needed() -> None:
         "from gan_nas.data import load_images; load_images('digits')\n"
         "sys.exit('torchvision' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-P", "-c", program], check=False).returncode == 0
