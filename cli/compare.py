@@ -8,7 +8,7 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.inputs import resized
-from gan_nas.cli.printing import big, show, show_json, table
+from gan_nas.cli.printing import big, short_name, show, show_json, table
 from gan_nas.diff import diff
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome
@@ -44,12 +44,17 @@ def compare(
 def reported_scores(genome: Genome) -> dict[str, float]:
     """Return what the source reports, as words -> value, such as cifar10 FID."""
     reported = genome.source.reported if genome.source else {}
-    known = {"inception_score": "IS", "fid": "FID"}
     return {
-        f"{data} {known.get(score, score.replace('_', ' '))}": value
+        f"{data} {_score_in_words(score)}": value
         for data, scores in reported.items()
         for score, value in scores.items()
     }
+
+
+def _score_in_words(score: str) -> str:
+    """Shorten a score's name; what follows a comma says how it was measured."""
+    name, comma, how = score.partition(",")
+    return {"inception_score": "IS", "fid": "FID"}.get(name, short_name(name)) + comma + how
 
 
 def _side(genome: Genome, resolution: int, channels: int) -> dict[str, Any]:
