@@ -113,8 +113,7 @@ def run(arguments: list[str]) -> int:
         code = app(arguments or ["--help"], prog_name="gan-nas", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nobody reads on; the interpreter would complain again when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _give_up_stdout()
         return BROKEN_PIPE
     except KeyboardInterrupt:
         remark("interrupted")
@@ -123,6 +122,7 @@ def run(arguments: list[str]) -> int:
         if debug:
             traceback.print_exc()
         code, sentence = explain(error)
+        _give_up_stdout()
         if isinstance(error, Interrupted):
             remark(sentence)
             suggest(go_on=shlex.join(["gan-nas", *arguments]))
@@ -130,6 +130,14 @@ def run(arguments: list[str]) -> int:
             remark(f"error: {sentence}", style="red")
         return code
     return code if isinstance(code, int) else 0
+
+
+def _give_up_stdout() -> None:
+    """Drop what cannot be printed; the interpreter would fail on it again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def explain(error: Exception) -> tuple[int, str]:
