@@ -29,7 +29,7 @@ def bench(
 ) -> None:
     """Time the steps of a search and of a training, and predict a preset's hours here.
 
-    The genome is the one that is trained, at the preset's width. Hours are of training steps
+    The genome is the one that is trained, at the preset's widths. Hours are of training steps
     alone, without scoring.
     """
     from gan_nas.bench import report
@@ -39,7 +39,11 @@ def bench(
     on = compute_on(device, threads)
     search = settings(autogan.Config, autogan.PRESETS, preset, None, precision, on)
     training = settings(TrainingConfig, PRESETS, preset, None, precision, on)
-    genome = resized(load_genome(reference), width or search.derived_width)
+    genome = load_genome(reference)
+    if width is None:
+        genome = genome.resized(search.derived_width, search.derived_discriminator_width)
+    else:
+        genome = resized(genome, width)
     side = resolution or search.resolution or 32
     remark(f"Timing the preset {preset} at {side} px on {on}, {training.precision}", style="dim")
     measured = report(
