@@ -26,7 +26,7 @@ def show_ranking(result: dict[str, Any]) -> None:
     remark(
         f"The reward is {meaning[result['reward']]} on shared weights. Its deviation ± is that of "
         "the best one over other latents, on the same weights; another search seed moves a reward "
-        "about ten times more, so read smaller differences as noise.",
+        "far more, so read smaller differences as noise.",
         style="dim",
     )
     remark(f"Found in {duration(result['seconds'])}; the genome files:\n", style="dim")
