@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from gan_nas.configs import resolve
-from gan_nas.errors import RunFailed
+from gan_nas.errors import MissingResource, RunFailed
 from gan_nas.gan import check_compiler
 from gan_nas.runs import read_log
 from gan_nas.scoring import Scorer, generate
@@ -94,7 +94,7 @@ def test_collapse_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_missing_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(Exception, match=r"needs a C\+\+ compiler"):
+    with pytest.raises(MissingResource, match=r"needs a C\+\+ compiler"):
         check_compiler(tiny.CPU)
 
 

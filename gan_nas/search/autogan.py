@@ -183,10 +183,11 @@ class _Search:
         self.g_losses = LossWindow(config.reset_window, device)
         self.found: list[Tokens] = []  # the best whole architectures, at the end
         self.scores: dict[Tokens, dict[str, float]] = {}  # of children, while weights are fixed
-        self._enter_stage(parents=[])
         self._seconds_before, self._started = 0.0, time.monotonic()
         if checkpoint := run.latest():
             self._load(checkpoint)
+        else:
+            self._enter_stage(parents=[])
         self._saved = time.monotonic()
 
     def train_shared(self) -> None:

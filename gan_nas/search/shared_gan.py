@@ -24,12 +24,7 @@ def new_shared_gan(
     config: Config, resolution: int, image_channels: int, device: torch.device, num_resets: int
 ) -> GAN:
     """Build and initialise the shared networks; `num_resets` counts initialisations before."""
-    sizes = decode((0,) * 14, config.width, config.latent_dim)
-    sizes = sizes.model_copy(update={"skip_tap": config.skip_tap})
-    judge = SNResNetDiscriminator(space="sn_resnet", width=config.discriminator_width)
-    with torch.device("meta"):
-        generator = build_supernet(sizes, resolution, image_channels)
-        discriminator = build_discriminator(judge, resolution, image_channels)
+    generator, discriminator = _on_meta(config, resolution, image_channels)
     return GAN(
         fresh(generator, config.seed, f"shared generator weights {num_resets}", device),
         fresh(discriminator, config.seed, f"shared discriminator weights {num_resets}", device),
@@ -111,6 +106,18 @@ def time_stages(
 
 def shared_parameters(config: Config, resolution: int, image_channels: int) -> int:
     """Count the weights of both shared networks, used or not."""
-    gan = new_shared_gan(config, resolution, image_channels, torch.device("cpu"), num_resets=0)
-    networks = (gan.generator, gan.discriminator)
-    return sum(map(num_parameters, networks))
+    return sum(map(num_parameters, _on_meta(config, resolution, image_channels)))
+
+
+def _on_meta(
+    config: Config, resolution: int, image_channels: int
+) -> tuple[AutoGANNetwork, SNResNet]:
+    """Build both networks without their weights."""
+    sizes = decode((0,) * 14, config.width, config.latent_dim)
+    sizes = sizes.model_copy(update={"skip_tap": config.skip_tap})
+    judge = SNResNetDiscriminator(space="sn_resnet", width=config.discriminator_width)
+    with torch.device("meta"):
+        return (
+            build_supernet(sizes, resolution, image_channels),
+            build_discriminator(judge, resolution, image_channels),
+        )

@@ -9,10 +9,12 @@ import pytest
 import tiny
 import torch
 
+from gan_nas import training
 from gan_nas.builder import build_generator
 from gan_nas.configs import resolve
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import read_genome
+from gan_nas.gan import GAN
+from gan_nas.genome import Genome, read_genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import silent
 from gan_nas.runs import Run, read_log
@@ -367,22 +369,36 @@ def test_retraining_ranks_by_distance_and_names_a_winner(
     assert {row["id"] for row in result["retrained"]} == {g.genome_id for g in genomes}
 
 
-def test_a_trial_that_collapses_stops_nothing_and_cannot_win(tmp_path: Path) -> None:
-    config = TrainingConfig.model_validate(tiny.TRAINING | {"generator_lr": 1.0, "steps": 30})
+def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = tiny.GENOME.resized(8, 8)
+    weights = "to_rgb.conv.weight"
+    original = training.new_gan
+
+    def dark_at_width_4(genome: Genome, *arguments: Any) -> GAN:
+        """Make a generator of one image, whose weights no step can change."""
+        gan = original(genome, *arguments)
+        if genome == tiny.GENOME:
+            gan.generator.get_parameter(weights).data.zero_()
+            gan.generator_optimizer.param_groups[0]["lr"] = 0.0
+            gan._averages = []
+        return gan
+
+    monkeypatch.setattr(training, "new_gan", dark_at_width_4)
     result = retrain_all(
         tmp_path,
-        [tiny.GENOME, tiny.GENOME.resized(8, 8)],
+        [tiny.GENOME, wide],
         tiny.digits(),
-        config.model_copy(update={"discriminator_lr": 1.0, "ema_decay": 0.0}),
+        TrainingConfig.model_validate(tiny.TRAINING),
         resolution=16,
         device=tiny.CPU,
         backbone=tiny.backbone(),
     )
-    assert len(result["retrained"]) == 2
-    for row in result["retrained"]:
-        assert (
-            row["outcome"] == "completed" or "collapsed" in row["why"] or "diverged" in row["why"]
-        )
+    good, failed = result["retrained"]
+    assert result["winner"] == good["id"] == wide.genome_id
+    assert failed["id"] == tiny.GENOME.genome_id
+    assert "collapsed" in failed["why"]
 
 
 def test_the_plan_counts_every_step_and_trains_nothing() -> None:
