@@ -15,7 +15,8 @@ from gan_nas.cli.printing import big, remark, show, show_json, suggest, table
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome, published_genome, published_names
-from gan_nas.spaces import SPACES, count, sample_genomes
+from gan_nas.sampling import SPACES, sample_genomes
+from gan_nas.spaces.autogan import count
 
 RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
 

@@ -10,14 +10,11 @@ from torch import nn
 
 from gan_nas.cells import autogan_choices
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import (
-    AutoGANGenerator,
-    DiscriminatorGenome,
-    GeneratorGenome,
-    SNResNetDiscriminator,
-)
+from gan_nas.genome import DiscriminatorGenome, GeneratorGenome
 from gan_nas.networks import AutoGANNetwork, SNResNet
 from gan_nas.slots import Choice, choose, fixed
+from gan_nas.spaces.autogan import AutoGANGenerator
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 MAX_RESOLUTION = 512
 

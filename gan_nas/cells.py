@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.genome import AutoGANCell
 from gan_nas.ops import Absent, Projection, Reordered, UpConv, conv3x3_then_halve, norms, ups
 from gan_nas.slots import Candidates, Fill
+from gan_nas.spaces.autogan import AutoGANCell
 from gan_nas.spectral import SpectralConv2d
 
 

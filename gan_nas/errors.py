@@ -9,6 +9,7 @@ GanNasError
 """
 
 import re
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 
@@ -52,14 +53,15 @@ def shorten(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def explain(error: ValidationError, fields: list[str]) -> str:
+def explain(error: ValidationError, fields: list[str], tags: Collection[str] = ()) -> str:
     """Put pydantic's first complaint into one sentence: field, value, what is allowed.
 
-    `fields` are the known names, for the suggestion after an unknown one.
+    `fields` are the known names, for the suggestion after an unknown one. `tags` are the names of
+    a union's members, which pydantic puts into paths though no file has them there.
     """
     complaints = error.errors(include_url=False)
     first = complaints[0]
-    path = [_key(part) for part in first["loc"]]
+    path = [_key(part) for part in first["loc"] if part not in tags]
     rule = _rule(first)
     if path and _ARM.match(path[-1]):  # one complaint for each arm of int | Literal["all"]
         arms = [c for c in complaints if c["loc"][:-1] == first["loc"][:-1]]
@@ -67,6 +69,12 @@ def explain(error: ValidationError, fields: list[str]) -> str:
         rule = f"must be {' or '.join(rules)}"
         path = path[:-1]
     where = ".".join(path)
+    if first["type"].startswith("union_tag"):
+        context = first["ctx"]
+        where = f"{where}.{context['discriminator'].strip(chr(39))}"
+        if first["type"] == "union_tag_not_found":
+            return f"the field {where} is missing"
+        return f"{where} = {shorten(context['tag'])}: must be one of {context['expected_tags']}"
     if first["type"] == "extra_forbidden":
         if path[-1] in fields:
             return f"the field {where} does not belong there"
@@ -103,8 +111,6 @@ _RULES = {
     "model_attributes_type": "must be an object with named fields",
     "dict_type": "must be an object with named fields",
     "literal_error": "must be {expected}",
-    "union_tag_invalid": "must have a {discriminator} from {expected_tags}, not {tag}",
-    "union_tag_not_found": "must name its {discriminator}",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",

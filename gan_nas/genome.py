@@ -7,92 +7,37 @@ is not part of a genome; the data set gives it (bottom width = resolution / 2**c
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
 from gan_nas.errors import Incompatible, InvalidInput, explain, shorten
 from gan_nas.files import read_text, write_text
+from gan_nas.spaces.adversarialnas import (
+    AdversarialNASDiscriminator,
+    AdversarialNASGenerator,
+    DownCell,
+    FirstDownCell,
+    UpCell,
+)
+from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
+from gan_nas.spaces.schema import Frozen
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 SCHEMA_VERSION = 1
 ID_DIGITS = 10
+SPACE_TAGS = ("autogan", "adversarialnas", "sn_resnet")
 
-Conv = Literal["post", "pre"]
-Norm = Literal["none", "batch", "instance"]
-Up = Literal["bilinear", "nearest", "deconv"]
-Width = Annotated[int, Field(ge=1, le=2048, description="channels of every cell")]
-LatentDim = Annotated[int, Field(ge=1, le=2048, description="length of the latent vector z")]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+GeneratorGenome = Annotated[
+    AutoGANGenerator | AdversarialNASGenerator, Field(discriminator="space")
+]
+DiscriminatorGenome = Annotated[
+    SNResNetDiscriminator | AdversarialNASDiscriminator, Field(discriminator="space")
+]
 
 
-class AutoGANCell(_Frozen):
-    """One up-sampling cell: AutoGAN (Gong et al. 2019), sec. 3.1."""
-
-    conv: Conv = Field(description="pre- or post-activation convolution blocks")
-    norm: Norm = Field(description="normalisation in both blocks")
-    up: Up = Field(description="up-sampling of the block, the shortcut and the incoming skips")
-    shortcut: bool = Field(description="whether a 1x1 convolution joins input and output")
-    skips: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        max_length=8, description="earlier cells whose middle features are added, ascending"
-    )
-
-    @property
-    def words(self) -> str:
-        """Say the cell in a few words, for tables."""
-        norm = {"none": "", "batch": " batch-norm", "instance": " instance-norm"}[self.norm]
-        shortcut = " shortcut" if self.shortcut else ""
-        skips = f" skips {','.join(map(str, self.skips))}" if self.skips else ""
-        return f"{self.conv}{norm} {self.up}{shortcut}{skips}"
-
-
-class AutoGANGenerator(_Frozen):
-    """A generator of AutoGAN's space: linear stem, three cells, to-RGB."""
-
-    space: Literal["autogan"]
-    width: Width
-    latent_dim: LatentDim
-    cells: tuple[AutoGANCell, ...] = Field(min_length=3, max_length=3)
-    skip_tap: Literal["post", "pre"] = Field(
-        default="post",
-        description="where a cell's skip feature is read: after its own skips were added, as in "
-        "the published code (post), or before, as drawn in Fig. 2 (pre)",
-    )
-
-    @field_validator("cells")
-    @classmethod
-    def _skips_come_from_earlier_cells(
-        cls, cells: tuple[AutoGANCell, ...]
-    ) -> tuple[AutoGANCell, ...]:
-        for index, cell in enumerate(cells):
-            if list(cell.skips) != sorted(set(cell.skips) & set(range(index))):
-                allowed = (
-                    f"earlier cells, each once and ascending, from {list(range(index))}"
-                    if index
-                    else "none, as no cell is earlier"
-                )
-                raise ValueError(
-                    f"cell {index} has skips {shorten(list(cell.skips))}, allowed are {allowed}"
-                )
-        return cells
-
-
-class SNResNetDiscriminator(_Frozen):
-    """SN-GAN's residual discriminator for small images: AutoGAN's, in search and training."""
-
-    space: Literal["sn_resnet"]
-    width: Width
-
-
-# A new space joins here: Annotated[AutoGANGenerator | NewGenerator, Field(discriminator="space")].
-GeneratorGenome = AutoGANGenerator
-DiscriminatorGenome = SNResNetDiscriminator
-
-
-class Source(_Frozen):
+class Source(Frozen):
     """Where a genome comes from and what was reported of it."""
 
     paper: str | None = Field(default=None, max_length=300)
@@ -103,7 +48,7 @@ class Source(_Frozen):
     )
 
 
-class Genome(_Frozen):
+class Genome(Frozen):
     """One GAN: the only hand-over between search, training and comparison."""
 
     schema_version: int = Field(default=SCHEMA_VERSION, ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
@@ -166,7 +111,8 @@ def parse_genome(text: str, where: str = "the genome") -> Genome:
     try:
         return Genome.model_validate_json(text)
     except ValidationError as error:
-        raise InvalidInput(f"{where} is not a genome: {explain(error, field_names())}") from error
+        reason = explain(error, field_names(), SPACE_TAGS)
+        raise InvalidInput(f"{where} is not a genome: {reason}") from error
 
 
 def read_genome(path: Path) -> Genome:
@@ -176,8 +122,15 @@ def read_genome(path: Path) -> Genome:
 
 def field_names() -> list[str]:
     """List every field name of the schema, for suggestions after a misspelt one."""
-    models = (Genome, AutoGANGenerator, AutoGANCell, SNResNetDiscriminator, Source)
-    return sorted({name for model in models for name in model.model_fields})
+    generators = (AutoGANGenerator, AutoGANCell, AdversarialNASGenerator, UpCell)
+    discriminators = (
+        SNResNetDiscriminator,
+        AdversarialNASDiscriminator,
+        FirstDownCell,
+        DownCell,
+    )
+    fields = [model.model_fields for model in (Genome, Source, *generators, *discriminators)]
+    return sorted({field.alias or name for model in fields for name, field in model.items()})
 
 
 def _essence(model: BaseModel) -> dict[str, Any]:

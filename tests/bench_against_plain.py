@@ -18,11 +18,11 @@ from typing import NamedTuple
 import torch
 from plain_autogan import PlainGAN
 
-from gan_nas import spaces
 from gan_nas.allocator import keep_freed_memory
 from gan_nas.builder import build_discriminator, build_supernet, choose_cells
 from gan_nas.gan import GAN, Precision, fresh
-from gan_nas.genome import SNResNetDiscriminator
+from gan_nas.spaces import autogan as spaces
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 NUM_CRITIC = 5
 REAL, FAKES = 64, 128

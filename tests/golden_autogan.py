@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan_nas import spaces
 from gan_nas.builder import build_discriminator, build_generator, build_supernet, choose_cells
-from gan_nas.genome import AutoGANGenerator, SNResNetDiscriminator
 from gan_nas.networks import AutoGANNetwork, SNResNet
 from gan_nas.slots import inherited_state
+from gan_nas.spaces import autogan as spaces
+from gan_nas.spaces.autogan import AutoGANGenerator
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "autogan_golden.npz")
 LATENT_DIM = 128

@@ -18,9 +18,10 @@ from gan_nas.builder import (
 )
 from gan_nas.cost import num_parameters
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import AutoGANGenerator, SNResNetDiscriminator
 from gan_nas.published import published_genome, published_names
-from gan_nas.spaces import decode, sample_genomes
+from gan_nas.sampling import sample_genomes
+from gan_nas.spaces.autogan import AutoGANGenerator, decode
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.streams import stream
 

@@ -7,9 +7,10 @@ import torch
 
 from gan_nas.builder import build_generator
 from gan_nas.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
-from gan_nas.genome import AutoGANGenerator, SNResNetDiscriminator
 from gan_nas.published import published_genome, published_names
-from gan_nas.spaces import NUM_CELLS, decode, enumerate_cells, sample_genomes
+from gan_nas.sampling import sample_genomes
+from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 JUDGE = SNResNetDiscriminator(space="sn_resnet", width=128)
 TOP1 = published_genome("autogan-cifar10-top1").generator

@@ -7,7 +7,8 @@ import pytest
 from gan_nas.diff import Change, diff
 from gan_nas.genome import Genome, Source, parse_genome
 from gan_nas.published import published_genome, published_names
-from gan_nas.spaces import CONVS, NORMS, UPS, decode, encode, sample_genomes, token_sizes
+from gan_nas.sampling import sample_genomes
+from gan_nas.spaces.autogan import CONVS, NORMS, UPS, decode, encode, token_sizes
 
 PUBLISHED = [published_genome(name) for name in published_names()]
 RANDOM = sample_genomes("autogan", 40, seed=5)

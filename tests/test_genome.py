@@ -13,17 +13,16 @@ from gan_nas.errors import GanNasError, Incompatible, InvalidInput
 from gan_nas.genome import (
     ID_DIGITS,
     SCHEMA_VERSION,
-    AutoGANCell,
-    AutoGANGenerator,
     Genome,
-    SNResNetDiscriminator,
     Source,
     field_names,
     parse_genome,
     read_genome,
 )
 from gan_nas.published import published_genome, published_names
-from gan_nas.spaces import sample_genomes
+from gan_nas.sampling import sample_genomes
+from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 PUBLISHED = {name: published_genome(name) for name in published_names()}
 TOP1 = PUBLISHED["autogan-cifar10-top1"]
@@ -314,11 +313,11 @@ def test_equal_generators_are_one_key() -> None:
         ("{}", "the field generator is missing"),
         (
             changed("generator", "space", to="autogam"),
-            "generator.space = 'autogam': must be 'autogan'",
+            "generator.space = 'autogam': must be one of 'autogan', 'adversarialnas'",
         ),
         (
             changed("discriminator", "space", to="dcgan"),
-            "discriminator.space = 'dcgan': must be 'sn_resnet'",
+            "discriminator.space = 'dcgan': must be one of 'sn_resnet', 'adversarialnas'",
         ),
         (changed("generator", to=[]), "generator: must be an object with named fields"),
         (

@@ -23,11 +23,10 @@ from golden_autogan import (
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from gan_nas.genome import AutoGANGenerator
 from gan_nas.losses import hinge_discriminator_loss, hinge_generator_loss
 from gan_nas.ops import published_order
 from gan_nas.search.controller import Controller, LegacyReinforce, State
-from gan_nas.spaces import token_sizes
+from gan_nas.spaces.autogan import AutoGANGenerator, token_sizes
 
 TOP1 = [1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3]
 CASES = [pytest.param(*case, id=f"{case[0]}-stage{case[1]}") for case in small_cases()]

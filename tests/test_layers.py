@@ -7,9 +7,9 @@ ROOT = Path(__file__).parents[1]
 ORDER = re.findall(
     r"\w+",
     """
-    allocator errors files versions streams configs genome spaces diff published slots spectral ops
-    cells networks builder cost losses data metrics states runs weights scoring plots progress gan
-    timing training search bench cli
+    allocator errors files versions streams configs spaces genome sampling diff published slots
+    spectral ops cells networks builder cost losses data metrics states runs weights scoring plots
+    progress gan timing training search bench cli
     """,
 )
 

@@ -11,18 +11,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gan_nas.builder import build_discriminator, build_generator, initialise
 from gan_nas.cells import AutoGANUpCell, autogan_choices
-from gan_nas.genome import AutoGANCell, SNResNetDiscriminator
 from gan_nas.ops import Projection, UpConv, norms, published_order, ups
+from gan_nas.sampling import sample_genomes
 from gan_nas.slots import Choice, choose, fixed, selected
-from gan_nas.spaces import (
+from gan_nas.spaces.autogan import (
     NORMS,
     NUM_CELLS,
     UPS,
+    AutoGANCell,
     decode_cell,
     encode_cell,
     enumerate_cells,
-    sample_genomes,
 )
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -6,7 +6,7 @@ import torch
 from plain_autogan import PlainDiscriminator, PlainGAN, PlainGenerator
 
 from gan_nas.cost import num_parameters
-from gan_nas.spaces import NUM_CELLS, token_sizes
+from gan_nas.spaces.autogan import NUM_CELLS, token_sizes
 
 
 def test_the_plain_networks_have_the_published_sizes() -> None:

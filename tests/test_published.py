@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import AutoGANCell, read_genome
+from gan_nas.genome import read_genome
 from gan_nas.published import load_genome, published_genome, published_names
+from gan_nas.spaces.autogan import AutoGANCell
 
 FOLDER = Path(__file__).parents[1] / "genomes"
 NAMES = published_names()

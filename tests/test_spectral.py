@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.builder import build_discriminator, initialise
-from gan_nas.genome import SNResNetDiscriminator
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.spectral import SpectralConv2d, SpectralLinear, spectral_weight
 from gan_nas.streams import stream
 

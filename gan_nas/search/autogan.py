@@ -30,7 +30,7 @@ from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.gan import LossWindow, reestimated_norms
-from gan_nas.genome import Genome, SNResNetDiscriminator, Source
+from gan_nas.genome import Genome, Source
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import Progress, silent
 from gan_nas.runs import Checkpoint, Run, never, stored_config
@@ -47,7 +47,8 @@ from gan_nas.search.shared_gan import (
     stage_side,
     time_stages,
 )
-from gan_nas.spaces import NUM_CELLS, Tokens, count, decode
+from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions

@@ -17,9 +17,16 @@ from gan_nas.builder import bottom_width
 from gan_nas.cells import AutoGANUpCell, autogan_choices
 from gan_nas.cost import generator_cost, num_parameters, published_macs
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import AutoGANGenerator
 from gan_nas.slots import fixed
-from gan_nas.spaces import NUM_CELLS, Tokens, decode, decode_cell, enumerate_cells, token_sizes
+from gan_nas.spaces.autogan import (
+    NUM_CELLS,
+    AutoGANGenerator,
+    Tokens,
+    decode,
+    decode_cell,
+    enumerate_cells,
+    token_sizes,
+)
 
 
 class Price(NamedTuple):

@@ -11,7 +11,7 @@ from gan_nas.errors import InvalidInput
 from gan_nas.search.autogan_config import Config
 from gan_nas.search.controller import Allowed, Controller, LegacyReinforce, Reinforce, State
 from gan_nas.search.limits import Limits
-from gan_nas.spaces import Tokens, token_sizes
+from gan_nas.spaces.autogan import Tokens, token_sizes
 from gan_nas.states import (
     load_module_state,
     load_optimizer_state,

@@ -10,11 +10,11 @@ from gan_nas.builder import build_discriminator, build_supernet
 from gan_nas.cells import autogan_choices
 from gan_nas.cost import num_parameters
 from gan_nas.gan import GAN, fresh
-from gan_nas.genome import SNResNetDiscriminator
 from gan_nas.networks import AutoGANNetwork, SNResNet
 from gan_nas.search.autogan_config import Config
 from gan_nas.slots import choose
-from gan_nas.spaces import NUM_CELLS, Tokens, decode, decode_cell, split_tokens
+from gan_nas.spaces.autogan import NUM_CELLS, Tokens, decode, decode_cell, split_tokens
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.timing import StepTimes, time_steps
 
 TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with

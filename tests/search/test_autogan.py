@@ -23,7 +23,7 @@ from gan_nas.search.autogan import PRESETS, Config, _Search
 from gan_nas.search.retraining import retrain_all
 from gan_nas.search.shared_gan import choose_tokens
 from gan_nas.slots import inherited_state
-from gan_nas.spaces import encode
+from gan_nas.spaces.autogan import encode
 from gan_nas.training import TrainingConfig
 
 

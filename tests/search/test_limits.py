@@ -8,7 +8,7 @@ import torch
 from gan_nas.cost import generator_cost
 from gan_nas.errors import InvalidInput
 from gan_nas.search.limits import Limits
-from gan_nas.spaces import NUM_CELLS, decode, token_sizes
+from gan_nas.spaces.autogan import NUM_CELLS, decode, token_sizes
 
 SIZES = decode((0,) * 14, 16)
 RESOLUTION, CHANNELS = 16, 1

@@ -1,4 +1,4 @@
-"""The search spaces as sets: tokens, counting, enumeration, sampling, published codes (no torch).
+"""AutoGAN's space: tokens, counting, enumeration, the published code (no torch).
 
 AutoGAN (Gong et al. 2019), sec. 3.1. A cell's tokens are conv, norm, up, shortcut and, after the
 first cell, one skip token. Order and numbers are those of the authors' code, where the skip token
@@ -10,26 +10,73 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import get_args
+from typing import Annotated, Literal, get_args
 
-from gan_nas.errors import InvalidInput
-from gan_nas.genome import (
-    AutoGANCell,
-    AutoGANGenerator,
-    Conv,
-    Genome,
-    Norm,
-    SNResNetDiscriminator,
-    Up,
-)
+from pydantic import Field, field_validator
 
+from gan_nas.errors import InvalidInput, shorten
+from gan_nas.spaces.schema import Frozen, LatentDim, Width
+
+Conv = Literal["post", "pre"]
+Norm = Literal["none", "batch", "instance"]
+Up = Literal["bilinear", "nearest", "deconv"]
 CONVS: tuple[Conv, ...] = get_args(Conv)
 NORMS: tuple[Norm, ...] = get_args(Norm)
 UPS: tuple[Up, ...] = get_args(Up)
-SPACES = ("autogan",)
 NUM_CELLS = 3
 
 Tokens = tuple[int, ...]
+
+
+class AutoGANCell(Frozen):
+    """One up-sampling cell: AutoGAN (Gong et al. 2019), sec. 3.1."""
+
+    conv: Conv = Field(description="pre- or post-activation convolution blocks")
+    norm: Norm = Field(description="normalisation in both blocks")
+    up: Up = Field(description="up-sampling of the block, the shortcut and the incoming skips")
+    shortcut: bool = Field(description="whether a 1x1 convolution joins input and output")
+    skips: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        max_length=8, description="earlier cells whose middle features are added, ascending"
+    )
+
+    @property
+    def words(self) -> str:
+        """Say the cell in a few words, for tables."""
+        norm = {"none": "", "batch": " batch-norm", "instance": " instance-norm"}[self.norm]
+        shortcut = " shortcut" if self.shortcut else ""
+        skips = f" skips {','.join(map(str, self.skips))}" if self.skips else ""
+        return f"{self.conv}{norm} {self.up}{shortcut}{skips}"
+
+
+class AutoGANGenerator(Frozen):
+    """A generator of AutoGAN's space: linear stem, three cells, to-RGB."""
+
+    space: Literal["autogan"]
+    width: Width
+    latent_dim: LatentDim
+    cells: tuple[AutoGANCell, ...] = Field(min_length=3, max_length=3)
+    skip_tap: Literal["post", "pre"] = Field(
+        default="post",
+        description="where a cell's skip feature is read: after its own skips were added, as in "
+        "the published code (post), or before, as drawn in Fig. 2 (pre)",
+    )
+
+    @field_validator("cells")
+    @classmethod
+    def _skips_come_from_earlier_cells(
+        cls, cells: tuple[AutoGANCell, ...]
+    ) -> tuple[AutoGANCell, ...]:
+        for index, cell in enumerate(cells):
+            if list(cell.skips) != sorted(set(cell.skips) & set(range(index))):
+                allowed = (
+                    f"earlier cells, each once and ascending, from {list(range(index))}"
+                    if index
+                    else "none, as no cell is earlier"
+                )
+                raise ValueError(
+                    f"cell {index} has skips {shorten(list(cell.skips))}, allowed are {allowed}"
+                )
+        return cells
 
 
 def token_sizes(index: int) -> Tokens:
@@ -110,18 +157,7 @@ def count(num_cells: int = NUM_CELLS) -> int:
     return prod(prod(token_sizes(i)) for i in range(num_cells))
 
 
-def sample_genomes(
-    space: str, count: int, seed: int, width: int = 256, discriminator_width: int = 128
-) -> list[Genome]:
-    """Draw genomes uniformly from a space; the same seed gives the same genomes."""
-    if space not in SPACES:
-        raise InvalidInput(f"unknown space {space}; known are {', '.join(SPACES)}")
-    draw = random.Random(seed)  # noqa: S311 - architectures are no secrets
+def sample(draw: random.Random, width: int) -> AutoGANGenerator:
+    """Draw a generator uniformly from the space."""
     sizes = [size for i in range(NUM_CELLS) for size in token_sizes(i)]
-    return [
-        Genome(
-            generator=decode([draw.randrange(size) for size in sizes], width),
-            discriminator=SNResNetDiscriminator(space="sn_resnet", width=discriminator_width),
-        )
-        for _ in range(count)
-    ]
+    return decode([draw.randrange(size) for size in sizes], width)

@@ -1,0 +1,254 @@
+"""AdversarialNAS' space: an operation on every edge of a cell's graph (no torch).
+
+AdversarialNAS (Gao et al. 2020), sec. 3.2, Fig. 3 and 4. Nodes are numbered from 0, a cell's
+input. Order of edges and operations are those of the authors' files: a generator is a matrix of
+3 cells x 7 edges of operation numbers, a discriminator of 4 x 7. An operation `none` leaves its
+edge out; a node that is left without any input is no architecture.
+"""
+
+import itertools
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from gan_nas.errors import InvalidInput
+from gan_nas.spaces.schema import Frozen, LatentDim, Width
+
+NormalOp = Literal[
+    "none", "identity", "conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"
+]
+UpOp = Literal["nearest", "bilinear", "deconv"]
+DownOp = Literal["avg_pool", "max_pool", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
+EntryOp = Literal["conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
+
+NUM_UP_CELLS, NUM_DOWN_CELLS = 3, 4
+LATENT_DIM = 120
+
+Matrix = Sequence[Sequence[int]]  # a row for each cell, a column for each edge
+Alternatives = tuple[str, ...]  # edges of which at least one is needed
+
+
+class _Cell(Frozen):
+    """What the cells share: a field is an edge, its alias FROM-TO."""
+
+    @property
+    def edges(self) -> dict[str, str]:
+        """Return the operation on each edge, in the authors' order."""
+        return self.model_dump()
+
+    @property
+    def words(self) -> str:
+        """Say the cell in a few words, for tables."""
+        return ", ".join(f"{edge} {op}" for edge, op in self.edges.items() if op != "none")
+
+    @model_validator(mode="after")
+    def _has_inputs(self) -> Self:
+        for group in needs(self.edges):
+            if all(self.edges[edge] == "none" for edge in group):
+                edges = f"edge {group[0]} is" if len(group) == 1 else f"{' and '.join(group)} are"
+                raise ValueError(f"node {group[0][-1]} of a cell has no input: {edges} none")
+        return self
+
+
+class UpCell(_Cell):
+    """A generator's cell: nodes 1 and 2 double the size of the input, 4 is the output.
+
+    Node 3 also takes up the skips from earlier cells and hands on its own; they are not searched.
+    """
+
+    edge_0_1: UpOp = Field(alias="0-1")
+    edge_0_2: UpOp = Field(alias="0-2")
+    edge_1_3: NormalOp = Field(alias="1-3")
+    edge_2_3: NormalOp = Field(alias="2-3")
+    edge_1_4: NormalOp = Field(alias="1-4")
+    edge_2_4: NormalOp = Field(alias="2-4")
+    edge_3_4: NormalOp = Field(alias="3-4")
+
+
+class DownCell(_Cell):
+    """A discriminator's cell: the edges to node 4, the output, halve the size of nodes 2 and 3."""
+
+    edge_0_1: NormalOp = Field(alias="0-1")
+    edge_0_2: NormalOp = Field(alias="0-2")
+    edge_0_3: NormalOp = Field(alias="0-3")
+    edge_1_2: NormalOp = Field(alias="1-2")
+    edge_1_3: NormalOp = Field(alias="1-3")
+    edge_2_4: DownOp = Field(alias="2-4")
+    edge_3_4: DownOp = Field(alias="3-4")
+
+
+class FirstDownCell(_Cell):
+    """A discriminator's first cell: its edges from the image change the number of channels."""
+
+    edge_0_1: EntryOp = Field(alias="0-1")
+    edge_0_2: EntryOp = Field(alias="0-2")
+    edge_0_3: EntryOp = Field(alias="0-3")
+    edge_1_2: NormalOp = Field(alias="1-2")
+    edge_1_3: NormalOp = Field(alias="1-3")
+    edge_2_4: DownOp = Field(alias="2-4")
+    edge_3_4: DownOp = Field(alias="3-4")
+
+
+UP_CELLS = (UpCell,) * NUM_UP_CELLS
+DOWN_CELLS = (FirstDownCell, *(DownCell,) * (NUM_DOWN_CELLS - 1))
+
+
+class AdversarialNASGenerator(Frozen):
+    """A generator of AdversarialNAS' space: a part of the latents into each cell, three Up-Cells.
+
+    The authors' CIFAR-10 generators have three latent parts, their STL-10 generator two.
+    """
+
+    space: Literal["adversarialnas"]
+    width: Width
+    latent_dim: LatentDim
+    cells: tuple[UpCell, ...] = Field(min_length=NUM_UP_CELLS, max_length=NUM_UP_CELLS)
+    num_latent_parts: Literal[1, 2, 3] = Field(
+        default=3,
+        description="equal parts of the latent vector; part i joins the input of cell i by a "
+        "linear layer of its own",
+    )
+
+    @model_validator(mode="after")
+    def _latents_can_be_split(self) -> Self:
+        if self.latent_dim % self.num_latent_parts:
+            raise ValueError(
+                f"latent_dim {self.latent_dim} cannot be split in {self.num_latent_parts} equal "
+                f"parts; use a multiple of {self.num_latent_parts}"
+            )
+        return self
+
+
+class AdversarialNASDiscriminator(Frozen):
+    """A discriminator of AdversarialNAS' space: four Down-Cells, each of which halves the size."""
+
+    space: Literal["adversarialnas"]
+    width: Width
+    cells: tuple[FirstDownCell, DownCell, DownCell, DownCell]
+
+
+def candidates(cell: type[_Cell]) -> dict[str, tuple[str, ...]]:
+    """Return the operations to choose from on each edge of a cell, in the authors' order."""
+    fields = cell.model_fields.values()
+    return {str(field.alias): get_args(field.annotation) for field in fields}
+
+
+def needs(edges: Mapping[str, str]) -> Iterator[Alternatives]:
+    """Yield the sets of edges of which each must keep one that is not `none`.
+
+    They are the authors' repairs: nodes 3 and 4 of an Up-Cell have an input, so have 2 and 3 of a
+    Down-Cell, and so has its node 1 when it has an output.
+    """
+    if "2-3" in edges:
+        yield "1-3", "2-3"
+        yield "1-4", "2-4", "3-4"
+    else:
+        yield "0-2", "1-2"
+        yield "0-3", "1-3"
+        if edges["1-2"] != "none" or edges["1-3"] != "none":
+            yield ("0-1",)
+
+
+def is_valid(edges: Mapping[str, str]) -> bool:
+    """Tell whether every node that needs an input has one."""
+    return all(any(edges[edge] != "none" for edge in group) for group in needs(edges))
+
+
+def decode_generator(
+    matrix: Matrix, width: int, latent_dim: int = LATENT_DIM, num_latent_parts: int = 3
+) -> AdversarialNASGenerator:
+    """Turn a published 3x7 matrix into a generator; raises InvalidInput for what is none."""
+    content = {"space": "adversarialnas", "width": width, "latent_dim": latent_dim}
+    content |= {"num_latent_parts": num_latent_parts, "cells": _decode(UP_CELLS, matrix)}
+    return AdversarialNASGenerator.model_validate(content)
+
+
+def decode_discriminator(matrix: Matrix, width: int) -> AdversarialNASDiscriminator:
+    """Turn a published 4x7 matrix into a discriminator; raises InvalidInput for what is none.
+
+    In the first row, the first three numbers count among the five operations possible there.
+    """
+    content = {"space": "adversarialnas", "width": width, "cells": _decode(DOWN_CELLS, matrix)}
+    return AdversarialNASDiscriminator.model_validate(content)
+
+
+def encode(genome: AdversarialNASGenerator | AdversarialNASDiscriminator) -> list[list[int]]:
+    """Turn a generator or discriminator into its published matrix."""
+    return [
+        [candidates(type(cell))[edge].index(op) for edge, op in cell.edges.items()]
+        for cell in genome.cells
+    ]
+
+
+def count(cells: Sequence[type[_Cell]] = UP_CELLS, *, valid: bool = False) -> int:
+    """Count what cells can be built: 3.46e15 generators, 4.88e22 discriminators (DOWN_CELLS).
+
+    As in the paper, architectures with a node that lacks an input are counted unless `valid`.
+    """
+    return prod(_count_cells(cell, valid) for cell in cells)
+
+
+def sample(draw: random.Random, width: int) -> AdversarialNASGenerator:
+    """Draw a generator uniformly from the valid ones."""
+    cells = tuple(UpCell.model_validate(_sample_edges(draw, cell)) for cell in UP_CELLS)
+    return AdversarialNASGenerator(
+        space="adversarialnas", width=width, latent_dim=LATENT_DIM, cells=cells
+    )
+
+
+def sample_discriminator(draw: random.Random, width: int) -> AdversarialNASDiscriminator:
+    """Draw a discriminator uniformly from the valid ones."""
+    cells = [_sample_edges(draw, cell) for cell in DOWN_CELLS]
+    content = {"space": "adversarialnas", "width": width, "cells": tuple(cells)}
+    return AdversarialNASDiscriminator.model_validate(content)
+
+
+def _decode(cells: Sequence[type[_Cell]], matrix: Matrix) -> tuple[dict[str, str], ...]:
+    if len(matrix) != len(cells) or any(len(row) != 7 for row in matrix):
+        shape = f"{len(matrix)}x{len(matrix[0]) if len(matrix) else 0}"
+        raise InvalidInput(f"a matrix of {len(cells)}x7 is needed, this one is {shape}")
+    return tuple(
+        _decode_cell(index, cell, row)
+        for index, (cell, row) in enumerate(zip(cells, matrix, strict=True))
+    )
+
+
+def _decode_cell(index: int, cell: type[_Cell], row: Sequence[int]) -> dict[str, str]:
+    edges = {}
+    for (edge, ops), number in zip(candidates(cell).items(), row, strict=True):
+        if not 0 <= number < len(ops):
+            raise InvalidInput(
+                f"edge {edge} of cell {index} is {number}, allowed are 0 to {len(ops) - 1}"
+            )
+        edges[edge] = ops[int(number)]
+    if not is_valid(edges):
+        raise InvalidInput(f"row {index} leaves a node of its cell without any input")
+    return edges
+
+
+def _sample_edges(draw: random.Random, cell: type[_Cell]) -> dict[str, Any]:
+    while True:
+        edges = {edge: draw.choice(ops) for edge, ops in candidates(cell).items()}
+        if is_valid(edges):
+            return edges
+
+
+def _count_cells(cell: type[_Cell], valid: bool) -> int:
+    sizes = {edge: len(ops) for edge, ops in candidates(cell).items()}
+    if not valid:
+        return prod(sizes.values())
+    return sum(
+        prod(sizes[edge] - ("none" in candidates(cell)[edge]) for edge in kept)
+        for kept in _subsets(sizes)
+        if all("none" in candidates(cell)[edge] for edge in sizes.keys() - kept)
+        and is_valid({edge: "kept" if edge in kept else "none" for edge in sizes})
+    )
+
+
+def _subsets(edges: Iterable[str]) -> Iterator[set[str]]:
+    edges = list(edges)
+    for size in range(len(edges) + 1):
+        yield from map(set, itertools.combinations(edges, size))
