@@ -3,16 +3,19 @@
 Networks are made on the caller's default device and dtype (`with torch.device("cuda"): ...`).
 """
 
+from collections.abc import Sequence
 from math import sqrt
+from typing import overload
 
 import torch
 from torch import nn
 
-from gan_nas.cells import autogan_choices
+from gan_nas.cells import adversarialnas_choices, autogan_choices
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import DiscriminatorGenome, GeneratorGenome
-from gan_nas.networks import AutoGANNetwork, SNResNet
-from gan_nas.slots import Choice, choose, fixed
+from gan_nas.networks import AutoGANNetwork, DownCellNetwork, SNResNet, UpCellNetwork
+from gan_nas.slots import Choice, Fill, choose, fixed, mixed
+from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator, AdversarialNASGenerator
 from gan_nas.spaces.autogan import AutoGANGenerator
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
@@ -21,59 +24,123 @@ MAX_RESOLUTION = 512
 
 def build_generator(
     genome: GeneratorGenome, resolution: int, image_channels: int = 3
-) -> AutoGANNetwork:
+) -> AutoGANNetwork | UpCellNetwork:
     """Compile a generator for square images of side `resolution`.
 
     Raises InvalidInput when the cells cannot double some bottom width up to the resolution.
     """
     match genome:
         case AutoGANGenerator():
-            return AutoGANNetwork(
-                [fixed(autogan_choices(cell, i)) for i, cell in enumerate(genome.cells)],
-                genome.width,
-                genome.latent_dim,
-                bottom_width(resolution, len(genome.cells)),
-                image_channels,
-                genome.skip_tap,
-            )
+            fills = [fixed(autogan_choices(cell, i)) for i, cell in enumerate(genome.cells)]
+            return _autogan_network(genome, fills, resolution, image_channels)
+        case AdversarialNASGenerator():
+            fills = [fixed(choices) for choices in adversarialnas_choices(genome.cells)]
+            return _up_cell_network(genome, fills, resolution, image_channels)
+
+
+@overload
+def build_supernet(
+    genome: AutoGANGenerator, resolution: int, image_channels: int = 3
+) -> AutoGANNetwork: ...
+
+
+@overload
+def build_supernet(
+    genome: AdversarialNASGenerator, resolution: int, image_channels: int = 3
+) -> UpCellNetwork: ...
 
 
 def build_supernet(
     genome: GeneratorGenome, resolution: int, image_channels: int = 3
-) -> AutoGANNetwork:
-    """Build the weight-sharing network of a genome's space, with the genome's sizes.
+) -> AutoGANNetwork | UpCellNetwork:
+    """Build the network of all of a genome's space, with the genome's sizes.
 
-    Every slot is a Choice; `choose_genome` sets them, the given genome is set first.
+    AutoGAN's slots are Choices that share weights, AdversarialNAS' are MixedOps. `choose_cells`
+    sets them; the given genome is set first.
     """
+    network: AutoGANNetwork | UpCellNetwork
     match genome:
         case AutoGANGenerator():
-            network = AutoGANNetwork(
-                [Choice] * len(genome.cells),
-                genome.width,
-                genome.latent_dim,
-                bottom_width(resolution, len(genome.cells)),
-                image_channels,
-                genome.skip_tap,
-            )
+            fills = [Choice] * len(genome.cells)
+            network = _autogan_network(genome, fills, resolution, image_channels)
+        case AdversarialNASGenerator():
+            fills = [mixed] * len(genome.cells)
+            network = _up_cell_network(genome, fills, resolution, image_channels)
     choose_cells(network, genome)
     return network
 
 
-def choose_cells(supernet: AutoGANNetwork, genome: AutoGANGenerator) -> None:
+def build_super_discriminator(
+    genome: AdversarialNASDiscriminator, resolution: int, image_channels: int = 3
+) -> DownCellNetwork:
+    """Build the network of all discriminators, with the genome's width; the genome is set first."""
+    fills = [mixed] * len(genome.cells)
+    network = _down_cell_network(genome, fills, resolution, image_channels)
+    choose_cells(network, genome)
+    return network
+
+
+def choose_cells(
+    supernet: AutoGANNetwork | UpCellNetwork | DownCellNetwork,
+    genome: GeneratorGenome | AdversarialNASDiscriminator,
+) -> None:
     """Set every choice of the supernet to the genome."""
-    for index, cell in enumerate(genome.cells):
-        choose(supernet.cells[index], autogan_choices(cell, index))
+    if isinstance(genome, AutoGANGenerator):
+        choices = [autogan_choices(cell, index) for index, cell in enumerate(genome.cells)]
+    else:
+        choices = adversarialnas_choices(genome.cells)
+    for cell, chosen in zip(supernet.cells, choices, strict=True):
+        choose(cell, chosen)
 
 
 def build_discriminator(
     genome: DiscriminatorGenome, resolution: int, image_channels: int = 3
-) -> SNResNet:
-    """Compile a discriminator for square images of side `resolution`."""
+) -> SNResNet | DownCellNetwork:
+    """Compile a discriminator for square images of side `resolution`.
+
+    Raises InvalidInput when its cells cannot halve the resolution.
+    """
     match genome:
         case SNResNetDiscriminator():
             if not 4 <= resolution <= MAX_RESOLUTION:
                 raise InvalidInput(f"resolution {resolution}: allowed is 4 to {MAX_RESOLUTION}")
             return SNResNet(genome.width, image_channels)
+        case AdversarialNASDiscriminator():
+            fills = [fixed(choices) for choices in adversarialnas_choices(genome.cells)]
+            return _down_cell_network(genome, fills, resolution, image_channels)
+
+
+def _autogan_network(
+    genome: AutoGANGenerator, fills: Sequence[Fill], resolution: int, image_channels: int
+) -> AutoGANNetwork:
+    return AutoGANNetwork(
+        fills,
+        genome.width,
+        genome.latent_dim,
+        bottom_width(resolution, len(fills)),
+        image_channels,
+        genome.skip_tap,
+    )
+
+
+def _up_cell_network(
+    genome: AdversarialNASGenerator, fills: Sequence[Fill], resolution: int, image_channels: int
+) -> UpCellNetwork:
+    return UpCellNetwork(
+        fills,
+        genome.width,
+        genome.latent_dim,
+        genome.num_latent_parts,
+        bottom_width(resolution, len(fills)),
+        image_channels,
+    )
+
+
+def _down_cell_network(
+    genome: AdversarialNASDiscriminator, fills: Sequence[Fill], resolution: int, image_channels: int
+) -> DownCellNetwork:
+    bottom_width(resolution, len(fills))  # refuses what cannot be halved as often
+    return DownCellNetwork(fills, genome.width, image_channels)
 
 
 def bottom_width(resolution: int, num_cells: int) -> int:

@@ -1,12 +1,25 @@
 """The cells of each space, written once with slots, and the discriminator's residual blocks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.ops import Absent, Projection, Reordered, UpConv, conv3x3_then_halve, norms, ups
-from gan_nas.slots import Candidates, Fill
+from gan_nas.mixing import UNWEIGHTED, Weights, add, fan_out, up_fan_out
+from gan_nas.ops import (
+    Interpolate,
+    Projection,
+    Reordered,
+    UpConv,
+    conv3x3_then_halve,
+    edge_ops,
+    norms,
+    plain_conv,
+    ups,
+)
+from gan_nas.slots import Absent, Candidates, Fill
+from gan_nas.spaces.adversarialnas import DOWN_CELLS, DownCell, FirstDownCell, UpCell, candidates
 from gan_nas.spaces.autogan import AutoGANCell
 from gan_nas.spectral import SpectralConv2d
 
@@ -89,6 +102,115 @@ class PostActivation(nn.Module):
         return F.relu(self.norm(self.conv(x)))
 
 
+class AdversarialNASUpCell(Reordered):
+    """AdversarialNAS' Up-Cell: operations on the edges of a graph, skips into node 3.
+
+    AdversarialNAS (Gao et al. 2020), Fig. 3. Skips are not searched: a 1x1 convolution after
+    bilinear up-sampling into the second cell, after nearest into the third. The skip a cell hands
+    on is its node 3, with the skips it received in it (the authors' code).
+    """
+
+    def __init__(self, index: int, channels: int, fill: Fill) -> None:
+        super().__init__()
+        self.edges = nn.ModuleDict(
+            {
+                edge: fill(edge, edge_ops(names, plain_conv, channels, channels))
+                for edge, names in candidates(UpCell).items()
+            }
+        )
+        mode = "bilinear" if index == 1 else "nearest"
+        self.skips = nn.ModuleList(
+            fill(f"skip {j}", {"present": _projection(channels, mode, 2 ** (index - j))})
+            for j in range(index)
+        )
+
+    def forward(
+        self, x: Tensor, skips: Sequence[Tensor | None], weights: Weights = UNWEIGHTED
+    ) -> tuple[Tensor, Tensor | None]:
+        """Map (N, C, H, W) and the earlier cells' skips to output and skip, (N, C, 2H, 2W)."""
+        merge = not self.published_order
+        out = partial(_fan_out, self.edges, weights, merge=merge)
+        ups = [self.edges["0-1"], self.edges["0-2"]]
+        x1, x2 = up_fan_out(x, ups, weights, merge=merge)
+        x13, x14 = out(x1, "1-3", "1-4")
+        x23, x24 = out(x2, "2-3", "2-4")
+        received = [
+            None if skip is None else project(skip)
+            for project, skip in zip(self.skips, skips, strict=True)
+        ]
+        x3 = add(x13, x23, *received)
+        (x34,) = out(x3, "3-4")
+        x4 = add(x14, x24, x34)
+        assert x4 is not None, "a valid cell has an output"
+        return x4, x3
+
+
+class AdversarialNASDownCell(Reordered):
+    """AdversarialNAS' Down-Cell: AdversarialNAS (Gao et al. 2020), Fig. 4.
+
+    All convolutions are spectrally normalised. In the first cell, whose input is the image, no
+    ReLU comes before the convolutions on it (the authors' code).
+    """
+
+    def __init__(self, index: int, in_channels: int, channels: int, fill: Fill) -> None:
+        super().__init__()
+        self.rectify = index > 0
+        table = candidates(DOWN_CELLS[index])
+        self.edges = nn.ModuleDict(
+            {
+                edge: fill(
+                    edge,
+                    edge_ops(
+                        names,
+                        SpectralConv2d,
+                        in_channels if edge.startswith("0") else channels,
+                        channels,
+                        stride=2 if edge.endswith("4") else 1,
+                    ),
+                )
+                for edge, names in table.items()
+            }
+        )
+
+    def forward(self, x: Tensor, weights: Weights = UNWEIGHTED) -> Tensor:
+        """Map (N, C, H, W) to (N, C, H / 2, W / 2)."""
+        merge = not self.published_order
+        out = partial(_fan_out, self.edges, weights, merge=merge)
+        x1, x02, x03 = out(x, "0-1", "0-2", "0-3", rectify=self.rectify)
+        x12, x13 = out(x1, "1-2", "1-3")
+        (x24,) = out(add(x02, x12), "2-4")
+        (x34,) = out(add(x03, x13), "3-4")
+        x4 = add(x24, x34)
+        assert x4 is not None, "a valid cell has an output"
+        return x4
+
+
+def adversarialnas_choices(
+    cells: Sequence[UpCell] | Sequence[FirstDownCell | DownCell],
+) -> list[dict[str, str | None]]:
+    """Return what stands on each edge of each cell; None where nothing would reach the output.
+
+    The third cell's node 3 is dead when its edge 3-4 is `none`: the authors keep its weights.
+    """
+    choices: list[dict[str, str | None]] = []
+    skip_is_used = False  # by a later cell
+    for index in reversed(range(len(cells))):
+        edges = dict(cells[index].edges)
+        if "2-3" in edges:
+            node_3_is_used = skip_is_used = skip_is_used or edges["3-4"] != "none"
+            if not node_3_is_used:
+                edges["1-3"] = edges["2-3"] = "none"
+            inner = {"0-1": ("1-3", "1-4"), "0-2": ("2-3", "2-4")}
+        else:
+            node_3_is_used = False
+            inner = {"0-1": ("1-2", "1-3")}
+        dead = {edge for edge, ends in inner.items() if all(edges[end] == "none" for end in ends)}
+        chosen = {e: None if op == "none" or e in dead else op for e, op in edges.items()}
+        skips = {f"skip {j}": "present" if node_3_is_used else None for j in range(index)}
+        choices.insert(0, chosen | skips)
+    return choices
+
+
 class FirstDownBlock(Reordered):
     """SN-GAN's first discriminator block: no activation on the image, halves the size."""
 
@@ -122,6 +244,21 @@ class DownBlock(Reordered):
         if self.published_order:
             return h + F.avg_pool2d(self.shortcut(x), 2)
         return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
+
+
+def _fan_out(
+    edges: nn.ModuleDict,
+    weights: Weights,
+    x: Tensor | None,
+    *names: str,
+    merge: bool,
+    rectify: bool = True,
+) -> list[Tensor | None]:
+    return fan_out(x, [edges[name] for name in names], weights, rectify=rectify, merge=merge)
+
+
+def _projection(channels: int, mode: str, factor: int) -> Callable[[], nn.Module]:
+    return lambda: Projection(channels, Interpolate(mode, factor))
 
 
 def _convolve_and_halve(conv: SpectralConv2d, x: Tensor, published_order: bool) -> Tensor:

@@ -1,9 +1,13 @@
 """The structural difference of two genomes: what changed, edge by edge and op by op (no torch)."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from gan_nas.genome import Genome
+
+EDGE = re.compile(r"\d+-\d+")  # the name of a field that holds an edge's operation
+ABSENT = "none"
 
 
 class Change(NamedTuple):
@@ -32,13 +36,28 @@ def diff(a: Genome, b: Genome) -> list[Change]:
     ]
 
 
+def edge_change(where: str, before: str, after: str) -> Change | None:
+    """Say what became of an edge of a cell; the operation `none` leaves an edge out."""
+    if before == after:
+        return None
+    if before == ABSENT:
+        return Change(where, "added", None, after)
+    if after == ABSENT:
+        return Change(where, "removed", before, None)
+    return Change(where, "changed", before, after)
+
+
 def _walk(where: str, a: Any, b: Any) -> Iterator[Change]:
     if isinstance(a, dict) and isinstance(b, dict):
         if a.get("space") != b.get("space"):  # nothing below can be lined up
             yield Change(f"{where}.space", "changed", a.get("space"), b.get("space"))
             return
         for key in a:
-            yield from _walk(f"{where}.{key}", a[key], b[key])
+            if EDGE.fullmatch(key):
+                change = edge_change(f"{where}.{key}", a[key], b[key])
+                yield from [change] if change else []
+            else:
+                yield from _walk(f"{where}.{key}", a[key], b[key])
     elif isinstance(a, list) and isinstance(b, list):
         if any(isinstance(item, dict) for item in (*a, *b)):
             for index, (x, y) in enumerate(zip(a, b, strict=True)):

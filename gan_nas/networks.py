@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.cells import AutoGANUpCell, DownBlock, FirstDownBlock
+from gan_nas.cells import (
+    AdversarialNASDownCell,
+    AdversarialNASUpCell,
+    AutoGANUpCell,
+    DownBlock,
+    FirstDownBlock,
+)
+from gan_nas.mixing import UNWEIGHTED, Weights
 from gan_nas.slots import Fill
 from gan_nas.spectral import SpectralLinear
 
@@ -49,6 +56,78 @@ class AutoGANNetwork(nn.Module):
             x, skip = cell(x, skips)
             skips.append(skip)
         return self.to_rgb(x)  # type: ignore[no-any-return]
+
+
+class UpCellNetwork(nn.Module):
+    """AdversarialNAS' generator: a part of the latents into each cell, Up-Cells, to-RGB.
+
+    AdversarialNAS (Gao et al. 2020), Fig. 2. `fills` holds one fill for each cell. The published
+    code splits the latents in as many parts as there are stems, part i joins the input of cell i.
+    """
+
+    def __init__(
+        self,
+        fills: Sequence[Fill],
+        width: int,
+        latent_dim: int,
+        num_latent_parts: int,
+        bottom_width: int,
+        image_channels: int,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.bottom_width = latent_dim, bottom_width
+        part_dim = latent_dim // num_latent_parts
+        self.stems = nn.ModuleList(
+            nn.Linear(part_dim, width * (bottom_width << i) ** 2) for i in range(num_latent_parts)
+        )
+        self.cells = nn.ModuleList(
+            AdversarialNASUpCell(index, width, fill) for index, fill in enumerate(fills)
+        )
+        self.to_rgb = ToRGB(width, image_channels)
+
+    def forward(self, z: Tensor, weights: Sequence[Weights] | None = None) -> Tensor:
+        """Map latents (N, latent_dim) to images (N, image channels, S, S) in [-1, 1].
+
+        S is 8 * bottom_width. `weights` are those of a supernet's mixed edges, cell by cell.
+        """
+        parts = [
+            stem(part).unflatten(1, (-1, self.bottom_width << i, self.bottom_width << i))
+            for i, (stem, part) in enumerate(
+                zip(self.stems, z.chunk(len(self.stems), 1), strict=True)
+            )
+        ]
+        if self.to_rgb.conv.weight.is_contiguous(memory_format=torch.channels_last):
+            parts = [part.contiguous(memory_format=torch.channels_last) for part in parts]
+        x = parts[0]
+        skips: list[Tensor | None] = []
+        for index, cell in enumerate(self.cells):
+            if 0 < index < len(parts):
+                x = x + parts[index]
+            x, skip = cell(x, skips, weights[index] if weights else UNWEIGHTED)
+            skips.append(skip)
+        return self.to_rgb(x)  # type: ignore[no-any-return]
+
+
+class DownCellNetwork(nn.Module):
+    """AdversarialNAS' discriminator: Down-Cells, each of which halves the size, and a linear head.
+
+    AdversarialNAS (Gao et al. 2020), Fig. 2. `fills` holds one fill for each cell.
+    """
+
+    def __init__(self, fills: Sequence[Fill], width: int, image_channels: int) -> None:
+        super().__init__()
+        self.cells = nn.ModuleList(
+            AdversarialNASDownCell(index, width if index else image_channels, width, fill)
+            for index, fill in enumerate(fills)
+        )
+        self.head = SpectralLinear(width, 1, bias=False)
+
+    def forward(self, images: Tensor, weights: Sequence[Weights] | None = None) -> Tensor:
+        """Map images (N, image channels, S, S) in [-1, 1] to scores (N, 1), unbounded."""
+        x = images
+        for index, cell in enumerate(self.cells):
+            x = cell(x, weights[index] if weights else UNWEIGHTED)
+        return self.head(F.relu(x).sum((2, 3)))  # type: ignore[no-any-return]
 
 
 class ToRGB(nn.Module):

@@ -5,7 +5,9 @@ turns both into a module:
 
 - `fixed(choices)` puts the chosen candidate itself there: no wrapper, no extra key.
 - `Choice` holds all candidates and runs the active one: weight sharing.
+- `MixedOp` holds all candidates of an edge, to be summed with weights (mixing.py).
 
+A token may be mapped to None: nothing that stands there would reach the output.
 A supernet's key minus the candidates' names is the derived network's key.
 """
 
@@ -15,7 +17,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 Candidates = Mapping[str, Callable[[], nn.Module]]
-Choices = Mapping[str, str]
+Choices = Mapping[str, str | None]
 
 
 class Fill(Protocol):
@@ -26,9 +28,21 @@ class Fill(Protocol):
         ...
 
 
+class Absent(nn.Module):
+    """A branch that is not there."""
+
+    def forward(self, x: Tensor | None) -> None:
+        """Return nothing to add."""
+
+
 def fixed(choices: Choices) -> Fill:
     """Return the fill of a derived network: `choices` maps each token to a candidate's name."""
-    return lambda token, candidates: candidates[choices[token]]()
+
+    def fill(token: str, candidates: Candidates) -> nn.Module:
+        name = choices[token]
+        return Absent() if name is None else candidates[name]()
+
+    return fill
 
 
 class Choice(nn.Module):
@@ -39,11 +53,20 @@ class Choice(nn.Module):
         self.token = token
         for name, make in candidates.items():
             self.add_module(name, make())
-        self.active = next(iter(candidates))
+        self.active: str | None = next(iter(candidates))
 
     def forward(self, *inputs: Any) -> Any:
-        """Run the active candidate."""
-        return self.get_submodule(self.active)(*inputs)
+        """Run the active candidate, if any."""
+        return None if self.active is None else self.get_submodule(self.active)(*inputs)
+
+
+class MixedOp(Choice):
+    """All candidates of an edge; mixing.py sums them with weights, or takes the active one."""
+
+
+def mixed(token: str, candidates: Candidates) -> nn.Module:
+    """Fill a slot of a differentiable supernet; where there is no choice, nothing is mixed."""
+    return MixedOp(token, candidates) if len(candidates) > 1 else Choice(token, candidates)
 
 
 def choose(module: nn.Module, choices: Choices) -> None:
@@ -55,7 +78,9 @@ def choose(module: nn.Module, choices: Choices) -> None:
 
 def selected(module: nn.Module) -> nn.Module:
     """Return the op that stands in a slot now."""
-    return module.get_submodule(module.active) if isinstance(module, Choice) else module
+    if not isinstance(module, Choice):
+        return module
+    return Absent() if module.active is None else module.get_submodule(module.active)
 
 
 def inherited_state(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 EPSILON = 1e-12
 
 
-def spectral_weight(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) -> Tensor:
-    """Return weight / sigma in float32; updates u and v in place when `iterate`.
+def largest_singular_value(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) -> Tensor:
+    """Return sigma(weight) as a scalar in float32; updates u and v in place when `iterate`.
 
     weight is viewed as (out, rest); u has shape (out,), v has shape (rest,).
     """
@@ -27,19 +27,35 @@ def spectral_weight(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) -> Tens
                 v.copy_(F.normalize(torch.mv(matrix.t(), u), dim=0, eps=EPSILON))
                 u.copy_(F.normalize(torch.mv(matrix, v), dim=0, eps=EPSILON))
         # Clones, because a second forward pass may move u and v before this one's backward pass.
-        sigma = torch.dot(u.clone(), torch.mv(matrix, v.clone()))
-        return weight / sigma
+        return torch.dot(u.clone(), torch.mv(matrix, v.clone()))
+
+
+def spectral_weight(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) -> Tensor:
+    """Return weight / sigma(weight); updates u and v in place when `iterate`."""
+    return weight / largest_singular_value(weight, u, v, iterate)
 
 
 class SpectralConv2d(nn.Conv2d):
-    """A convolution whose weight is spectrally normalised."""
+    """A convolution whose weight is spectrally normalised; padded to keep the size at stride 1."""
 
     weight_u: Tensor
     weight_v: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> None:
+        padding = dilation * (kernel_size // 2)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation)
         _add_vectors(self)
+
+    def singular_value(self) -> Tensor:
+        """Return sigma of the weight; one power iteration in train mode."""
+        return largest_singular_value(self.weight, self.weight_u, self.weight_v, self.training)
 
     def normalised_weight(self) -> Tensor:
         """Return the weight to convolve with; one power iteration in train mode."""
