@@ -1,5 +1,6 @@
 """`gan-nas compare`: two genomes side by side."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -7,9 +8,10 @@ import typer
 
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
+from gan_nas.cli.drawing import explain_drawing, is_drawn, show_both
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, short_name, show, show_json, table
-from gan_nas.diff import diff
+from gan_nas.diff import Change, diff
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome
 
@@ -25,8 +27,9 @@ def compare(
     """Compare two genomes: what turns A into B, costs, known scores.
 
     Exits with 0 when both are the same architecture at the same sizes, and with 1, as diff does,
-    when they differ. Names and sources don't count. Known scores are as their sources report them,
-    each under its own protocol.
+    when they differ. Names and sources don't count. Cells of the space adversarialnas are drawn
+    side by side, edge by edge. Known scores are as their sources report them, each under its own
+    protocol.
     """
     a, b = (resized(load_genome(reference), width) for reference in (first, second))
     changes = diff(a, b)
@@ -35,7 +38,7 @@ def compare(
         rows = [change._asdict() | {"text": str(change)} for change in changes]
         show_json({"same": not changes, "changes": rows, "a": sides[0], "b": sides[1]})
     else:
-        _show_changes([str(change) for change in changes])
+        _show_changes(changes, a, b)
         _show_sides(sides[0], sides[1], (a, b))
     if changes:
         raise typer.Exit(1)
@@ -67,14 +70,30 @@ def _side(genome: Genome, resolution: int, channels: int) -> dict[str, Any]:
     }
 
 
-def _show_changes(changes: list[str]) -> None:
-    show(*(changes or ["The same architecture."]), "")
+def _show_changes(changes: list[Change], a: Genome, b: Genome) -> None:
+    """Say what changed; what can be drawn is drawn, and only counted in words."""
+    said = [] if changes else ["The same architecture."]
+    drawn = [part for part in ("generator", "discriminator") if is_drawn(a, b, part)]
+    cells = {part: f"{part}.cells." for part in drawn}
+    said += [str(c) for c in changes if not c.where.startswith(tuple(cells.values()))]
+    for part, place in cells.items():
+        kinds = Counter(change.kind for change in changes if change.where.startswith(place))
+        if kinds:
+            counted = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+            said.append(f"{part}.cells: {counted}")
+    show(*said, "")
+    for part in drawn:
+        show_both(a, b, part, changes)
+    if drawn:
+        explain_drawing()
 
 
 def _show_sides(a: dict[str, Any], b: dict[str, Any], genomes: tuple[Genome, Genome]) -> None:
     titles = [genome.title for genome in genomes]
     rows = table("", *titles, "difference", numbers=(*titles, "difference"))
     rows.columns[0].no_wrap = True
+    for column in rows.columns[1:3]:
+        column.overflow = "fold"  # long names differ at their ends
     for network in ("generator", "discriminator"):
         for name, words, say in (("parameters", "parameters", _exact), ("macs", "MACs", big)):
             x, y = a[network][name], b[network][name]

@@ -1,22 +1,27 @@
 """`gan-nas genomes`: what there is to build on; answers without torch unless asked for costs."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare import reported_scores
+from gan_nas.cli.drawing import explain_drawing, has_edges, show_cells
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, remark, show, show_json, suggest, table
+from gan_nas.diff import ABSENT
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import Genome
+from gan_nas.genome import GeneratorGenome, Genome
 from gan_nas.published import load_genome, published_genome, published_names
-from gan_nas.sampling import SPACES, sample_genomes
-from gan_nas.spaces.autogan import count
+from gan_nas.sampling import SPACES, load_space, sample_genomes
+from gan_nas.spaces.adversarialnas import AdversarialNASGenerator
 
 RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
 
@@ -31,7 +36,9 @@ def genomes(
     ] = False,
     sample: Annotated[
         str | None,
-        typer.Option(metavar="SPACE", help="Draw random genomes from a space, such as autogan."),
+        typer.Option(
+            metavar="SPACE", help=f"Draw random genomes of a space: {' or '.join(SPACES)}."
+        ),
     ] = None,
     num: Annotated[
         int, typer.Option("--count", metavar="N", min=1, max=10**6, help="With --sample: how many.")
@@ -72,18 +79,16 @@ def _list(costs: bool, as_json: bool) -> None:
             _summary(genome) | (costs_of(genome, RESOLUTION, CHANNELS) if costs else {})
             for genome in published
         ]
-        show_json({"genomes": summaries, "spaces": {space: count() for space in SPACES}})
+        show_json({"genomes": summaries, "spaces": _sizes()})
         return
-    columns = ["name", "cells", "width", "reported"]
     numbers = ["parameters", "MACs"] if costs else []
-    rows = table(*columns, *numbers, numbers=["width", *numbers])
-    rows.columns[0].no_wrap = True
+    rows = table("genome", "width", "reported", *numbers, numbers=["width", *numbers])
     for genome in published:
-        row = [
-            genome.title,
-            "\n".join(cell.words for cell in genome.generator.cells),
+        reported = [f"{name} {value:g}" for name, value in reported_scores(genome).items()]
+        row: list[RenderableType] = [
+            Text("\n").join([Text(genome.title, "bold"), *map(Text, _in_words(genome.generator))]),
             str(genome.generator.width),
-            "\n".join(f"{name} {value:g}" for name, value in reported_scores(genome).items()),
+            "\n".join(reported),
         ]
         if costs:
             cost = costs_of(genome, RESOLUTION, CHANNELS)["generator"]
@@ -92,7 +97,9 @@ def _list(costs: bool, as_json: bool) -> None:
     show(rows, "")
     if costs:
         remark("Parameters and multiply-adds are the generator's, for 32x32 colour images.")
-    remark(f"The autogan space holds {count():,} architectures.", style="dim")
+    for space, size in _sizes().items():
+        words = f"{size:,}" if size < 10**9 else f"{size:.2e}".replace("e+", "e")
+        remark(f"The space {space} holds {words} generators.", style="dim")
     suggest(
         draw_some="gan-nas genomes --sample autogan --count 3",
         show_one="gan-nas genomes NAME",
@@ -109,12 +116,13 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
         print(genome.to_json(), end="")  # noqa: T201 - stdout is for results
         return
     generator, discriminator = genome.generator, genome.discriminator
-    cells = table("cell", "architecture", title=genome.title)
-    for index, cell in enumerate(generator.cells):
-        cells.add_row(str(index), cell.words)
+    _show_cells(genome)
+    latents = f"latents {generator.latent_dim}"
+    if isinstance(generator, AdversarialNASGenerator):
+        latents += f" in {generator.num_latent_parts} parts"
     facts = [
         ("genome", f"{genome.genome_id} (generator {genome.generator_id})"),
-        ("space", f"{generator.space}, width {generator.width}, latents {generator.latent_dim}"),
+        ("space", f"{generator.space}, width {generator.width}, {latents}"),
         ("discriminator", f"{discriminator.space}, width {discriminator.width}"),
     ]
     if genome.source:
@@ -135,7 +143,33 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
     grid = Table.grid(padding=(0, 2))
     for name, text in facts:
         grid.add_row(name, text)
-    show(cells, "", grid)
+    show(grid)
+
+
+def _show_cells(genome: Genome) -> None:
+    """Draw the cells that are graphs, say the others in words."""
+    drawn = [part for part in ("generator", "discriminator") if has_edges(getattr(genome, part))]
+    if "generator" not in drawn:
+        cells = table("cell", "architecture", title=genome.title)
+        for index, words in enumerate(_in_words(genome.generator)):
+            cells.add_row(str(index), words)
+        show(cells, "")
+    for part in drawn:
+        show_cells(genome, part)
+    if drawn:
+        explain_drawing()
+
+
+def _in_words(generator: GeneratorGenome) -> list[str]:
+    """Say the cells in a few lines; of graphs, which are better drawn, only what is in them."""
+    if not isinstance(generator, AdversarialNASGenerator):
+        return [cell.words for cell in generator.cells]
+    ops = Counter(op for cell in generator.cells for op in cell.edges.values() if op != ABSENT)
+    return [f"{ops.total()} edges: " + ", ".join(f"{n} {op}" for op, n in ops.most_common())]
+
+
+def _sizes() -> dict[str, int]:
+    return {space: load_space(space).count() for space in SPACES}
 
 
 def _draw(

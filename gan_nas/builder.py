@@ -5,7 +5,7 @@ Networks are made on the caller's default device and dtype (`with torch.device("
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import overload
+from typing import Literal, overload
 
 import torch
 from torch import nn
@@ -20,6 +20,8 @@ from gan_nas.spaces.autogan import AutoGANGenerator
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 MAX_RESOLUTION = 512
+
+Initialisation = Literal["xavier", "default"]
 
 
 def build_generator(
@@ -154,19 +156,22 @@ def bottom_width(resolution: int, num_cells: int) -> int:
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator) -> None:
+def initialise(
+    network: nn.Module, generator: torch.Generator, convolutions: Initialisation = "xavier"
+) -> None:
     """Draw all weights anew from `generator`, on the CPU; the global stream is left alone.
 
     The published rule: Xavier uniform for convolutions (not transposed ones), batch-norm weights
-    N(1, 0.02), everything else as PyTorch does by default. A network made on the meta device must
-    be brought to the CPU first (`network.to_empty(device="cpu")`).
+    N(1, 0.02), everything else as PyTorch does by default; `convolutions` default treats them so
+    too, as happened to AdversarialNAS' discriminators on a GPU. A network made on the meta device
+    must be brought to the CPU first (`network.to_empty(device="cpu")`).
     """
     for module in network.modules():
         match module:
-            case nn.Conv2d():
+            case nn.Conv2d() if convolutions == "xavier":
                 nn.init.xavier_uniform_(module.weight, generator=generator)
                 _default_bias(module.bias, module.weight, generator)
-            case nn.Linear() | nn.ConvTranspose2d():
+            case nn.Linear() | nn.ConvTranspose2d() | nn.Conv2d():
                 nn.init.kaiming_uniform_(module.weight, a=sqrt(5), generator=generator)
                 _default_bias(module.bias, module.weight, generator)
             case nn.BatchNorm2d():

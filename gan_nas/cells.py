@@ -19,7 +19,14 @@ from gan_nas.ops import (
     ups,
 )
 from gan_nas.slots import Absent, Candidates, Fill
-from gan_nas.spaces.adversarialnas import DOWN_CELLS, DownCell, FirstDownCell, UpCell, candidates
+from gan_nas.spaces.adversarialnas import (
+    DOWN_CELLS,
+    DownCell,
+    FirstDownCell,
+    UpCell,
+    candidates,
+    live_edges,
+)
 from gan_nas.spaces.autogan import AutoGANCell
 from gan_nas.spectral import SpectralConv2d
 
@@ -193,19 +200,12 @@ def adversarialnas_choices(
     The third cell's node 3 is dead when its edge 3-4 is `none`: the authors keep its weights.
     """
     choices: list[dict[str, str | None]] = []
-    skip_is_used = False  # by a later cell
+    node_3_is_used = False  # by this cell or a later one
     for index in reversed(range(len(cells))):
-        edges = dict(cells[index].edges)
-        if "2-3" in edges:
-            node_3_is_used = skip_is_used = skip_is_used or edges["3-4"] != "none"
-            if not node_3_is_used:
-                edges["1-3"] = edges["2-3"] = "none"
-            inner = {"0-1": ("1-3", "1-4"), "0-2": ("2-3", "2-4")}
-        else:
-            node_3_is_used = False
-            inner = {"0-1": ("1-2", "1-3")}
-        dead = {edge for edge, ends in inner.items() if all(edges[end] == "none" for end in ends)}
-        chosen = {e: None if op == "none" or e in dead else op for e, op in edges.items()}
+        edges = cells[index].edges
+        node_3_is_used = node_3_is_used or edges.get("3-4") not in (None, "none")
+        live = live_edges(edges, node_3_is_used)
+        chosen = {edge: op if edge in live else None for edge, op in edges.items()}
         skips = {f"skip {j}": "present" if node_3_is_used else None for j in range(index)}
         choices.insert(0, chosen | skips)
     return choices

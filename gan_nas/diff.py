@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 from gan_nas.genome import Genome
 
-EDGE = re.compile(r"\d+-\d+")  # the name of a field that holds an edge's operation
-ABSENT = "none"
+EDGE = re.compile(r"\.\d+-\d+$")  # the end of a place that holds an edge's operation
+ABSENT = "none"  # the operation that leaves an edge out
 
 
 class Change(NamedTuple):
@@ -36,28 +36,13 @@ def diff(a: Genome, b: Genome) -> list[Change]:
     ]
 
 
-def edge_change(where: str, before: str, after: str) -> Change | None:
-    """Say what became of an edge of a cell; the operation `none` leaves an edge out."""
-    if before == after:
-        return None
-    if before == ABSENT:
-        return Change(where, "added", None, after)
-    if after == ABSENT:
-        return Change(where, "removed", before, None)
-    return Change(where, "changed", before, after)
-
-
 def _walk(where: str, a: Any, b: Any) -> Iterator[Change]:
     if isinstance(a, dict) and isinstance(b, dict):
         if a.get("space") != b.get("space"):  # nothing below can be lined up
             yield Change(f"{where}.space", "changed", a.get("space"), b.get("space"))
             return
         for key in a:
-            if EDGE.fullmatch(key):
-                change = edge_change(f"{where}.{key}", a[key], b[key])
-                yield from [change] if change else []
-            else:
-                yield from _walk(f"{where}.{key}", a[key], b[key])
+            yield from _walk(f"{where}.{key}", a[key], b[key])
     elif isinstance(a, list) and isinstance(b, list):
         if any(isinstance(item, dict) for item in (*a, *b)):
             for index, (x, y) in enumerate(zip(a, b, strict=True)):
@@ -65,7 +50,13 @@ def _walk(where: str, a: Any, b: Any) -> Iterator[Change]:
             return
         yield from (Change(where, "removed", x, None) for x in a if x not in b)
         yield from (Change(where, "added", None, y) for y in b if y not in a)
-    elif a != b:
+    elif a == b:
+        return
+    elif EDGE.search(where) and a == ABSENT:
+        yield Change(where, "added", None, b)
+    elif EDGE.search(where) and b == ABSENT:
+        yield Change(where, "removed", a, None)
+    else:
         yield Change(where, "changed", a, b)
 
 

@@ -1,28 +1,33 @@
 """A GAN in training: networks, optimisers and moving average; one state, two steps."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gan_nas.builder import initialise
+from gan_nas.builder import Initialisation, initialise
 from gan_nas.errors import MissingResource
 from gan_nas.losses import hinge_discriminator_loss, hinge_generator_loss
 from gan_nas.states import load_module_state, load_optimizer_state, module_state, optimizer_state
 from gan_nas.streams import stream
 
 Precision = Literal["float32", "bf16"]
+Passes = Literal["together", "apart"]
 Tensors = dict[str, dict[str, Tensor]]
 
 
 class GAN:
     """Trains a generator against a discriminator with the hinge loss.
 
-    Both networks lie on one device, in float32. `precision` bf16 computes forward passes under
-    autocast; weights, spectral norm, losses and the moving average stay float32. `ema_decay` 0
-    keeps no average; `ema_warm_start` lowers the decay to (1 + n) / (10 + n) in the first steps n.
+    Both networks lie on one device, in float32. Trained is what requires a gradient when the GAN
+    is made; the moving average covers the generator's other parameters too. `precision` bf16
+    computes forward passes under autocast; weights, spectral norm, losses and the moving average
+    stay float32. `ema_decay` 0 keeps no average; `ema_warm_start` lowers the decay to
+    (1 + n) / (10 + n) in the first steps n.
+    `passes` says whether real and fake images go through the discriminator together, with one
+    power iteration, or apart, with two, as the published code does.
     """
 
     def __init__(
@@ -36,13 +41,16 @@ class GAN:
         ema_decay: float,
         ema_warm_start: bool,
         precision: Precision,
+        passes: Passes = "together",
     ) -> None:
         self.generator = generator.train()
         self.discriminator = discriminator.train()
-        self.generator_optimizer = _adam(generator, generator_lr, betas)
-        self.discriminator_optimizer = _adam(discriminator, discriminator_lr, betas)
+        self.generator_weights = [p for p in generator.parameters() if p.requires_grad]
+        self.discriminator_weights = [p for p in discriminator.parameters() if p.requires_grad]
+        self.generator_optimizer = _adam(self.generator_weights, generator_lr, betas)
+        self.discriminator_optimizer = _adam(self.discriminator_weights, discriminator_lr, betas)
         self.ema_decay, self.ema_warm_start = ema_decay, ema_warm_start
-        self.precision = precision
+        self.precision, self.passes = precision, passes
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
         # What a step calls; `compile` replaces them.
@@ -62,18 +70,10 @@ class GAN:
     def discriminator_step(self, real: Tensor, z: Tensor) -> Tensor:
         """Update the discriminator; returns its loss as a scalar on the device.
 
-        real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim). Real and fake go through the
-        discriminator together: one power iteration for an update, where the published code, with
-        two forward passes, makes two. The generator's graph is never built.
+        real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim).
         """
-        with self._autocast():
-            with torch.no_grad():
-                fake = self._generate(z)
-            scores = self._judge(torch.cat([_like_weights(real, fake), fake.float()])).float()
-        loss = hinge_discriminator_loss(scores[: len(real)], scores[len(real) :])
-        self.discriminator_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.discriminator_optimizer.step()
+        loss = self.discriminator_loss(real, z)
+        descend(self.discriminator_optimizer, loss)
         return loss.detach()
 
     def generator_step(self, z: Tensor) -> Tensor:
@@ -81,17 +81,31 @@ class GAN:
 
         The discriminator is frozen: its weights get no gradient, its power iteration goes on.
         """
-        self.discriminator.requires_grad_(False)
-        with self._autocast():
-            scores = self._judge(self._generate(z)).float()
-        loss = hinge_generator_loss(scores)
-        self.generator_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.generator_optimizer.step()
-        self.discriminator.requires_grad_(True)
+        with gradients(self.discriminator_weights, needed=False):
+            loss = self.generator_loss(z)
+            descend(self.generator_optimizer, loss)
         self._update_averages()
         self.generator_steps += 1
         return loss.detach()
+
+    def discriminator_loss(self, real: Tensor, z: Tensor) -> Tensor:
+        """Return the hinge loss of the discriminator; the generator's graph is never built."""
+        with self._autocast():
+            with torch.no_grad():
+                fake = self._generate(z)
+            real, fake = _like_weights(real, fake), _full(fake)
+            if self.passes == "together":
+                scores = _full(self._judge(torch.cat([real, fake])))
+                of_real, of_fake = scores[: len(real)], scores[len(real) :]
+            else:
+                of_real, of_fake = _full(self._judge(real)), _full(self._judge(fake))
+        return hinge_discriminator_loss(of_real, of_fake)
+
+    def generator_loss(self, z: Tensor) -> Tensor:
+        """Return the hinge loss of the generator."""
+        with self._autocast():
+            scores = _full(self._judge(self._generate(z)))
+        return hinge_generator_loss(scores)
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:
@@ -155,6 +169,25 @@ class GAN:
         return autocast(self.device, self.precision)
 
 
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Take one step of an optimiser down a loss."""
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+@contextmanager
+def gradients(parameters: Sequence[Tensor], *, needed: bool) -> Iterator[None]:
+    """Let parameters require a gradient, or none, for a while; then it is the other way round."""
+    for parameter in parameters:
+        parameter.requires_grad_(needed)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(not needed)
+
+
 class LossWindow:
     """The last `size` losses, kept on the device: pushing never waits for it."""
 
@@ -202,13 +235,19 @@ class _Autocast(nn.Module):
             return self.network(z).float()  # type: ignore[no-any-return]
 
 
-def fresh(network: nn.Module, seed: int, purpose: str, device: torch.device) -> nn.Module:
+def fresh(
+    network: nn.Module,
+    seed: int,
+    purpose: str,
+    device: torch.device,
+    convolutions: Initialisation = "xavier",
+) -> nn.Module:
     """Initialise a network made on the meta device and bring it to the device of training.
 
     Weights are drawn on the CPU, the same on every device; convolutions lie in channels_last.
     """
     network.to_empty(device="cpu")
-    initialise(network, stream(seed, purpose))
+    initialise(network, stream(seed, purpose), convolutions)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -256,9 +295,14 @@ def check_compiler(device: torch.device) -> None:
 
 
 def _adam(
-    network: nn.Module, learning_rate: float, betas: tuple[float, float]
+    weights: Sequence[Tensor], learning_rate: float, betas: tuple[float, float]
 ) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), learning_rate, betas, fused=True)
+    return torch.optim.Adam(weights, learning_rate, betas, fused=True)
+
+
+def _full(x: Tensor) -> Tensor:
+    """Bring what autocast has made smaller back to float32."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _like_weights(real: Tensor, fake: Tensor) -> Tensor:

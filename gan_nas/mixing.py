@@ -8,7 +8,8 @@ nearest-neighbour up-sampling, `none` is left out. All of it is equal up to roun
 gradients to weights and operations, and keeps less for the backward pass.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -120,17 +121,30 @@ def terms_of(edge: nn.Module, weights: Weights) -> list[Term]:
 
 
 def _merged(x: Tensor, h: Tensor, sums: Sequence[Sequence[Term]]) -> list[Tensor | None]:
-    """Sum mixed edges, all of the same candidates: two convolutions, and what is none."""
-    convs = [[t for t in terms if isinstance(t.op, nn.Conv2d)] for terms in sums]
-    first = [op for _, op in convs[0] if isinstance(op, nn.Conv2d)]
-    stride = first[0].stride
-    near = [i for i, op in enumerate(first) if _reach(op) <= DENSE]
-    far = [i for i, op in enumerate(first) if _reach(op) > DENSE]
-    bias = torch.cat([_mixed_bias(terms) for terms in convs])
-    y = F.conv2d(h, _kernel(convs, near), bias, stride, padding=DENSE // 2)
-    for i in far:
-        op = first[i]
-        y = y + F.conv2d(h, _kernel(convs, [i]), None, stride, op.padding, op.dilation)
+    """Sum mixed edges, all of the same candidates: a few convolutions, and what is none."""
+    convs = [[(s, op) for s, op in terms if isinstance(op, nn.Conv2d)] for terms in sums]
+    shapes = tuple((op.kernel_size[0], op.dilation[0]) for _, op in convs[0])
+    # A CPU computes the outer taps of the dilated 5x5 as two small convolutions, since the inner
+    # ones have a place in the dense kernel; a GPU has no fast algorithm for such dilations.
+    plans = _plan(shapes, split=h.device.type == "cpu")
+    scales, weights, biases = [], [], []
+    for terms in convs:
+        for scale, op in terms:
+            assert scale is not None
+            # The norm joins the scale: weight / sigma is never stored.
+            norm = op.singular_value() if isinstance(op, SpectralConv2d) else None
+            scales.append(scale if norm is None else scale / norm)
+            weights.append(op.weight)
+        biases.append(torch.stack([_times(s, _bias(op)) for s, op in terms]).sum(0))
+    kernels = _MergedKernels.apply(plans, len(convs), torch.stack(scales), *weights)
+    bias: Tensor | None = torch.cat(biases)
+    parts = []
+    for plan, kernel in zip(plans, kernels, strict=True):
+        stride = convs[0][0][1].stride
+        parts.append(F.conv2d(h, kernel, bias, stride, plan.padding, plan.dilation))
+        bias = None  # is in the first
+    y = add(*parts)
+    assert y is not None
     outputs: list[Tensor | None] = []
     for part, terms in zip(y.chunk(len(sums), 1), sums, strict=True):
         others = [scaled(s, op(x)) for s, op in terms if not isinstance(op, nn.Conv2d)]
@@ -138,85 +152,118 @@ def _merged(x: Tensor, h: Tensor, sums: Sequence[Sequence[Term]]) -> list[Tensor
     return outputs
 
 
-def _kernel(convs: Sequence[Sequence[Term]], chosen: Sequence[int]) -> Tensor:
-    """Merge the chosen convolutions of each edge; edges are stacked along the output channels."""
-    terms = [edge[i] for edge in convs for i in chosen]
-    scales, weights, steps = [], [], []
-    for scale, op in terms:
-        assert isinstance(op, nn.Conv2d)
-        assert scale is not None
-        # The norm joins the scale: weight / sigma is never stored.
-        scales.append(scale / op.singular_value() if isinstance(op, SpectralConv2d) else scale)
-        weights.append(op.weight)
-        steps.append(op.dilation[0])
-    if len(chosen) == 1:
-        steps = [1] * len(terms)  # alone in its kernel, which is dilated as a whole
-    kernel: Tensor = _MergedKernel.apply(tuple(steps), len(convs), torch.stack(scales), *weights)
-    return kernel
+class _Piece(NamedTuple):
+    """Where a part of an operation's weight lies in a merged kernel."""
+
+    op: int
+    source: tuple[slice, slice]
+    place: tuple[slice, slice]
 
 
-class _MergedKernel(torch.autograd.Function):
-    """sum_i scale_i weight_i with smaller kernels centred in the largest, edges stacked.
+class _KernelPlan(NamedTuple):
+    """A merged convolution: its geometry, and the weights that go into it."""
+
+    size: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    pieces: list[_Piece]
+
+
+@cache
+def _plan(shapes: tuple[tuple[int, int], ...], *, split: bool) -> list[_KernelPlan]:
+    """Lay out convolutions of (kernel size, dilation) in as few taps as pays.
+
+    All but the dilated 5x5 lie in a dense 5x5. Where `split`, so do the inner 3x3 taps of the
+    dilated 5x5; its top and bottom rows are a 2x5, its outer columns a 3x2 convolution.
+    """
+    dense = _KernelPlan((DENSE, DENSE), (DENSE // 2,) * 2, (1, 1), [])
+    plans = [dense]
+    every, inner, outer = slice(None), slice(1, 4), slice(0, 5, 4)
+    for op, (size, dilation) in enumerate(shapes):
+        reach = dilation * (size - 1) + 1
+        if reach <= DENSE:
+            start = (DENSE - reach) // 2
+            places = slice(start, start + reach, dilation)
+            dense.pieces.append(_Piece(op, (every, every), (places, places)))
+        elif split:
+            steps = slice(0, DENSE, dilation)
+            dense.pieces.append(_Piece(op, (inner, inner), (steps, steps)))
+            rows = _Piece(op, (outer, every), (every, every))
+            columns = _Piece(op, (inner, outer), (every, every))
+            plans.append(_KernelPlan((2, 5), (4, 4), (8, 2), [rows]))
+            plans.append(_KernelPlan((3, 2), (2, 4), (2, 8), [columns]))
+        else:
+            whole = _Piece(op, (every, every), (every, every))
+            plans.append(_KernelPlan((size, size), (4, 4), (dilation, dilation), [whole]))
+    return plans
+
+
+class _MergedKernels(torch.autograd.Function):
+    """sum_i scale_i weight_i, laid out by plans; edges are stacked along the output channels.
 
     One node of the graph in place of a slice, a product and a sum for every operation.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, steps: tuple[int, ...], num_edges: int, scales: Tensor, *weights: Tensor
-    ) -> Tensor:
-        """Return the kernel (num_edges * O, I, side, side); `steps` are dilations within it."""
+        ctx: Any, plans: list[_KernelPlan], num_edges: int, scales: Tensor, *weights: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the kernels, each (num_edges * O, I, height, width).
+
+        scales: (num_edges * num_ops,); weights: as many of (O, I, size, size), edge by edge.
+        """
         ctx.save_for_backward(scales, *weights)
-        num = len(weights) // num_edges
-        sides = [_side(w, step) for w, step in zip(weights, steps, strict=True)]
-        ctx.side, ctx.steps = max(sides), steps
+        ctx.plans, ctx.num_edges = plans, num_edges
+        channels_last = weights[-1].is_contiguous(memory_format=torch.channels_last)
         out_channels, in_channels = weights[0].shape[:2]
-        cl = weights[-1].is_contiguous(memory_format=torch.channels_last)
-        kernel = torch.zeros(
-            (num_edges * out_channels, in_channels, ctx.side, ctx.side),
-            dtype=weights[0].dtype,
-            device=weights[0].device,
-        ).contiguous(memory_format=torch.channels_last if cl else torch.contiguous_format)
-        for i, (weight, step) in enumerate(zip(weights, steps, strict=True)):
-            edge = kernel.narrow(0, i // num * out_channels, out_channels)
-            _window(edge, weight, step).add_(weight * scales[i])
-        return kernel
+        kernels = []
+        for plan in plans:
+            kernel = torch.zeros(
+                (num_edges * out_channels, *plan.size, in_channels),
+                dtype=weights[0].dtype,
+                device=weights[0].device,
+            ).permute(0, 3, 1, 2)
+            for edge, piece, i in _places(plan, num_edges, len(weights)):
+                window = _window(kernel, edge, out_channels, piece)
+                window.add_(weights[i][:, :, *piece.source] * scales[i])
+            kernels.append(kernel if channels_last else kernel.contiguous())
+        return tuple(kernels)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        """Return the gradients of scales and weights."""
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Return the gradients of scales and weights, those that are asked for."""
         scales, *weights = ctx.saved_tensors
-        num_edges = grad.shape[0] // weights[0].shape[0]
-        num = len(weights) // num_edges
-        scale_grads: list[Tensor] = []
-        weight_grads: list[Tensor | None] = []
-        for i, (weight, step) in enumerate(zip(weights, ctx.steps, strict=True)):
-            edge = grad.narrow(0, i // num * weight.shape[0], weight.shape[0])
-            window = _window(edge, weight, step)
-            if ctx.needs_input_grad[2]:
-                scale_grads.append((window * weight).sum())
-            weight_grads.append(window * scales[i] if ctx.needs_input_grad[3 + i] else None)
-        return None, None, torch.stack(scale_grads) if scale_grads else None, *weight_grads
+        out_channels = weights[0].shape[0]
+        scale_grads: list[Tensor | float] = [0.0] * len(weights)
+        weight_grads = [
+            torch.empty_like(weight) if needed else None
+            for weight, needed in zip(weights, ctx.needs_input_grad[3:], strict=True)
+        ]
+        for plan, grad in zip(ctx.plans, grads, strict=True):
+            for edge, piece, i in _places(plan, ctx.num_edges, len(weights)):
+                window = _window(grad, edge, out_channels, piece)
+                weight, weight_grad = weights[i][:, :, *piece.source], weight_grads[i]
+                if ctx.needs_input_grad[2]:
+                    scale_grads[i] = scale_grads[i] + (window * weight).sum()
+                if weight_grad is not None:
+                    torch.mul(window, scales[i], out=weight_grad[:, :, *piece.source])
+        stacked = torch.stack(scale_grads) if ctx.needs_input_grad[2] else None  # type: ignore[arg-type]
+        return None, None, stacked, *weight_grads
 
 
-def _window(kernel: Tensor, weight: Tensor, step: int) -> Tensor:
-    """Return the places of a centred smaller kernel, `step` apart, as a view."""
-    reach = _side(weight, step)
-    start = (kernel.shape[-1] - reach) // 2
-    places = slice(start, start + reach, step)
-    return kernel[..., places, places]
+def _places(
+    plan: _KernelPlan, num_edges: int, num_weights: int
+) -> Iterator[tuple[int, _Piece, int]]:
+    """Yield each edge, piece, and number of the weight it is a piece of."""
+    num_ops = num_weights // num_edges
+    for edge in range(num_edges):
+        for piece in plan.pieces:
+            yield edge, piece, edge * num_ops + piece.op
 
 
-def _side(weight: Tensor, step: int) -> int:
-    return step * (weight.shape[-1] - 1) + 1
-
-
-def _reach(conv: nn.Conv2d) -> int:
-    return _side(conv.weight, conv.dilation[0])
-
-
-def _mixed_bias(terms: Sequence[Term]) -> Tensor:
-    return torch.stack([_times(s, _bias(op)) for s, op in terms]).sum(0)
+def _window(kernel: Tensor, edge: int, out_channels: int, piece: _Piece) -> Tensor:
+    """Return a piece's places in the rows of its edge, as a view."""
+    return kernel.narrow(0, edge * out_channels, out_channels)[:, :, *piece.place]
 
 
 def _bias(conv: nn.Module) -> Tensor:

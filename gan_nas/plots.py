@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 TILE = 64  # pixels a small image is blown up to, about
 GAP = 2  # pixels between images
 PAPER = 255  # the grey of gaps and border
+OP_COLOURS = {  # light: cheap; related operations have related hues
+    "none": "#ffffff",
+    "identity": "#d9d9d9",
+    "avg_pool": "#c7e9c0",
+    "max_pool": "#74c476",
+    "nearest": "#fdd0a2",
+    "bilinear": "#fd8d3c",
+    "deconv": "#a63603",
+    "conv_1x1": "#c6dbef",
+    "conv_3x3": "#6baed6",
+    "conv_5x5": "#2171b5",
+    "dil_conv_3x3": "#bcbddc",
+    "dil_conv_5x5": "#6a51a3",
+}
 BLUE, ORANGE, GREEN = "#2f6fb3", "#d9772b", "#2e8b57"
 
 
@@ -69,6 +83,60 @@ def save_curves(log: Sequence[Mapping[str, Any]], path: Path) -> None:
         if is_loss:
             axes.legend(fontsize=8, frameon=False)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def save_edge_history(log: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw which operation led on each edge as a search went, and the entropy of the edges.
+
+    `log` holds rows with "step", "entropies" and, for each network that is searched, its cells
+    as edge -> operation; a network is a panel, above the mean entropies. Writes one PNG.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    networks = [name for name in ("generator", "discriminator") if name in log[0]]
+    steps = [row["step"] for row in log]
+    rows = [
+        [f"{i}: {edge}" for i, cell in enumerate(log[0][name]) for edge in cell]
+        for name in networks
+    ]
+    heights = [0.17 * len(edges) + 0.4 for edges in rows] + [2.2]
+    figure = Figure(figsize=(9, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(networks) + 1, 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, name, edges in zip(panels, networks, rows, strict=False):
+        led = [[op for cell in row[name] for op in cell.values()] for row in log]
+        numbers = np.array([[list(OP_COLOURS).index(op) for op in ops] for ops in led]).T
+        pixels = np.array([_rgb(colour) for colour in OP_COLOURS.values()])[numbers]
+        ends = (0.5, len(steps) + 0.5, len(edges) - 0.5, -0.5)
+        axes.imshow(pixels, aspect="auto", interpolation="nearest", extent=ends)
+        axes.set_yticks(range(len(edges)), edges, fontsize=7)
+        for border in range(7, len(edges), 7):  # seven edges a cell
+            axes.axhline(border - 0.5, color="black", linewidth=0.8)
+        axes.set_xticks([])
+        axes.set_title(f"{name}: best operation of each edge (cell: edge)", fontsize=10)
+        used = [op for op in OP_COLOURS if any(op in ops for ops in led)]
+        patches = [Patch(facecolor=OP_COLOURS[op], edgecolor="grey", label=op) for op in used]
+        axes.legend(
+            handles=patches, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
+    for name, colour in zip(log[0]["entropies"], (BLUE, ORANGE), strict=False):
+        means = [np.mean(list(row["entropies"][name].values())) for row in log]
+        panels[-1].plot(range(1, len(steps) + 1), means, ".-", color=colour, label=name)
+    shown = range(0, len(steps), max(1, len(steps) // 8))
+    panels[-1].set_xticks([i + 1 for i in shown], [_short(steps[i]) for i in shown], fontsize=8)
+    panels[-1].set_xlim(0.5, len(steps) + 0.5)
+    panels[-1].set_title("mean entropy of an edge, nats", fontsize=10)
+    panels[-1].set_xlabel("iterations", fontsize=9)
+    panels[-1].tick_params(labelsize=8)
+    panels[-1].grid(alpha=0.3)
+    panels[-1].spines[["top", "right"]].set_visible(False)
+    panels[-1].legend(fontsize=8, frameon=False)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
 
 
 def _draw(

@@ -4,8 +4,13 @@ from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
-from gan_nas.errors import InvalidInput, nearest
-from gan_nas.genome import Genome, parse_genome, read_genome
+from gan_nas.errors import InvalidInput, nearest, shorten
+from gan_nas.genome import Genome, Source, parse_genome, read_genome
+from gan_nas.spaces.adversarialnas import decode_generator
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+
+WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # the authors' for CIFAR-10; a matrix has none
+MATRIX_SHAPE = (3, 7)
 
 
 def published_names() -> list[str]:
@@ -20,15 +25,45 @@ def published_genome(name: str) -> Genome:
 
 
 def load_genome(reference: str) -> Genome:
-    """Read a genome by published name or file path; raises InvalidInput when it is neither."""
+    """Read a genome by published name or file path; raises InvalidInput when it is neither.
+
+    A file that ends with .npy is a matrix as AdversarialNAS' authors publish their generators.
+    """
     names = published_names()
     if reference in names:
         return published_genome(reference)
     path = Path(reference)
     with suppress(OSError):  # a name that is too long for a path
         if path.is_file():
-            return read_genome(path)
+            return read_matrix(path) if path.suffix == ".npy" else read_genome(path)
     raise InvalidInput(
         f"{reference!r} is neither a genome file nor a published genome"
         f"{nearest(reference.lower(), names) or '; published are ' + ', '.join(names)}"
     )
+
+
+def read_matrix(path: Path) -> Genome:
+    """Read a matrix of operation numbers, 3 cells x 7 edges, from a NumPy file.
+
+    A matrix has no sizes: the genome gets those with which the authors train on CIFAR-10. Raises
+    InvalidInput for anything else, pickled objects included.
+    """
+    from numpy.lib.format import open_memmap
+
+    try:
+        # Only mapped: a header that promises a huge array costs no memory. Pickles are refused.
+        matrix = open_memmap(path, mode="r")
+    except Exception as error:  # a damaged header makes NumPy raise nearly anything
+        raise InvalidInput(f"{path} is no .npy file of plain numbers") from error
+    if matrix.dtype.kind not in "iu" or matrix.shape != MATRIX_SHAPE:
+        raise InvalidInput(
+            f"{path} holds {matrix.dtype.name} of shape {shorten(matrix.shape)}, a "
+            f"published matrix holds whole numbers of shape {MATRIX_SHAPE}"
+        )
+    try:
+        generator = decode_generator(matrix.tolist(), WIDTH)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path} is no generator: {error}") from error
+    discriminator = SNResNetDiscriminator(space="sn_resnet", width=DISCRIMINATOR_WIDTH)
+    source = Source(where=f"matrix {path.name}")
+    return Genome(generator=generator, discriminator=discriminator, source=source)

@@ -1,5 +1,7 @@
 import json
+import random
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -8,11 +10,36 @@ from gan_nas.diff import Change, diff
 from gan_nas.genome import Genome, Source, parse_genome
 from gan_nas.published import published_genome, published_names
 from gan_nas.sampling import sample_genomes
+from gan_nas.spaces.adversarialnas import (
+    DOWN_CELLS,
+    UP_CELLS,
+    candidates,
+    is_valid,
+    sample_discriminator,
+)
 from gan_nas.spaces.autogan import CONVS, NORMS, UPS, decode, encode, token_sizes
 
 PUBLISHED = [published_genome(name) for name in published_names()]
+LISTED = [genome for genome in PUBLISHED if genome.generator.space == "autogan"]
+GRAPHS = [genome for genome in PUBLISHED if genome.generator.space == "adversarialnas"]
 RANDOM = sample_genomes("autogan", 40, seed=5)
-PAIRS = list(zip([*PUBLISHED, *RANDOM], [*RANDOM, *PUBLISHED], strict=True))
+
+
+def random_graphs(number: int) -> list[Genome]:
+    """Draw genomes both of whose networks have an operation on every edge."""
+    draw = random.Random(2)
+    return [
+        genome.model_copy(update={"discriminator": sample_discriminator(draw, 128)})
+        for genome in sample_genomes("adversarialnas", number, seed=5)
+    ]
+
+
+RANDOM_GRAPHS = random_graphs(20)
+PAIRS = [
+    *zip([*LISTED, *RANDOM], [*RANDOM, *LISTED], strict=True),
+    *pairwise(GRAPHS),
+    *pairwise(RANDOM_GRAPHS),
+]
 MIRROR = {"changed": "changed", "added": "removed", "removed": "added"}
 FIELDS = (("conv", CONVS), ("norm", NORMS), ("up", UPS), ("shortcut", (False, True)))
 
@@ -37,7 +64,7 @@ def expected(cell: int, place: int, before: int, after: int) -> Counter[Change]:
     return Counter(removed + added)
 
 
-@pytest.mark.parametrize("genome", [*PUBLISHED, *RANDOM], ids=lambda g: g.title)
+@pytest.mark.parametrize("genome", [*PUBLISHED, *RANDOM, *RANDOM_GRAPHS], ids=lambda g: g.title)
 def test_a_genome_does_not_differ_from_itself(genome: Genome) -> None:
     assert diff(genome, genome) == []
     assert diff(genome, parse_genome(genome.to_json())) == []
@@ -58,7 +85,7 @@ def test_the_way_back_mirrors_the_way_there(a: Genome, b: Genome) -> None:
     assert bool(there) == (a.genome_id != b.genome_id)
 
 
-@pytest.mark.parametrize("genome", [*PUBLISHED, *RANDOM[:10]], ids=lambda g: g.title)
+@pytest.mark.parametrize("genome", [*LISTED, *RANDOM[:10]], ids=lambda g: g.title)
 def test_every_change_of_one_token_is_told_exactly(genome: Genome) -> None:
     tokens = list(encode(genome.generator))
     start = 0
@@ -74,7 +101,36 @@ def test_every_change_of_one_token_is_told_exactly(genome: Genome) -> None:
         start += len(sizes)
 
 
-@pytest.mark.parametrize(("a", "b"), PAIRS[:20], ids=lambda g: g.title)
+def expected_of_an_edge(where: str, before: str, after: str) -> Change:
+    """Say what the change of one operation must look like."""
+    if before == "none":
+        return Change(where, "added", None, after)
+    if after == "none":
+        return Change(where, "removed", before, None)
+    return Change(where, "changed", before, after)
+
+
+@pytest.mark.parametrize("genome", [*GRAPHS, *RANDOM_GRAPHS[:3]], ids=lambda g: g.title)
+def test_every_change_of_one_operation_is_told_exactly(genome: Genome) -> None:
+    for part, kinds in (("generator", UP_CELLS), ("discriminator", DOWN_CELLS)):
+        network = getattr(genome, part)
+        if network.space == "sn_resnet":
+            continue
+        for index, (kind, cell) in enumerate(zip(kinds, network.cells, strict=True)):
+            for edge, ops in candidates(kind).items():
+                for op in set(ops) - {cell.edges[edge]}:
+                    edges = cell.edges | {edge: op}
+                    if not is_valid(edges):
+                        continue
+                    cells = list(network.cells)
+                    cells[index] = kind.model_validate(edges)
+                    other = network.model_copy(update={"cells": tuple(cells)})
+                    where = f"{part}.cells.{index}.{edge}"
+                    change = expected_of_an_edge(where, cell.edges[edge], op)
+                    assert diff(genome, genome.model_copy(update={part: other})) == [change]
+
+
+@pytest.mark.parametrize(("a", "b"), [*PAIRS[:20], *PAIRS[-20:]], ids=lambda g: g.title)
 def test_the_changes_turn_a_into_b(a: Genome, b: Genome) -> None:
     content = a.model_dump(mode="json", exclude={"name", "source"})
     for change in diff(a, b):
@@ -82,7 +138,10 @@ def test_the_changes_turn_a_into_b(a: Genome, b: Genome) -> None:
         parent: Any = content
         for key in parents:
             parent = parent[int(key) if key.isdigit() else key]
-        if change.kind == "changed":
+        if "-" in last:  # an edge, on which an operation takes the place of another
+            assert parent[last] == (change.before or "none")
+            parent[last] = change.after or "none"
+        elif change.kind == "changed":
             assert parent[last] == change.before
             parent[last] = change.after
         elif change.kind == "added":
@@ -122,9 +181,25 @@ def test_the_published_differences_are_those_of_their_papers() -> None:
 
 def test_genomes_of_other_spaces_differ_in_their_space_only() -> None:
     top1 = published_genome("autogan-cifar10-top1")
-    critic = top1.discriminator.model_copy(update={"space": "another", "width": 3})
+    critic = sample_discriminator(random.Random(0), 3)
     assert diff(top1, top1.model_copy(update={"discriminator": critic})) == [
-        Change("discriminator.space", "changed", "sn_resnet", "another")
+        Change("discriminator.space", "changed", "sn_resnet", "adversarialnas")
+    ]
+    assert diff(top1, published_genome("adversarialnas-cifar10")) == [
+        Change("generator.space", "changed", "autogan", "adversarialnas")
+    ]
+
+
+def test_no_operation_and_no_normalisation_are_not_the_same_none() -> None:
+    top1, top3 = (published_genome(f"autogan-cifar10-top{place}") for place in (1, 3))
+    assert [change.kind for change in diff(top1, top3)] == ["changed"]
+
+
+def test_the_variant_for_stl10_differs_in_its_sizes_only() -> None:
+    cifar10, stl10 = (published_genome(f"adversarialnas-{data}") for data in ("cifar10", "stl10"))
+    assert diff(cifar10, stl10) == [
+        Change("generator.width", "changed", 256, 270),
+        Change("generator.num_latent_parts", "changed", 3, 2),
     ]
 
 
@@ -135,6 +210,8 @@ def test_genomes_of_other_spaces_differ_in_their_space_only() -> None:
         (Change("a.up", "changed", "nearest", "bilinear"), "a.up: nearest -> bilinear"),
         (Change("a.shortcut", "changed", True, False), "a.shortcut: yes -> no"),
         (Change("a.skips", "added", None, 0), "a.skips: added 0"),
+        (Change("a.1.1-3", "added", None, "conv_3x3"), "a.1.1-3: added conv_3x3"),
+        (Change("a.1.2-3", "removed", "identity", None), "a.1.2-3: removed identity"),
         (Change("a.skips", "removed", 1, None), "a.skips: removed 1"),
     ],
 )

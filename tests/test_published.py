@@ -1,16 +1,30 @@
+import io
+import struct
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import read_genome
 from gan_nas.published import load_genome, published_genome, published_names
+from gan_nas.spaces.adversarialnas import encode
 from gan_nas.spaces.autogan import AutoGANCell
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 FOLDER = Path(__file__).parents[1] / "genomes"
 NAMES = published_names()
 TOP1 = published_genome("autogan-cifar10-top1")
+
+# As the authors save them: a row for each cell, a column for each edge.
+FOUND = ((1, 1, 1, 0, 3, 3, 1), (1, 1, 0, 1, 3, 3, 3), (0, 1, 0, 3, 3, 0, 3))
+FOUND_WITH_MMD = ((0, 1, 3, 4, 6, 4, 1), (1, 1, 4, 0, 5, 5, 3), (0, 1, 4, 5, 6, 4, 4))
+MATRICES = {
+    "adversarialnas-cifar10": FOUND,
+    "adversarialnas-stl10": FOUND,
+    "mmd-adversarialnas-cifar10": FOUND_WITH_MMD,
+}
 
 
 def refusal(reference: str) -> str:
@@ -24,6 +38,7 @@ def test_the_packaged_files_are_those_of_the_folder() -> None:
     assert [path.stem for path in sorted(FOLDER.glob("*.json"))] == NAMES
     assert {"autogan-cifar10-top1", "autogan-cifar10-top2", "autogan-cifar10-top3"} <= set(NAMES)
     assert {"sngan-cifar10", "ctgan-cifar10"} <= set(NAMES)
+    assert set(MATRICES) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,7 +50,8 @@ def test_every_published_genome_loads_under_its_name_with_its_source(name: str) 
     assert genome.source.where
     scores = [score for scores in genome.source.reported.values() for score in scores]
     assert set(scores) <= {"inception_score", "fid"}
-    assert "inception_score" in genome.source.reported["cifar10"]
+    data = next(part for part in name.split("-") if part in ("cifar10", "stl10"))
+    assert "inception_score" in genome.source.reported[data]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,10 +154,141 @@ def test_the_reported_scores_are_those_of_the_papers() -> None:
     for name in NAMES:
         source = published_genome(name).source
         assert source is not None
-        reported[name] = source.reported["cifar10"]
+        reported[name] = source.reported.get("cifar10")
     assert reported["autogan-cifar10-top1"] == {"inception_score": 8.55, "fid": 12.42}
     assert reported["autogan-cifar10-top2"] == {"inception_score": 8.42, "fid": 13.67}
     assert reported["autogan-cifar10-top3"] == {"inception_score": 8.41, "fid": 13.87}
     assert reported["sngan-cifar10"] == {"inception_score": 8.22, "fid": 21.7}
     assert reported["ctgan-cifar10"] == {"inception_score": 8.12}
+    assert reported["adversarialnas-cifar10"] == {"inception_score": 8.74, "fid": 10.87}
+    assert reported["mmd-adversarialnas-cifar10"] == {"inception_score": 9.62, "fid": 5.83}
+    stl10 = published_genome("adversarialnas-stl10").source
+    assert stl10 is not None
+    assert stl10.reported == {"stl10": {"inception_score": 9.63, "fid": 26.98}}
     assert read_genome(FOLDER / "autogan-cifar10-top1.json").source == TOP1.source
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_the_genomes_of_adversarialnas_are_the_published_matrices(name: str) -> None:
+    assert encode(published_genome(name).generator) == [list(row) for row in MATRICES[name]]
+
+
+def test_the_genomes_of_adversarialnas_have_the_sizes_of_their_authors_scripts() -> None:
+    sizes = {}
+    for name in MATRICES:
+        genome = published_genome(name)
+        g = genome.generator
+        assert genome.discriminator.space == "sn_resnet"
+        sizes[name] = (g.width, g.latent_dim, g.num_latent_parts, genome.discriminator.width)
+    assert sizes == {
+        "adversarialnas-cifar10": (256, 120, 3, 128),
+        "adversarialnas-stl10": (270, 120, 2, 128),
+        "mmd-adversarialnas-cifar10": (256, 120, 3, 512),
+    }
+
+
+def test_what_is_not_due_to_the_architecture_is_said() -> None:
+    source = published_genome("mmd-adversarialnas-cifar10").source
+    assert source is not None
+    assert source.note is not None
+    for changed in ("loss", "discriminator", "batch"):
+        assert changed in source.note
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", ">i4", "uint64"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_published_matrix_file_is_a_genome(tmp_path: Path, dtype: str, order: str) -> None:
+    path = tmp_path / "latest_G.npy"
+    np.save(path, np.array(FOUND, dtype, order=order))
+    genome = load_genome(str(path))
+    published = published_genome("adversarialnas-cifar10")
+    assert genome.genome_id == published.genome_id
+    assert genome.discriminator == SNResNetDiscriminator(space="sn_resnet", width=128)
+    assert genome.name is None
+    assert genome.source is not None
+    assert genome.source.where == "matrix latest_G.npy"
+
+
+def saved(array: object) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def promising(shape: str) -> bytes:
+    """Return a file of which only the header is there."""
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+
+ZIPPED = io.BytesIO()
+np.savez(ZIPPED, np.array(FOUND, np.uint8))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(np.array([[1, None], ["a", {}]], object)),  # pickled
+        b"cos\nsystem\n(S'true'\ntR.",  # a bare pickle
+        ZIPPED.getvalue(),
+        saved(np.array(FOUND, np.uint8))[:-1],
+        saved(np.array(FOUND, np.uint8))[:30],
+        b"",
+        TOP1.to_json().encode(),
+        promising("(3, 10000000000000000)"),
+        promising("(3, -7)"),
+        promising("(3, " + "9" * 400 + ")"),
+        promising("(3, True)"),
+        promising("(" * 3000),
+        promising("-" * 5000 + "1"),
+        promising("(__import__('os').getcwd(),)"),
+    ],
+    ids=range(14),
+)
+def test_a_file_that_is_no_plain_array_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "g.npy"
+    path.write_bytes(data)
+    assert refusal(str(path)) == f"{path} is no .npy file of plain numbers"
+
+
+@pytest.mark.parametrize(
+    ("array", "held"),
+    [
+        (np.zeros((4, 7), np.uint8), "uint8 of shape (4, 7)"),
+        (np.zeros((7, 3), np.uint8), "uint8 of shape (7, 3)"),
+        (np.zeros((1, 3, 7), np.uint8), "uint8 of shape (1, 3, 7)"),
+        (np.zeros(21, np.int64), "int64 of shape (21,)"),
+        (np.array(3), "int64 of shape ()"),
+        (np.ones((3, 7)), "float64 of shape (3, 7)"),
+        (np.ones((3, 7), bool), "bool of shape (3, 7)"),
+        (np.full((3, 7), "a"), "str32 of shape (3, 7)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_array_of_another_kind_is_refused(
+    tmp_path: Path, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], held: str
+) -> None:
+    path = tmp_path / "g.npy"
+    np.save(path, array)
+    assert refusal(str(path)) == (
+        f"{path} holds {held}, a published matrix holds whole numbers of shape (3, 7)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "place", "number", "said"),
+    [
+        (0, 0, 3, "edge 0-1 of cell 0 is 3, allowed are 0 to 2"),
+        (2, 6, 7, "edge 3-4 of cell 2 is 7, allowed are 0 to 6"),
+        (1, 2, -1, "edge 1-3 of cell 1 is -1, allowed are 0 to 6"),
+        (0, 2, 0, "row 0 leaves a node of its cell without any input"),
+    ],
+)
+def test_a_matrix_that_is_no_generator_is_refused(
+    tmp_path: Path, cell: int, place: int, number: int, said: str
+) -> None:
+    path = tmp_path / "g.npy"
+    matrix = np.array(FOUND, np.int64)
+    matrix[cell, place] = number
+    np.save(path, matrix)
+    assert refusal(str(path)) == f"{path} is no generator: {said}"

@@ -5,7 +5,7 @@ from types import ModuleType
 
 from gan_nas.errors import InvalidInput, nearest
 
-METHODS = ("autogan",)
+METHODS = ("autogan", "adversarialnas")
 
 
 def load_method(name: str) -> ModuleType:

@@ -27,11 +27,12 @@ EntryOp = Literal["conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_
 NUM_UP_CELLS, NUM_DOWN_CELLS = 3, 4
 LATENT_DIM = 120
 
+CellType = type["Cell"]
 Matrix = Sequence[Sequence[int]]  # a row for each cell, a column for each edge
 Alternatives = tuple[str, ...]  # edges of which at least one is needed
 
 
-class _Cell(Frozen):
+class Cell(Frozen):
     """What the cells share: a field is an edge, its alias FROM-TO."""
 
     @property
@@ -53,7 +54,7 @@ class _Cell(Frozen):
         return self
 
 
-class UpCell(_Cell):
+class UpCell(Cell):
     """A generator's cell: nodes 1 and 2 double the size of the input, 4 is the output.
 
     Node 3 also takes up the skips from earlier cells and hands on its own; they are not searched.
@@ -68,7 +69,7 @@ class UpCell(_Cell):
     edge_3_4: NormalOp = Field(alias="3-4")
 
 
-class DownCell(_Cell):
+class DownCell(Cell):
     """A discriminator's cell: the edges to node 4, the output, halve the size of nodes 2 and 3."""
 
     edge_0_1: NormalOp = Field(alias="0-1")
@@ -80,7 +81,7 @@ class DownCell(_Cell):
     edge_3_4: DownOp = Field(alias="3-4")
 
 
-class FirstDownCell(_Cell):
+class FirstDownCell(Cell):
     """A discriminator's first cell: its edges from the image change the number of channels."""
 
     edge_0_1: EntryOp = Field(alias="0-1")
@@ -130,7 +131,12 @@ class AdversarialNASDiscriminator(Frozen):
     cells: tuple[FirstDownCell, DownCell, DownCell, DownCell]
 
 
-def candidates(cell: type[_Cell]) -> dict[str, tuple[str, ...]]:
+def ops_of(literal: Any) -> tuple[str, ...]:
+    """Return the operations of a candidate set, such as NormalOp."""
+    return get_args(literal)
+
+
+def candidates(cell: CellType) -> dict[str, tuple[str, ...]]:
     """Return the operations to choose from on each edge of a cell, in the authors' order."""
     fields = cell.model_fields.values()
     return {str(field.alias): get_args(field.annotation) for field in fields}
@@ -155,6 +161,21 @@ def needs(edges: Mapping[str, str]) -> Iterator[Alternatives]:
 def is_valid(edges: Mapping[str, str]) -> bool:
     """Tell whether every node that needs an input has one."""
     return all(any(edges[edge] != "none" for edge in group) for group in needs(edges))
+
+
+def live_edges(edges: Mapping[str, str], node_3_is_used: bool) -> set[str]:
+    """Return the edges whose results reach the cell's output.
+
+    `node_3_is_used` tells of an Up-Cell whether its edge 3-4 or a later cell uses its node 3.
+    """
+    live = {edge for edge, op in edges.items() if op != "none"}
+    if "2-3" in edges:
+        if not node_3_is_used:
+            live -= {"1-3", "2-3"}
+        inputs = {"0-1": {"1-3", "1-4"}, "0-2": {"2-3", "2-4"}}
+    else:
+        inputs = {"0-1": {"1-2", "1-3"}}
+    return live - {edge for edge, outputs in inputs.items() if not outputs & live}
 
 
 def decode_generator(
@@ -183,7 +204,7 @@ def encode(genome: AdversarialNASGenerator | AdversarialNASDiscriminator) -> lis
     ]
 
 
-def count(cells: Sequence[type[_Cell]] = UP_CELLS, *, valid: bool = False) -> int:
+def count(cells: Sequence[CellType] = UP_CELLS, *, valid: bool = False) -> int:
     """Count what cells can be built: 3.46e15 generators, 4.88e22 discriminators (DOWN_CELLS).
 
     As in the paper, architectures with a node that lacks an input are counted unless `valid`.
@@ -206,7 +227,7 @@ def sample_discriminator(draw: random.Random, width: int) -> AdversarialNASDiscr
     return AdversarialNASDiscriminator.model_validate(content)
 
 
-def _decode(cells: Sequence[type[_Cell]], matrix: Matrix) -> tuple[dict[str, str], ...]:
+def _decode(cells: Sequence[CellType], matrix: Matrix) -> tuple[dict[str, str], ...]:
     if len(matrix) != len(cells) or any(len(row) != 7 for row in matrix):
         shape = f"{len(matrix)}x{len(matrix[0]) if len(matrix) else 0}"
         raise InvalidInput(f"a matrix of {len(cells)}x7 is needed, this one is {shape}")
@@ -216,7 +237,7 @@ def _decode(cells: Sequence[type[_Cell]], matrix: Matrix) -> tuple[dict[str, str
     )
 
 
-def _decode_cell(index: int, cell: type[_Cell], row: Sequence[int]) -> dict[str, str]:
+def _decode_cell(index: int, cell: CellType, row: Sequence[int]) -> dict[str, str]:
     edges = {}
     for (edge, ops), number in zip(candidates(cell).items(), row, strict=True):
         if not 0 <= number < len(ops):
@@ -229,14 +250,14 @@ def _decode_cell(index: int, cell: type[_Cell], row: Sequence[int]) -> dict[str,
     return edges
 
 
-def _sample_edges(draw: random.Random, cell: type[_Cell]) -> dict[str, Any]:
+def _sample_edges(draw: random.Random, cell: CellType) -> dict[str, Any]:
     while True:
         edges = {edge: draw.choice(ops) for edge, ops in candidates(cell).items()}
         if is_valid(edges):
             return edges
 
 
-def _count_cells(cell: type[_Cell], valid: bool) -> int:
+def _count_cells(cell: CellType, valid: bool) -> int:
     sizes = {edge: len(ops) for edge, ops in candidates(cell).items()}
     if not valid:
         return prod(sizes.values())

@@ -7,6 +7,7 @@ from commands import Command
 from gan_nas.cli.build import costs_of
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.published import load_genome, published_genome, published_names
+from gan_nas.sampling import SPACES
 
 README = (Path(__file__).parents[2] / "genomes" / "README.md").read_text()
 
@@ -15,10 +16,12 @@ def test_genomes_lists_every_published_genome(gan_nas: Command) -> None:
     answer = gan_nas("genomes")
     assert answer.code == 0
     assert all(name in answer.out for name in published_names())
-    assert "373,248" in answer.err
+    assert "The space autogan holds 373,248 generators." in answer.err
+    assert "The space adversarialnas holds 3.46e15 generators." in answer.err
     listed = gan_nas("genomes", "--json").json
     assert [row["name"] for row in listed["genomes"]] == published_names()
-    assert listed["spaces"] == {"autogan": 373_248}
+    assert listed["spaces"] == {"autogan": 373_248, "adversarialnas": 151_263**3}
+    assert all(len(row["cells"]) == 3 for row in listed["genomes"])
 
 
 @pytest.mark.parametrize("name", published_names())
@@ -34,17 +37,25 @@ def test_a_genome_is_shown_with_its_source_and_costs(gan_nas: Command) -> None:
         assert text in answer.out
 
 
+def test_a_genome_of_graphs_is_drawn(gan_nas: Command) -> None:
+    answer = gan_nas("genomes", "adversarialnas-stl10")
+    assert answer.code == 0
+    for text in ("2 ─ conv_3x3 ─────┤", "skip of cell 1", "latents 120 in 2 parts", "Table 1"):
+        assert text in answer.out
+
+
 def test_an_unknown_genome_gets_a_suggestion(gan_nas: Command) -> None:
     answer = gan_nas("genomes", "sngan-cifar100")
     assert answer.code == 2
     assert "did you mean sngan-cifar10?" in answer.err
 
 
-def test_samples_are_json_lines_that_the_seed_decides(gan_nas: Command) -> None:
-    draw = ("genomes", "--sample", "autogan", "--count", 3, "--width", 8, "--seed")
+@pytest.mark.parametrize("space", SPACES)
+def test_samples_are_json_lines_that_the_seed_decides(gan_nas: Command, space: str) -> None:
+    draw = ("genomes", "--sample", space, "--count", 3, "--width", 8, "--seed")
     lines = gan_nas(*draw, 1).out.splitlines()
     genomes = [parse_genome(line) for line in lines]
-    assert len(genomes) == 3
+    assert [genome.generator.space for genome in genomes] == [space] * 3
     assert {g.generator.width for g in genomes} == {g.discriminator.width for g in genomes} == {8}
     assert gan_nas(*draw, 1).out.splitlines() == lines
     assert gan_nas(*draw, 2).out.splitlines() != lines
@@ -56,6 +67,14 @@ def test_samples_can_become_files(gan_nas: Command, tmp_path: Path) -> None:
     for row in answer.json["genomes"]:
         assert load_genome(row["file"]).genome_id == row["id"]
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_every_space_that_can_be_sampled_is_named(gan_nas: Command) -> None:
+    asked = " ".join(gan_nas("genomes", "--help").out.replace("│", " ").split())
+    assert "Draw random genomes of a space: autogan or adversarialnas." in asked
+    refused = gan_nas("genomes", "--sample", "adversarial")
+    assert refused.code == 2
+    assert "did you mean adversarialnas?" in refused.err
 
 
 def test_a_width_beyond_the_schema_is_refused(gan_nas: Command) -> None:
@@ -70,7 +89,25 @@ def test_the_schema_is_printed(gan_nas: Command) -> None:
 
 @pytest.mark.parametrize("name", published_names())
 def test_the_table_of_sources_has_the_costs_that_are_counted(name: str) -> None:
-    cost = costs_of(published_genome(name), 32, 3)["generator"]
     rows = re.findall(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
     assert len(rows) == 2  # what it is, and where it was read
-    assert f"| {cost['parameters']:,} | {cost['macs'] / 1e9:.3f} G |" in rows[0]
+    genome = published_genome(name)
+    resolution = 48 if genome.source and "cifar10" not in genome.source.reported else 32
+    cost = costs_of(genome, resolution, 3)
+    counted = f"{cost['generator']['parameters']:,} | {cost['generator']['macs'] / 1e9:.3f} G"
+    assert f" {genome.generator.width} | {resolution} | {counted} |" in rows[0]
+    critic = cost["discriminator"]
+    assert f"{critic['parameters']:,} parameters, {critic['macs'] / 1e9:.3f} G" in (
+        rows[0] if "sn_resnet" in rows[0] else README
+    )
+
+
+def test_the_table_of_edges_is_that_of_the_genomes() -> None:
+    networks = [
+        published_genome(name).generator
+        for name in ("adversarialnas-cifar10", "mmd-adversarialnas-cifar10")
+    ]
+    assert networks[0].cells == published_genome("adversarialnas-stl10").generator.cells
+    for edge in networks[0].cells[0].edges:
+        ops = [cell.edges[edge] for network in networks for cell in network.cells]
+        assert f"| {edge} | {' | '.join(ops)} |" in README

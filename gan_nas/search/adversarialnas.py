@@ -1,0 +1,425 @@
+"""AdversarialNAS: a differentiable search of generator and discriminator against each other.
+
+AdversarialNAS (Gao et al. 2020), Algorithm 1. An iteration updates beta, the discriminator's
+architecture, then its weights, each on its half of a real batch; every num_critic-th also alpha,
+the generator's architecture, then its weights. At the end the K generators of highest summed
+log-probability under alpha are exactly the best K. With a fixed discriminator this is SingalNAS.
+
+Where this differs from the authors' code (each is a field, or pinned by a test):
+- mixed edges run as merged kernels (mixing.py), equal up to rounding;
+- what a step does not update is frozen, and the discriminator's steps build no generator graph;
+- real and fake images pass the discriminator together, with one draw of noise (`passes`);
+- the discriminator's first edges have a logit for each of their operations (`first_cell_logits`),
+  and its architecture is derived by a softmax over operations, where the code's goes over edges;
+- the moving average never replaces the raw weights: the published script loads it for every
+  validation and does not go back;
+- temperatures are spread over all iterations: the script's first level trains nothing.
+Kept from it: noise on probabilities, second Adam decay of 0.999 for alpha and beta, L2 in their
+gradients, unbalanced numbers of updates, derivation from raw alpha.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_nas.cost import genome_cost, num_parameters
+from gan_nas.data import Images
+from gan_nas.data.batches import Batches
+from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.gan import LossWindow
+from gan_nas.genome import DiscriminatorGenome, Genome, Source
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.plots import save_edge_history, save_grid
+from gan_nas.progress import Progress, silent
+from gan_nas.runs import Checkpoint, Run, never, read_log, stored_config
+from gan_nas.scoring import Scorer, generate
+from gan_nas.search.adversarialnas_config import PRESETS as PRESETS
+from gan_nas.search.adversarialnas_config import Config as Config
+from gan_nas.search.derivation import Found, Limit, best_architectures, best_within, cheapest
+from gan_nas.search.prices import generator_prices
+from gan_nas.search.super_gan import SuperGAN, networks, sizes_of, time_iteration
+from gan_nas.spaces.adversarialnas import (
+    DOWN_CELLS,
+    UP_CELLS,
+    AdversarialNASDiscriminator,
+    AdversarialNASGenerator,
+    count,
+)
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.streams import stream
+from gan_nas.timing import QUICKLY
+from gan_nas.versions import versions
+
+NUM_SHOWN = 64  # images in a sample grid
+
+
+def search(
+    config: Config,
+    images: Images,
+    directory: Path,
+    *,
+    device: torch.device,
+    backbone: Backbone,
+    cache: Path | None = None,
+    stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Search; the same call goes on after an interruption.
+
+    `cache` is a folder where the numbers of real images are kept between runs.
+
+    Writes into `directory`: genomes/*.json (the best K), history/*.json (the best one as the search
+    went), edges.png (what stood on the edges when), samples/*.png, log.jsonl, result.json. Returns
+    the result. Raises Interrupted with the state saved; RunFailed when a loss is not finite;
+    Incompatible when the directory holds other settings; InvalidInput for limits nothing can keep.
+    """
+    resolution = config.resolution or images.side
+    check_limits(config, resolution, images.channels)
+    settings = {
+        "method": "adversarialnas",
+        "data": images.name,
+        "data_fingerprint": images.fingerprint,
+        "image_channels": images.channels,
+        "image_side": resolution,
+        "backbone": backbone.fingerprint,
+        "device": device.type,
+        "config": config.model_dump(mode="json"),
+        "versions": versions(),
+    }
+    with Run.open(directory, settings, stop) as run:
+        if run.finished:
+            return run.result()
+        at_side = images.to(device).at(resolution)
+        scorer = Scorer(
+            backbone, at_side, resolution, config.num_splits, config.num_reference, cache
+        )
+        work = _Search(config, scorer, run, device, progress)
+        while True:
+            if work.score_is_due:
+                work.score()
+            if work.step == config.iterations:
+                break
+            work.advance()
+        result = work.result()
+        run.finish(result)
+        return result
+
+
+def derive(
+    directory: Path,
+    images: Images,
+    *,
+    count: int,
+    device: torch.device,
+    backbone: Backbone,
+    cache: Path | None = None,
+    stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+    max_params: int | None = None,
+    max_macs: int | None = None,
+) -> dict[str, Any]:
+    """Write the best `count` genomes of a finished search, best first; nothing is drawn or scored.
+
+    Limits replace the search's. Raises InvalidInput for a search that has not ended, or limits
+    that no architecture keeps.
+    """
+    del images, backbone, cache, progress
+    stored = stored_config(directory)
+    if stored.get("method") != "adversarialnas":
+        raise InvalidInput(f"{directory} is no search by adversarialnas: {stored.get('method')}")
+    config = Config.model_validate(stored["config"])
+    if max_params is not None or max_macs is not None:
+        update = {"max_params": max_params, "max_macs": max_macs}
+        config = config.model_copy(update=update)
+    config = config.model_copy(update={"top_k": count})
+    side, channels = stored["image_side"], stored["image_channels"]
+    check_limits(config, side, channels)
+    with Run.open(directory, stored, stop) as run:
+        checkpoint = run.latest()
+        if not run.finished or checkpoint is None:
+            raise InvalidInput(f"the search in {directory} has not ended: run it to its end first")
+        gan = SuperGAN(config, side, channels, device)
+        gan.load_state(checkpoint.tensors, checkpoint.state["generator_steps"])
+        rows = best_genomes(config, gan, run, stored["data"], side, channels)
+        return run.result() | {"genomes": rows}
+
+
+def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
+    """Predict what `search` will cost: sizes, steps, memory in bytes, seconds on this device.
+
+    The time comes from a few iterations made here and now; scoring is not in it.
+    """
+    resolution = config.resolution or images.side
+    check_limits(config, resolution, images.channels)
+    times = time_iteration(config, resolution, images.channels, device, **QUICKLY)
+    supernets = networks(config, resolution, images.channels)
+    per_image = [times.generator_bytes, times.discriminator_bytes]
+    batch = max(config.batch_size, config.generator_batch_size)
+    return {
+        "config": config.model_dump(mode="json"),
+        "generators": count(),
+        "discriminators": count(DOWN_CELLS) if config.discriminator == "searched" else 1,
+        "supernet_parameters": sum(map(num_parameters, supernets)),
+        "steps": config.iterations,
+        "images": config.iterations * config.batch_size,
+        "memory_bytes": 16 * sum(map(num_parameters, supernets))
+        + batch * sum(per_image)
+        + images.train.numel(),
+        "predicted_seconds": times.of(config.iterations),
+    }
+
+
+class _Search:
+    """The state of one search; all of it is in its checkpoints."""
+
+    def __init__(
+        self, config: Config, scorer: Scorer, run: Run, device: torch.device, progress: Progress
+    ) -> None:
+        self.config, self.scorer, self.run, self.device = config, scorer, run, device
+        self.images, self.progress = scorer.images, progress
+        self.gan = SuperGAN(config, scorer.side, self.images.channels, device)
+        self.batches = Batches(self.images.train, config.batch_size, config.seed)
+        self.step = 0
+        self.scores: list[dict[str, Any]] = []
+        names = ("beta_loss", "d_loss", "alpha_loss", "g_loss")
+        self.losses = {name: LossWindow(config.log_every, device) for name in names}
+        self._seconds_before, self._started = 0.0, time.monotonic()
+        if checkpoint := run.latest():
+            self._load(checkpoint)
+        else:
+            self.gan.start(0)
+
+    @property
+    def score_is_due(self) -> bool:
+        """Tell whether this step is scored and has not been."""
+        due = self.step % self.config.score_every == 0 or self.step == self.config.iterations
+        return due and self.step > 0 and not (self.scores and self.scores[-1]["step"] == self.step)
+
+    def advance(self) -> None:
+        """Make one iteration of Algorithm 1, then what is due: log, history, a checkpoint."""
+        config, gan, step = self.config, self.gan, self.step
+        gan.start(step)
+        real = self.batches.at(step)
+        half = config.batch_size // 2
+        if config.discriminator == "searched":
+            z = self._latents("beta latents", half)
+            self.losses["beta_loss"].push(gan.beta_step(real[half:], z))
+        z = self._latents("discriminator latents", half)
+        self.losses["d_loss"].push(gan.discriminator_step(real[:half], z))
+        if step % config.num_critic == 0:
+            z = self._latents("alpha latents", config.generator_batch_size)
+            self.losses["alpha_loss"].push(gan.alpha_step(z))
+            z = self._latents("generator latents", config.generator_batch_size)
+            self.losses["g_loss"].push(gan.generator_step(z))
+        self.step += 1
+        last = self.step == config.iterations
+        if self.step % config.log_every == 0 or last:
+            self.log()
+        if self.step % config.derive_every == 0 or last:
+            self.derive()
+        if self.step % config.save_every == 0 or last or self.run.stop():
+            self.save()
+
+    def log(self) -> None:
+        """Write a line of the log and show the progress; raises RunFailed on NaN."""
+        config = self.config
+        losses = {
+            name: window.mean(config.log_every)
+            for name, window in self.losses.items()
+            if window.count
+        }
+        if not all(map(isfinite, losses.values())):
+            raise RunFailed(
+                f"the search diverged before iteration {self.step:,}: a loss is not finite; the "
+                f"last checkpoint in {self.run.directory} is good, try lower learning rates"
+            )
+        images = self.step * config.batch_size
+        self.run.log(
+            step=self.step, images=images, tau=self.gan.tau, **losses, seconds=self._seconds
+        )
+        shown = {name: losses[name] for name in ("d_loss", "g_loss")}
+        if self.scores:
+            shown |= {k: v for k, v in self.scores[-1].items() if k not in ("step", "images")}
+        self.progress("search iterations", self.step, config.iterations, shown)
+
+    def derive(self) -> None:
+        """Keep the best architecture of this moment, and the entropy of every edge."""
+        best = best_architectures(UP_CELLS, self.gan.alpha.log_probabilities(), 1)[0]
+        entropies = {"alpha": self.gan.alpha.entropies()}
+        architectures = {"generator": list(best.cells)}
+        if self.config.discriminator == "searched":
+            judge = best_architectures(DOWN_CELLS, self.gan.beta.log_probabilities(), 1)[0]
+            architectures["discriminator"] = list(judge.cells)
+            entropies["beta"] = self.gan.beta.entropies()
+        self.run.log(
+            event="architecture",
+            step=self.step,
+            log_probability=best.log_probability,
+            **architectures,
+            entropies=entropies,
+            seconds=self._seconds,
+        )
+        genome = _genome(self.config, best, _discriminator(self.config, self.gan), None)
+        genome.save(self.run.path("history", f"{self.step:07d}.json"))
+
+    def score(self) -> None:
+        """Score the averaged supernet, which mixes as in training; saves first when stopped."""
+        config = self.config
+        first: list[torch.Tensor] = []
+        self.gan.generator.restart(self.gan.tau, config.seed, "score noise", self.step)
+
+        def watched() -> Iterator[torch.Tensor]:
+            for batch in generate(
+                network,
+                config.num_scored,
+                config.latent_dim,
+                config.seed,
+                self.device,
+                stop=self.run.stop,
+            ):
+                if not first:
+                    first.append(batch)
+                yield batch
+
+        try:
+            with self.gan.gan.averaged() as network:
+                values = self.scorer.score(watched())
+        except Interrupted:
+            self.save()
+            raise
+        save_grid(first[0][:NUM_SHOWN].cpu(), self.run.path("samples", f"{self.step:07d}.png"))
+        images = self.step * config.batch_size
+        self.scores.append({"step": self.step, "images": images, **values})
+        self.run.log(**self.scores[-1], seconds=self._seconds)
+
+    def save(self) -> None:
+        """Write a checkpoint, then stop if asked to."""
+        state = {
+            "generator_steps": self.gan.gan.generator_steps,
+            "scores": self.scores,
+            "losses": {name: window.count for name, window in self.losses.items()},
+            "seconds": self._seconds,
+        }
+        losses = {name: window.values for name, window in self.losses.items()}
+        self.run.save(self.step, state, self.gan.state() | {"losses": losses})
+        self.run.check()
+
+    def result(self) -> dict[str, Any]:
+        """Write the best K genomes and the history's picture; return the table of them."""
+        config, side = self.config, self.scorer.side
+        log = [row for row in read_log(self.run.directory) if row.get("event") == "architecture"]
+        save_edge_history(log, self.run.path("edges.png"))
+        rows = best_genomes(
+            config, self.gan, self.run, self.images.name, side, self.images.channels
+        )
+        return {
+            "method": "adversarialnas",
+            "run": str(self.run.directory),
+            "resolution": side,
+            "genomes": rows,
+            "entropy": {
+                name: sum(edges.values()) / len(edges)
+                for name, edges in log[-1]["entropies"].items()
+            },
+            "supernet": self.scores[-1],
+            "real": self.scorer.real,
+            "passport": self.scorer.passport(
+                config.num_scored, config.seed, config.precision
+            ).model_dump(mode="json"),
+            "seconds": self._seconds,
+        }
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        state, tensors = checkpoint.state, checkpoint.tensors
+        self.step = checkpoint.step
+        self.scores = state["scores"]
+        self._seconds_before = state["seconds"]
+        self.gan.load_state(tensors, state["generator_steps"])
+        for name, window in self.losses.items():
+            window.values.copy_(tensors["losses"][name])
+            window.count = state["losses"][name]
+
+    def _latents(self, purpose: str, num: int) -> torch.Tensor:
+        random = stream(self.config.seed, purpose, self.step, device=self.device)
+        return torch.randn(num, self.config.latent_dim, generator=random, device=self.device)
+
+    @property
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._started
+
+
+def best_genomes(
+    config: Config, gan: SuperGAN, run: Run, data: str, resolution: int, image_channels: int
+) -> list[dict[str, Any]]:
+    """Write the best K genomes and return a row for each: id, file, log-probability, cost."""
+    scores = gan.alpha.log_probabilities()
+    limit = Limit(config.max_params, config.max_macs)
+    if limit == Limit(None, None):
+        found = best_architectures(UP_CELLS, scores, config.top_k)
+    else:
+        prices = generator_prices(
+            sizes_of(config, config.derived_width), resolution, image_channels
+        )
+        found = best_within(UP_CELLS, scores, config.top_k, prices, limit)
+    discriminator = _discriminator(config, gan)
+    source = Source(where=f"AdversarialNAS search on {data}, seed {config.seed}")
+    rows = []
+    for one in found:
+        genome = _genome(config, one, discriminator, source)
+        path = run.path("genomes", f"{genome.genome_id}.json")
+        genome.save(path)
+        cost = genome_cost(genome, resolution, image_channels).generator
+        rows.append(
+            {
+                "id": genome.genome_id,
+                "file": str(path),
+                "log_probability": one.log_probability,
+                "words": [cell.words for cell in genome.generator.cells],
+                "parameters": cost.parameters,
+                "macs": cost.macs,
+            }
+        )
+    return rows
+
+
+def check_limits(config: Config, resolution: int, image_channels: int) -> None:
+    """Raise InvalidInput for limits that no generator keeps, with the smallest possible."""
+    limit = Limit(config.max_params, config.max_macs)
+    if limit == Limit(None, None):
+        return
+    prices = generator_prices(sizes_of(config, config.derived_width), resolution, image_channels)
+    flat = [{edge: [0.0] * len(ops) for edge, ops in cell.items()} for cell in prices.ops]
+    if not best_within(UP_CELLS, flat, 1, prices, limit):
+        least = cheapest(UP_CELLS, prices)
+        asked = [
+            f"{most:,} {what}"
+            for most, what in zip(limit, ("parameters", "multiply-adds"), strict=True)
+            if most is not None
+        ]
+        raise InvalidInput(
+            f"no generator of width {config.derived_width} keeps within {' and '.join(asked)}: the "
+            f"smallest have {least.parameters:,} parameters, or {least.macs:,} multiply-adds; "
+            "raise the limit or lower derived_width"
+        )
+
+
+def _discriminator(config: Config, gan: SuperGAN) -> DiscriminatorGenome:
+    """Return the discriminator that goes into the genomes."""
+    width = config.derived_discriminator_width
+    if config.derived_discriminator == "sn_resnet":
+        return SNResNetDiscriminator(space="sn_resnet", width=width)
+    cells = best_architectures(DOWN_CELLS, gan.beta.log_probabilities(), 1)[0].cells
+    content = {"space": "adversarialnas", "width": width, "cells": cells}
+    return AdversarialNASDiscriminator.model_validate(content)
+
+
+def _genome(
+    config: Config, found: Found, discriminator: DiscriminatorGenome, source: Source | None
+) -> Genome:
+    sizes = sizes_of(config, config.derived_width).model_dump()
+    generator = AdversarialNASGenerator.model_validate(sizes | {"cells": found.cells})
+    return Genome(generator=generator, discriminator=discriminator, source=source)

@@ -1,0 +1,171 @@
+"""The settings of AdversarialNAS' search, and the sets of them that have a name."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gan_nas.builder import Initialisation
+from gan_nas.configs import Settings
+from gan_nas.gan import Passes, Precision
+from gan_nas.search.relaxation import Mixture, NoiseOn
+
+
+class Config(Settings):
+    """AdversarialNAS' settings; the defaults are the paper's, or its code's where it is silent."""
+
+    seed: int = Field(default=0, ge=0)
+    """Decides initialisation, data order, latents and noise."""
+    resolution: int | None = Field(default=None, ge=16, le=512)
+    """Side of the images, a multiple of 16; none takes the data's own."""
+    iterations: int = Field(default=12_500, ge=1, le=10**9)
+    """Rounds of Algorithm 1, each with an update of beta and of the discriminator; every
+    num_critic-th also updates alpha and the generator (the paper's 2,500 iterations)."""
+    discriminator: Literal["searched", "super", "sn_resnet", "autogan_grown"] = "searched"
+    """What the generator is searched against: a discriminator searched beside it, or, as in the
+    paper's SingalNAS, a fixed one: all operations with equal weights, SN-GAN's, or the same grown
+    from one block to three at 1/3 and 2/3 of the iterations, at full resolution (our reading of a
+    row of Table 4 that the paper does not explain)."""
+    width: int = Field(default=160, ge=1, le=2048)
+    """Channels of the generator in the search (the authors' search script)."""
+    discriminator_width: int = Field(default=80, ge=1, le=2048)
+    """Channels of the discriminator in the search (the authors' search script)."""
+    derived_width: int = Field(default=256, ge=1, le=2048)
+    """Generator width written into the genomes found; limits are counted at it."""
+    derived_discriminator: Literal["sn_resnet", "searched"] = "sn_resnet"
+    """Discriminator written into the genomes found: SN-GAN's, as the authors train with, or the
+    best of those searched."""
+    derived_discriminator_width: int = Field(default=128, ge=1, le=2048)
+    """Discriminator width written into the genomes found."""
+    latent_dim: int = Field(default=120, ge=1, le=2048)
+    """Length of the latent vector, split over the cells."""
+    num_latent_parts: Literal[1, 2, 3] = 3
+    """Cells that a part of the latent vector joins."""
+    batch_size: int = Field(default=100, ge=2, le=2**16)
+    """Real images of an iteration: half for the discriminator's weights, half for beta."""
+    generator_batch_size: int = Field(default=100, ge=1, le=2**16)
+    """Latents of an update of alpha, and of the generator."""
+    num_critic: int = Field(default=5, ge=1, le=1000)
+    """Iterations for one update of alpha and of the generator."""
+    generator_lr: float = Field(default=2e-4, gt=0, le=1)
+    """Adam's learning rate of the generator's weights."""
+    discriminator_lr: float = Field(default=2e-4, gt=0, le=1)
+    """Adam's learning rate of the discriminator's weights."""
+    beta1: float = Field(default=0.0, ge=0, lt=1)
+    """Adam's first decay, weights of both networks."""
+    beta2: float = Field(default=0.9, ge=0, lt=1)
+    """Adam's second decay, weights of both networks."""
+    architecture_lr: float = Field(default=3e-4, gt=0, le=1)
+    """Adam's learning rate of alpha and beta."""
+    architecture_beta1: float = Field(default=0.5, ge=0, lt=1)
+    """Adam's first decay, alpha and beta."""
+    architecture_beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Adam's second decay, alpha and beta: the code's; the paper prints 0.9."""
+    architecture_weight_decay: float = Field(default=1e-4, ge=0)
+    """L2 penalty in the gradients of alpha and beta."""
+    mixture: Mixture = "gumbel"
+    """Weights of an edge's operations: with Gumbel noise and temperature, or plain softmax."""
+    noise_on: NoiseOn = "prob"
+    """Add the noise to probabilities, as paper and code do, which keeps the choice near uniform
+    (the best operation leads in 31 % of draws even at probability 1), or to their logarithms."""
+    hard: bool = False
+    """Compute only the drawn operation of an edge, with the soft weight's gradient."""
+    tau_first: float = Field(default=5.0, gt=0)
+    """Temperature of the noisy softmax at the start."""
+    tau_last: float = Field(default=0.1, gt=0)
+    """Temperature it decays to, exponentially."""
+    tau_levels: int = Field(default=25, ge=1)
+    """Steps of that decay, spread evenly over the iterations."""
+    passes: Passes = "together"
+    """Real and fake images through the discriminator together, with one power iteration and one
+    draw of noise, or apart, with two, as in the published code."""
+    first_cell_logits: Literal[5, 7] = 5
+    """Logits of the edges that leave the image: one for each operation, or seven of which two
+    stand for nothing, as in the published code."""
+    discriminator_init: Initialisation = "default"
+    """Weights the discriminator's convolutions start from: PyTorch's default, which the published
+    code comes down to on a GPU, or the Xavier draw it intends."""
+    ema_decay: float = Field(default=0.999, ge=0, lt=1)
+    """Moving average of the generator and alpha, for scores and samples alone; 0 takes live ones.
+    Architectures are always derived from the raw alpha."""
+    ema_warm_start: bool = False
+    """Lower the decay to (1 + n) / (10 + n) in the first generator steps n."""
+    precision: Precision = "float32"
+    """Forward passes: float32, or bf16 under autocast."""
+    derive_every: int = Field(default=500, ge=1)
+    """Iterations between architectures that are kept for the history."""
+    score_every: int = Field(default=2_500, ge=1)
+    """Iterations between scores of the supernet; the last is always scored."""
+    num_scored: int = Field(default=5_000, ge=2, le=10**6)
+    """Images the supernet is scored by."""
+    num_splits: int = Field(default=1, ge=1, le=100)
+    """Parts a classifier score is averaged over."""
+    num_reference: int | None = Field(default=None, ge=2)
+    """Training images of the distance's reference, evenly spaced; none takes all."""
+    top_k: int = Field(default=5, ge=1, le=1000)
+    """Architectures the search ends with."""
+    max_params: int | None = Field(default=None, ge=1)
+    """Most parameters of a derived generator."""
+    max_macs: int | None = Field(default=None, ge=1)
+    """Most multiply-adds of a derived generator, for an image, at the search's resolution."""
+    save_every: int = Field(default=500, ge=1)
+    """Iterations between checkpoints: what a crash may lose."""
+    log_every: int = Field(default=100, ge=1, le=1000)
+    """Iterations between lines of the log."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.latent_dim % self.num_latent_parts:
+            raise ValueError(
+                f"latent_dim {self.latent_dim} cannot be split in {self.num_latent_parts} equal "
+                f"parts; use a multiple of {self.num_latent_parts}"
+            )
+        if self.derived_discriminator == "searched" and self.discriminator != "searched":
+            raise ValueError(
+                f"derived_discriminator=searched needs discriminator=searched, which is "
+                f"{self.discriminator}"
+            )
+        if self.tau_last > self.tau_first:
+            raise ValueError(
+                f"tau_last {self.tau_last:g} is above tau_first {self.tau_first:g}; the "
+                "temperature decays"
+            )
+        if self.hard and self.mixture != "gumbel":
+            raise ValueError("hard=true draws operations and needs mixture=gumbel")
+        return self
+
+
+# paper is the defaults; repo the authors' search script: 24 epochs of 417 batches (its first,
+# at temperature 5, trains nothing). demo and small were found by trial on two CPU cores.
+PRESETS: dict[str, dict[str, Any]] = {
+    "demo": {
+        "resolution": 16,
+        "iterations": 1_000,
+        "width": 16,
+        "discriminator_width": 16,
+        "derived_width": 16,
+        "derived_discriminator_width": 16,
+        "batch_size": 64,
+        "generator_batch_size": 32,
+        "num_critic": 1,
+        "generator_lr": 5e-4,
+        "discriminator_lr": 1e-3,
+        "architecture_lr": 3e-3,
+        "ema_decay": 0.99,
+        "ema_warm_start": True,
+        "derive_every": 50,
+        "score_every": 250,
+        "num_scored": 500,
+        "save_every": 100,
+        "log_every": 25,
+    },
+    "paper": {},
+    "repo": {"iterations": 10_008, "batch_size": 120, "generator_batch_size": 120},
+}
+PRESETS["small"] = PRESETS["demo"] | {
+    "resolution": None,
+    "width": 32,
+    "discriminator_width": 32,
+    "derived_width": 32,
+    "derived_discriminator_width": 32,
+    "num_reference": 10_000,
+}

@@ -1,0 +1,209 @@
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Command
+
+from gan_nas.cli.drawing import LINE_WIDTH, is_drawn
+from gan_nas.diff import diff
+from gan_nas.genome import Genome
+from gan_nas.published import published_genome, published_names
+from gan_nas.sampling import sample_genomes
+from gan_nas.spaces.adversarialnas import UpCell, sample_discriminator
+
+FOUND = published_genome("adversarialnas-cifar10")
+WITH_MMD = published_genome("mmd-adversarialnas-cifar10")
+TOP1 = published_genome("autogan-cifar10-top1")
+GRAPHS = [name for name in published_names() if "adversarialnas" in name]
+CELL_WIDTH = LINE_WIDTH + len("┬▶ 3")
+EDGE = re.compile(r"(?:(\d) [─┄] |  )(skip of cell \d|\w+)[ ─┄]+(?:[─┄┬][▶ ] (\d)|┤|┘) *")
+ESCAPE = re.compile(r"\x1b\[[\d;]*m")
+
+Edges = list[tuple[str, str]]
+
+
+def searched(genome: Genome, seed: int) -> Genome:
+    """Return the genome with a discriminator that has edges to draw."""
+    critic = sample_discriminator(random.Random(seed), genome.discriminator.width)
+    return genome.model_copy(update={"discriminator": critic})
+
+
+def saved(genome: Genome, path: Path) -> Path:
+    genome.model_copy(update={"name": path.stem, "source": None}).save(path)
+    return path
+
+
+def edges_of(network: Any) -> list[Edges]:
+    """List what the drawing of each cell must show, skips included."""
+    return [
+        [
+            *cell.edges.items(),
+            *(("skip-3", f"skip of cell {j}") for j in range(index) if isinstance(cell, UpCell)),
+        ]
+        for index, cell in enumerate(network.cells)
+    ]
+
+
+def read_back(rows: list[str]) -> Edges:
+    """Read a cell's edges from its drawing; a row without a node on its right joins those above."""
+    edges, node = [], ""
+    for row in rows:
+        found = EDGE.fullmatch(row)
+        assert found, row
+        source, op, entered = found.groups()
+        node = entered or node
+        edges.append((f"{source or 'skip'}-{node}", op))
+    return edges
+
+
+@pytest.fixture(autouse=True)
+def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_edge_can_be_read_back_from_a_drawing(
+    gan_nas: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(CELL_WIDTH))  # one cell below the other
+    genome = searched(sample_genomes("adversarialnas", 1, seed)[0], seed)
+    out = gan_nas("genomes", saved(genome, tmp_path / "g.json")).out
+    cells = re.split(r"^cell \d *\n", out.partition("\ngenome")[0], flags=re.MULTILINE)[1:]
+    drawn = [read_back(list(filter(EDGE.fullmatch, cell.splitlines()))) for cell in cells]
+    expected = [*edges_of(genome.generator), *edges_of(genome.discriminator)]
+    assert list(map(sorted, drawn)) == list(map(sorted, expected))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_compare_marks_exactly_the_edges_that_differ(
+    gan_nas: Command, tmp_path: Path, seed: int
+) -> None:
+    a, b = (searched(g, seed + i) for i, g in enumerate(sample_genomes("adversarialnas", 2, seed)))
+    files = [saved(genome, tmp_path / f"{name}.json") for name, genome in (("a", a), ("b", b))]
+    answer = gan_nas("compare", *files, "--width", 4)
+    assert answer.code == 1
+    cells = re.split(r"^(?=cell \d)", answer.out, flags=re.MULTILINE)[1:]
+    marked: list[tuple[str, str]] = []
+    drawn: tuple[list[Edges], list[Edges]] = ([], [])
+    for index, cell in enumerate(cells):
+        rows = [row for row in cell.splitlines() if re.search("[▶┤┘]", row)]
+        starts = [found.start() for found in re.finditer(r"0 [─┄]", rows[0])]
+        for side, start in zip(drawn, starts, strict=True):
+            side.append(read_back([row[start : start + CELL_WIDTH] for row in rows]))
+        part, place = ("generator", index) if index < 3 else ("discriminator", index - 3)
+        for row, (edge, _) in zip(rows, drawn[0][-1], strict=True):
+            if mark := re.search(r" [~+-] (changed|added|removed) *$", row):
+                marked.append((f"{part}.cells.{place}.{edge}", mark[1]))
+    for genome, side in zip((a, b), drawn, strict=True):
+        expected = [*edges_of(genome.generator), *edges_of(genome.discriminator)]
+        assert list(map(sorted, side)) == list(map(sorted, expected))
+    changes = [(change.where, change.kind) for change in diff(a, b)]
+    assert sorted(marked) == sorted((where, str(kind)) for where, kind in changes)
+
+
+def test_the_same_cells_are_drawn_without_a_mark(gan_nas: Command) -> None:
+    answer = gan_nas("compare", "adversarialnas-cifar10", "adversarialnas-stl10")
+    assert answer.code == 1
+    assert "generator.num_latent_parts: 3 -> 2" in answer.out
+    assert answer.out.count("skip of cell 0") == 4
+    assert not re.search("[~+-] (changed|added|removed)", answer.out)
+
+
+def test_what_is_drawn_is_counted_in_words_too(gan_nas: Command) -> None:
+    out = gan_nas("compare", "adversarialnas-cifar10", "mmd-adversarialnas-cifar10").out
+    assert out.startswith(
+        "discriminator.width: 128 -> 512\ngenerator.cells: 9 changed, 4 added, 1 removed\n\n"
+    )
+    assert "generator.cells.0" not in out
+
+
+def test_generators_of_two_spaces_are_listed_and_not_drawn(gan_nas: Command) -> None:
+    answer = gan_nas("compare", "autogan-cifar10-top1", "adversarialnas-cifar10")
+    assert answer.out.startswith("generator.space: autogan -> adversarialnas\n")
+    assert "▶" not in answer.out
+    assert answer.err == ""
+
+
+def test_one_searched_discriminator_is_drawn_beside_a_hand_made_one(
+    gan_nas: Command, tmp_path: Path
+) -> None:
+    file = saved(searched(TOP1, 3), tmp_path / "mine.json")
+    there, back = (
+        gan_nas("compare", *pair).out
+        for pair in (("autogan-cifar10-top1", file), (file, "autogan-cifar10-top1"))
+    )
+    assert there.startswith("discriminator.space: sn_resnet -> adversarialnas\n")
+    assert back.startswith("discriminator.space: adversarialnas -> sn_resnet\n")
+    for out in (there, back):
+        assert "(sn_resnet of" in out
+        assert out.count("▶ 4") == 4
+        assert not re.search("[~+-] (changed|added|removed)", out)
+
+
+def test_only_what_lines_up_is_drawn_side_by_side() -> None:
+    assert is_drawn(FOUND, WITH_MMD, "generator")
+    assert not is_drawn(FOUND, TOP1, "generator")
+    assert not is_drawn(FOUND, WITH_MMD, "discriminator")
+    assert is_drawn(searched(FOUND, 1), searched(TOP1, 2), "discriminator")
+    assert is_drawn(FOUND, searched(TOP1, 2), "discriminator")
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_every_published_genome_fits_into_eighty_columns(gan_nas: Command, name: str) -> None:
+    for command in (("genomes", name), ("compare", "mmd-adversarialnas-cifar10", name)):
+        out = gan_nas(*command).out
+        assert max(map(len, out.splitlines())) <= 80
+        assert "…" not in out
+
+
+@pytest.mark.parametrize("options", [(), ("--costs",)])
+def test_the_list_fits_into_eighty_columns(gan_nas: Command, options: tuple[str, ...]) -> None:
+    out = gan_nas("genomes", *options).out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
+    for score in ("cifar10 FID 12.42", "stl10 IS 9.63", "cifar10 FID 5.83"):
+        assert score in out  # on one line
+
+
+def test_colours_say_nothing_that_the_characters_do_not(
+    gan_nas: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare = ("compare", "adversarialnas-cifar10", "mmd-adversarialnas-cifar10")
+    piped = gan_nas(*compare).out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    coloured = gan_nas(*compare).out
+    assert "\x1b" not in piped
+    assert "\x1b[32m2 ─ conv_5x5 ─────\x1b[0m┘" in coloured  # added
+    assert "\x1b[2m2 ┄ none ┄┄┄┄┄┄┄┄┄\x1b[0m┘" in coloured  # absent
+    assert ESCAPE.sub("", coloured) == piped
+
+
+def test_a_stdout_of_ascii_gets_ascii(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from gan_nas.cli import main; main()"]
+    done = subprocess.run(
+        [*command, "genomes", "adversarialnas-cifar10"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"1 - identity -----+> 3" in done.stdout
+    assert b"2 . none .........'" in done.stdout
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_drawing_in_a_narrow_terminal_is_still_whole(
+    gan_nas: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(CELL_WIDTH))
+    rows = [row for row in gan_nas("genomes", name).out.splitlines() if EDGE.fullmatch(row)]
+    assert len(rows) == 3 * 7 + 3
