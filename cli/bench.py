@@ -9,9 +9,18 @@ from gan_nas.cli.inputs import compute_on, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
 from gan_nas.published import load_genome
 
+PUBLISHED = {"autogan": "autogan-cifar10-top1", "adversarialnas": "adversarialnas-cifar10"}
+
 
 def bench(
-    reference: options.GenomeReference = "autogan-cifar10-top1",
+    reference: Annotated[
+        str | None,
+        typer.Argument(metavar="[GENOME]", help="What is trained; else a published one."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="The search; else that of the genome's space."),
+    ] = None,
     preset: options.Preset = "demo",
     resolution: Annotated[
         int | None,
@@ -33,22 +42,28 @@ def bench(
     alone, without scoring.
     """
     from gan_nas.bench import report
-    from gan_nas.search import autogan
-    from gan_nas.training import PRESETS, TrainingConfig
+    from gan_nas.search import load_method
+    from gan_nas.training import TrainingConfig, presets_for
 
+    genome = load_genome(reference or PUBLISHED.get(method or "", PUBLISHED["autogan"]))
+    space = genome.generator.space
+    method = method or space
+    chosen = load_method(method)
     on = compute_on(device, threads)
-    search = settings(autogan.Config, autogan.PRESETS, preset, None, precision, on)
-    training = settings(TrainingConfig, PRESETS, preset, None, precision, on)
-    genome = load_genome(reference)
+    search = settings(chosen.Config, chosen.PRESETS, preset, None, precision, on)
+    training = settings(TrainingConfig, presets_for(space), preset, None, precision, on)
     if width is None:
         genome = genome.resized(search.derived_width, search.derived_discriminator_width)
     else:
         genome = resized(genome, width)
     side = resolution or search.resolution or 32
-    remark(f"Timing the preset {preset} at {side} px on {on}, {training.precision}", style="dim")
+    remark(
+        f"Timing {method}'s preset {preset} at {side} px on {on}, {training.precision}", style="dim"
+    )
     measured = report(
-        genome,
+        method,
         search,
+        genome,
         training,
         resolution=side,
         image_channels=channels,

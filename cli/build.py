@@ -146,7 +146,7 @@ def _parts(network: "nn.Module", prefix: str = "") -> "Iterator[tuple[str, nn.Mo
     from torch import nn
 
     for name, child in network.named_children():
-        if any(isinstance(module, nn.ModuleList) for module in child.modules()):
+        if any(isinstance(m, nn.ModuleList | nn.ModuleDict) for m in child.modules()):
             yield from _parts(child, f"{prefix}{name}.")
         else:
             yield prefix + name, child

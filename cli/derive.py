@@ -39,36 +39,38 @@ def derive(
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
 ) -> None:
-    """Draw genomes from a search's policy, score them on its weights, keep the best.
+    """Keep the best genomes of a search.
 
-    They are written to RUN/genomes. Preset, seed, --set and precision are those of --retrain.
+    AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
+    highest log-probability, exactly. They are written to RUN/genomes. Preset, seed, --set and
+    precision are those of --retrain.
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
-    from gan_nas.training import PRESETS, TrainingConfig
+    from gan_nas.training import TrainingConfig, presets_for
 
     if help_config:
-        show_settings(TrainingConfig, PRESETS, preset, as_json)
+        space = stored_method(run) if run else "autogan"
+        show_settings(TrainingConfig, presets_for(space), preset, as_json)
         return
 
     from gan_nas.data import cache_dir, load_images
     from gan_nas.genome import read_genome
     from gan_nas.runs import stored_config
-    from gan_nas.search import METHODS, load_method
+    from gan_nas.search import load_method
     from gan_nas.search.retraining import retrain_all
 
     if run is None:
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
     limits = {"max_params": whole_number(max_params), "max_macs": whole_number(max_macs)}
-    stored = stored_config(run)
-    if stored.get("method") not in METHODS:
-        raise InvalidInput(f"{run} is a run of {stored.get('method')}, not of a search")
+    method = stored_method(run)
     on = compute_on(device, threads)
-    config = settings(TrainingConfig, PRESETS, preset, sets, precision, on, seed=seed)
-    images = load_images(data or stored["data"], data_root)
+    presets = presets_for(method)
+    config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
+    images = load_images(data or stored_config(run)["data"], data_root)
     with stopping() as stop, progress_on_stderr() as progress:
         judge = backbone_for(backbone, images, on, stop, progress)
-        result = load_method(stored["method"]).derive(
+        result = load_method(method).derive(
             run,
             images,
             count=top_k,
@@ -85,7 +87,7 @@ def derive(
                 [read_genome(Path(row["file"])) for row in result["genomes"]],
                 images,
                 config,
-                resolution=result["passport"]["image_side"],
+                resolution=result["resolution"],
                 device=on,
                 backbone=judge,
                 cache=cache_dir(),
@@ -104,3 +106,14 @@ def derive(
     if result["winner"] is not None:
         last = result["retrained"][0]["files"]["last"]
         suggest(look=f"gan-nas sample {last}", score=f"gan-nas score {last}{same}")
+
+
+def stored_method(run: Path) -> str:
+    """Return the method that a run directory was searched by."""
+    from gan_nas.runs import stored_config
+    from gan_nas.search import METHODS
+
+    method = stored_config(run).get("method")
+    if method not in METHODS:
+        raise InvalidInput(f"{run} is a run of {method}, not of a search")
+    return str(method)

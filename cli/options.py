@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 GenomeReference = Annotated[
-    str, typer.Argument(metavar="GENOME", help="A genome file or a published name.")
+    str, typer.Argument(metavar="GENOME", help="A genome file, a published name, or a matrix.npy.")
 ]
 GeneratorPath = Annotated[
     Path, typer.Argument(metavar="GENERATOR", help="A generator.safetensors of a run.")

@@ -6,31 +6,50 @@ from gan_nas.cli.printing import big, by_importance, duration, remark, short_nam
 
 
 def show_ranking(result: dict[str, Any]) -> None:
-    """Print the top K with rewards, scores and costs, and how far the rewards can be trusted."""
-    rows = table("", "genome", "cells", "reward, scores", numbers=["reward, scores"])
+    """Print the top K with what they are ranked by, and costs, and how far that can be trusted."""
+    ranked_by = "log-probability" if result["method"] == "adversarialnas" else "reward, scores"
+    rows = table("", "genome", "cells", ranked_by, numbers=[ranked_by])
     for place, row in enumerate(result["genomes"], start=1):
         size = f"{big(row['parameters'])} params\n{big(row['macs'])} MACs"
-        reward = f"{row['reward']:.4g}"
-        if place == 1:
-            reward += f" ± {result['reward_deviation']:.2g}"
+        if "log_probability" in row:
+            rank = f"{row['log_probability']:.3f}"
+        else:
+            rank = f"{row['reward']:.4g}"
+            if place == 1:
+                rank += f" ± {result['reward_deviation']:.2g}"
+            rank += f"\n{_lines(row['scores'])}"
         rows.add_row(
             str(place),
             f"{row['id']}\n{size}",
             "\n".join(row["words"]),
-            f"{reward}\n{_lines(row['scores'])}",
+            rank,
             end_section=True,
         )
+    if "supernet" in result:
+        scores = {name: result["supernet"][name] for name in result["real"]}
+        rows.add_row("", "supernet", "all operations mixed", _lines(scores))
     rows.add_row("", "real images", "held out", _lines(result["real"]))
     show(rows, "")
-    meaning = {"score": "the classifier score", "frechet": "1 / Frechet distance"}
-    remark(
-        f"The reward is {meaning[result['reward']]} on shared weights. Its deviation ± is that of "
-        "the best one over other latents, on the same weights; another search seed moves a reward "
-        "far more, so read smaller differences as noise.",
-        style="dim",
-    )
+    remark(_trust(result), style="dim")
     remark(f"Found in {duration(result['seconds'])}; the genome files:\n", style="dim")
     show(*(row["file"] for row in result["genomes"]))
+
+
+def _trust(result: dict[str, Any]) -> str:
+    """Say what the ranking rests on."""
+    if "entropy" in result:
+        entropies = " and ".join(f"{k} {v:.3f}" for k, v in result["entropy"].items())
+        return (
+            "Log-probabilities are sums over the 21 edges under alpha. Mean entropy of an edge, in "
+            f"nats: {entropies}; about 1.70 for alpha, 1.87 for beta is no preference at all. See "
+            "edges.png in the run directory. Nothing was trained alone yet."
+        )
+    meaning = {"score": "the classifier score", "frechet": "1 / Frechet distance"}
+    return (
+        f"The reward is {meaning[result['reward']]} on shared weights. Its deviation ± is that of "
+        "the best one over other latents, on the same weights; another search seed moves a reward "
+        "far more, so read smaller differences as noise."
+    )
 
 
 def show_retrained(result: dict[str, Any]) -> None:

@@ -47,14 +47,16 @@ def retrain(
 ) -> None:
     """Train a found or published genome from scratch and score it; the same command goes on.
 
-    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper.
+    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper (that of the
+    genome's space) and, for adversarialnas, repo and repo-stl10, the authors' scripts.
 
     Example: gan-nas retrain autogan-cifar10-top1 --width 16
     """
     if help_config:
-        from gan_nas.training import PRESETS, TrainingConfig
+        from gan_nas.training import TrainingConfig, presets_for
 
-        show_settings(TrainingConfig, PRESETS, preset, as_json)
+        space = load_genome(reference).generator.space if reference else "autogan"
+        show_settings(TrainingConfig, presets_for(space), preset, as_json)
         return
     if reference is None:
         raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
@@ -62,10 +64,11 @@ def retrain(
     genome = resized(named, width)
 
     from gan_nas.data import cache_dir, load_images
-    from gan_nas.training import PRESETS, TrainingConfig, plan, train
+    from gan_nas.training import TrainingConfig, plan, presets_for, train
 
     on = compute_on(device, threads)
-    config = settings(TrainingConfig, PRESETS, preset, sets, precision, on, seed=seed)
+    presets = presets_for(genome.generator.space)
+    config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
     images = load_images(data, data_root)
     side = resolution or default_resolution(images)
     what = named.title + (f"-w{width}" if width else "")

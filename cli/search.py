@@ -23,7 +23,9 @@ from gan_nas.cli.signals import stopping
 
 
 def search(
-    method: Annotated[str, typer.Option(metavar="METHOD", help="How to search: autogan.")],
+    method: Annotated[
+        str, typer.Option(metavar="METHOD", help="How to search: autogan or adversarialnas.")
+    ],
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
     directory: options.RunDirectory = None,
@@ -42,8 +44,9 @@ def search(
 ) -> None:
     """Search for architectures and keep the best as genome files; the same command goes on.
 
-    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper (90 iterations),
-    repo (65, as the authors' script).
+    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper, repo (as the
+    authors' script). autogan is a controller that learns by reinforcement, adversarialnas a
+    differentiable search of generator and discriminator against each other.
 
     Example: gan-nas search --method autogan
     """
@@ -55,7 +58,7 @@ def search(
         return
 
     from gan_nas.data import cache_dir, load_images
-    from gan_nas.training import PRESETS
+    from gan_nas.training import presets_for
 
     on = compute_on(device, threads)
     config = settings(
@@ -93,11 +96,11 @@ def search(
         return
     show_ranking(result)
     best = result["genomes"][0]["file"]
-    side = result["passport"]["image_side"]
+    side = result["resolution"]
     for_all = partial(
         options_again,
         data_root=data_root,
-        preset=preset if preset in PRESETS else "paper",
+        preset=preset if preset in presets_for(method) else "paper",
         backbone=backbone,
         device=device,
     )

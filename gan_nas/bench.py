@@ -8,9 +8,8 @@ import torch
 
 from gan_nas.genome import Genome
 from gan_nas.scoring import generate
-from gan_nas.search import autogan
-from gan_nas.search.shared_gan import time_stages
-from gan_nas.timing import StepTimes, time_steps
+from gan_nas.search import load_method
+from gan_nas.timing import PhaseTime, time_steps
 from gan_nas.training import TrainingConfig, new_gan
 
 SECONDS_PER_HOUR = 3600
@@ -18,8 +17,9 @@ NUM_SAMPLED = 1_000
 
 
 def report(
+    method: str,
+    search_config: Any,
     genome: Genome,
-    search_config: autogan.Config,
     training_config: TrainingConfig,
     *,
     resolution: int,
@@ -27,15 +27,14 @@ def report(
     device: torch.device,
     repeats: int = 3,
 ) -> dict[str, Any]:
-    """Time a search's stages, a genome's training and its sampling; returns rows for a table.
+    """Time a search's phases, a genome's training and its sampling; returns rows for a table.
 
+    `search_config` is a Config of the method.
     Steps are medians over `repeats` after one that warms up. Predicted hours are of training
     steps alone: scores come on top. Memory is the peak so far of this process, or of the GPU.
     """
-    search_rows = [
-        _row(f"search at {stage.side} px", stage.times, search_config, stage.steps)
-        for stage in time_stages(search_config, resolution, image_channels, device, repeats)
-    ]
+    time_search = load_method(method).time_search
+    phases = time_search(search_config, resolution, image_channels, device, repeats)
     gan = new_gan(genome, training_config, resolution, image_channels, device)
     if training_config.compile:
         gan.compile()
@@ -48,8 +47,9 @@ def report(
         generator_batch_size=training_config.generator_batch_size,
         repeats=repeats,
     )
-    steps = training_config.steps * training_config.num_critic
-    retrain_row = _row(f"retrain {genome.title}", times, training_config, steps)
+    num_critic, batch_size = training_config.num_critic, training_config.batch_size
+    steps = training_config.steps * num_critic
+    training = PhaseTime(f"retrain {genome.title}", times, num_critic, batch_size, steps)
     started = time.perf_counter()
     with gan.averaged() as network:
         for batch in generate(network, NUM_SAMPLED, genome.generator.latent_dim, 0, device):
@@ -57,29 +57,27 @@ def report(
     sampled = time.perf_counter() - started
     return {
         "device": str(device),
+        "method": method,
         "threads": torch.get_num_threads(),
         "precision": {"search": search_config.precision, "retrain": training_config.precision},
         "resolution": resolution,
-        "rows": [*search_rows, retrain_row],
-        "search_hours": sum(row["hours"] for row in search_rows),
-        "retrain_hours": retrain_row["hours"],
+        "rows": [_row(phase) for phase in (*phases, training)],
+        "search_hours": sum(phase.seconds for phase in phases) / SECONDS_PER_HOUR,
+        "retrain_hours": training.seconds / SECONDS_PER_HOUR,
         "samples_per_second": NUM_SAMPLED / sampled,
         "peak_memory_bytes": _peak_memory(device),
     }
 
 
-def _row(
-    what: str, times: StepTimes, config: autogan.Config | TrainingConfig, steps: int
-) -> dict[str, Any]:
-    seconds = times.amortised(config.num_critic)
+def _row(phase: PhaseTime) -> dict[str, Any]:
     return {
-        "what": what,
-        "discriminator_ms": 1000 * times.discriminator,
-        "generator_ms": 1000 * times.generator,
-        "amortised_ms": 1000 * seconds,
-        "images_per_second": config.batch_size / seconds,
-        "steps": steps,
-        "hours": steps * seconds / SECONDS_PER_HOUR,
+        "what": phase.what,
+        "discriminator_ms": 1000 * phase.times.discriminator,
+        "generator_ms": 1000 * phase.times.generator,
+        "amortised_ms": 1000 * phase.seconds_per_step,
+        "images_per_second": phase.batch_size / phase.seconds_per_step,
+        "steps": phase.steps,
+        "hours": phase.seconds / SECONDS_PER_HOUR,
     }
 
 

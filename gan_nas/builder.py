@@ -14,7 +14,7 @@ from gan_nas.cells import adversarialnas_choices, autogan_choices
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import DiscriminatorGenome, GeneratorGenome
 from gan_nas.networks import AutoGANNetwork, DownCellNetwork, SNResNet, UpCellNetwork
-from gan_nas.slots import Choice, Fill, choose, fixed, mixed
+from gan_nas.slots import Choice, Choices, Fill, choose, fixed, mixed
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator, AdversarialNASGenerator
 from gan_nas.spaces.autogan import AutoGANGenerator
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
@@ -63,11 +63,11 @@ def build_supernet(
     network: AutoGANNetwork | UpCellNetwork
     match genome:
         case AutoGANGenerator():
-            fills = [Choice] * len(genome.cells)
-            network = _autogan_network(genome, fills, resolution, image_channels)
+            choices = [Choice] * len(genome.cells)
+            network = _autogan_network(genome, choices, resolution, image_channels)
         case AdversarialNASGenerator():
-            fills = [mixed] * len(genome.cells)
-            network = _up_cell_network(genome, fills, resolution, image_channels)
+            mixtures = [mixed] * len(genome.cells)
+            network = _up_cell_network(genome, mixtures, resolution, image_channels)
     choose_cells(network, genome)
     return network
 
@@ -87,6 +87,7 @@ def choose_cells(
     genome: GeneratorGenome | AdversarialNASDiscriminator,
 ) -> None:
     """Set every choice of the supernet to the genome."""
+    choices: Sequence[Choices]
     if isinstance(genome, AutoGANGenerator):
         choices = [autogan_choices(cell, index) for index, cell in enumerate(genome.cells)]
     else:

@@ -52,7 +52,7 @@ def fan_out(
     sums = [terms_of(edge, weights) for edge in edges]
     has_convs = any(isinstance(op, nn.Conv2d) for terms in sums for _, op in terms)
     h = F.relu(x) if rectify and has_convs else x
-    if merge and len(sums[0]) > 1:
+    if merge and all(len(terms) > 1 for terms in sums):
         return _merged(x, h, sums)
     return [
         add(*(scaled(s, op(h if isinstance(op, nn.Conv2d) else x)) for s, op in terms))
@@ -90,7 +90,7 @@ def up_fan_out(
     for i, terms in enumerate(sums):
         for s, op in terms:
             if isinstance(op, SeparableDeconvolution):
-                parts[i].append(F.conv2d(op.depthwise(h), _times(s, op.pointwise.weight)))
+                parts[i].append(F.conv2d(op.spread(h), _times(s, op.pointwise.weight)))
     return [add(*part) for part in parts]
 
 
@@ -128,14 +128,14 @@ def _merged(x: Tensor, h: Tensor, sums: Sequence[Sequence[Term]]) -> list[Tensor
     # ones have a place in the dense kernel; a GPU has no fast algorithm for such dilations.
     plans = _plan(shapes, split=h.device.type == "cpu")
     scales, weights, biases = [], [], []
-    for terms in convs:
-        for scale, op in terms:
+    for pairs in convs:
+        for scale, op in pairs:
             assert scale is not None
             # The norm joins the scale: weight / sigma is never stored.
             norm = op.singular_value() if isinstance(op, SpectralConv2d) else None
             scales.append(scale if norm is None else scale / norm)
             weights.append(op.weight)
-        biases.append(torch.stack([_times(s, _bias(op)) for s, op in terms]).sum(0))
+        biases.append(torch.stack([_times(s, _bias(op)) for s, op in pairs]).sum(0))
     kernels = _MergedKernels.apply(plans, len(convs), torch.stack(scales), *weights)
     bias: Tensor | None = torch.cat(biases)
     parts = []

@@ -22,6 +22,26 @@ class StepTimes(NamedTuple):
         return self.discriminator + self.generator / num_critic
 
 
+class PhaseTime(NamedTuple):
+    """What a phase of a run takes: seconds of its steps, and how many there are."""
+
+    what: str
+    times: StepTimes
+    num_critic: int
+    batch_size: int
+    steps: int
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Return the seconds of a discriminator step with its share of a generator step."""
+        return self.times.amortised(self.num_critic)
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of the whole phase."""
+        return self.steps * self.seconds_per_step
+
+
 def time_steps(
     gan: GAN,
     *,

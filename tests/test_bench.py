@@ -36,8 +36,9 @@ def timed(repeats: int, budget: float = float("inf")) -> tuple[GAN, StepTimes]:
 def test_report_has_a_row_for_each_stage_and_the_training(levels: str) -> None:
     search = SEARCH.model_copy(update={"levels": levels})
     result = report(
-        tiny.GENOME,
+        "autogan",
         search,
+        tiny.GENOME,
         TRAINING,
         resolution=16,
         image_channels=1,
@@ -46,6 +47,7 @@ def test_report_has_a_row_for_each_stage_and_the_training(levels: str) -> None:
     )
     assert list(result) == [
         "device",
+        "method",
         "threads",
         "precision",
         "resolution",

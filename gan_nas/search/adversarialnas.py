@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from gan_nas.cost import genome_cost, num_parameters
+from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
@@ -41,7 +41,8 @@ from gan_nas.search.adversarialnas_config import PRESETS as PRESETS
 from gan_nas.search.adversarialnas_config import Config as Config
 from gan_nas.search.derivation import Found, Limit, best_architectures, best_within, cheapest
 from gan_nas.search.prices import generator_prices
-from gan_nas.search.super_gan import SuperGAN, networks, sizes_of, time_iteration
+from gan_nas.search.super_gan import SuperGAN, sizes_of, supernet_costs
+from gan_nas.search.super_gan import time_search as time_search
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -155,21 +156,21 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
     """
     resolution = config.resolution or images.side
     check_limits(config, resolution, images.channels)
-    times = time_iteration(config, resolution, images.channels, device, **QUICKLY)
-    supernets = networks(config, resolution, images.channels)
-    per_image = [times.generator_bytes, times.discriminator_bytes]
+    (phase,) = time_search(config, resolution, images.channels, device, **QUICKLY)
+    costs = supernet_costs(config, resolution, images.channels)
     batch = max(config.batch_size, config.generator_batch_size)
+    num_parameters = sum(cost.parameters for cost in costs)
     return {
         "config": config.model_dump(mode="json"),
         "generators": count(),
         "discriminators": count(DOWN_CELLS) if config.discriminator == "searched" else 1,
-        "supernet_parameters": sum(map(num_parameters, supernets)),
+        "supernet_parameters": num_parameters,
         "steps": config.iterations,
         "images": config.iterations * config.batch_size,
-        "memory_bytes": 16 * sum(map(num_parameters, supernets))
-        + batch * sum(per_image)
+        "memory_bytes": 16 * num_parameters
+        + batch * sum(cost.activation_bytes for cost in costs)
         + images.train.numel(),
-        "predicted_seconds": times.of(config.iterations),
+        "predicted_seconds": phase.seconds,
     }
 
 

@@ -45,7 +45,9 @@ from gan_nas.search.shared_gan import (
     set_stage,
     shared_parameters,
     stage_side,
-    time_stages,
+)
+from gan_nas.search.shared_gan import (
+    time_search as time_search,
 )
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
@@ -131,7 +133,7 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
     """
     limits_of(config, images)
     resolution = config.resolution or images.side
-    stages = time_stages(config, resolution, images.channels, device, **QUICKLY)
+    stages = time_search(config, resolution, images.channels, device, **QUICKLY)
     genome = _genome(config, (0,) * 14)
     cost = genome_cost(genome, resolution, images.channels)
     steps = config.iterations * config.discriminator_steps
@@ -305,6 +307,7 @@ class _Search:
         return {
             "method": "autogan",
             "run": str(self.run.directory),
+            "resolution": self.resolution,
             "genomes": rows,
             "reward": self.config.reward,
             "reward_deviation": stdev(rewards),
@@ -476,7 +479,7 @@ def limits_of(config: Config, images: Images) -> Limits | None:
     """Return the limits a search was given; raises InvalidInput when nothing keeps them."""
     if config.max_params is None and config.max_macs is None:
         return None
-    sizes = _genome(config, (0,) * 14).generator
+    sizes = decode((0,) * 14, config.derived_width, config.latent_dim)
     resolution = config.resolution or images.side
     return Limits(config.max_params, config.max_macs, sizes, resolution, images.channels)
 

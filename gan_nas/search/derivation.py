@@ -7,6 +7,7 @@ whose operations have the highest summed log-probability, each edge under its ow
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -157,9 +158,11 @@ class _Table:
         """Return the price of every cell, (number of cells, 2)."""
         total = np.zeros((self.numbers.shape[1], 2), np.int64)
         for edge, numbers in zip(self.ops, self.numbers, strict=True):
-            live = self._of_pattern(lambda edges, e=edge: e in live_edges(edges, node_3_is_used))
+            live = self._of_pattern(partial(_lives, edge, node_3_is_used))
             total += np.asarray(prices[edge], np.int64)[numbers] * live[:, None]
-        return total + np.asarray(skips) * node_3_is_used
+        if node_3_is_used:
+            total += np.asarray(skips)
+        return total
 
     def best(self, chosen: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """Return the best `count` of the chosen cells, in order; ties in theirs."""
@@ -179,6 +182,10 @@ class _Table:
 
 
 Group = tuple[NDArray[np.int64], NDArray[np.int64]]  # a price, and the cells that have it
+
+
+def _lives(edge: str, node_3_is_used: bool, edges: dict[str, str]) -> bool:
+    return edge in live_edges(edges, node_3_is_used)
 
 
 def _ways(tables: Sequence[_Table], prices: Prices) -> Iterator[list[list[Group]]]:

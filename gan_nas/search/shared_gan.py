@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple
 
 import torch
 
-from gan_nas.builder import build_discriminator, build_supernet
+from gan_nas.builder import build_supernet
 from gan_nas.cells import autogan_choices
 from gan_nas.cost import num_parameters
 from gan_nas.gan import GAN, fresh
@@ -14,8 +13,7 @@ from gan_nas.networks import AutoGANNetwork, SNResNet
 from gan_nas.search.autogan_config import Config
 from gan_nas.slots import choose
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, decode, decode_cell, split_tokens
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
-from gan_nas.timing import StepTimes, time_steps
+from gan_nas.timing import PhaseTime, time_steps
 
 TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with
 
@@ -60,23 +58,14 @@ def stage_side(resolution: int, num_cells: int) -> int:
     return resolution >> (NUM_CELLS - num_cells)
 
 
-class StageTime(NamedTuple):
-    """What a stage's shared training takes; `seconds` is for all its discriminator steps."""
-
-    side: int
-    times: StepTimes
-    steps: int
-    seconds: float
-
-
-def time_stages(
+def time_search(
     config: Config,
     resolution: int,
     image_channels: int,
     device: torch.device,
     repeats: int,
     budget: float = float("inf"),
-) -> list[StageTime]:
+) -> list[PhaseTime]:
     """Time the shared GAN's steps at each stage, for one typical architecture."""
     gan = new_shared_gan(config, resolution, image_channels, device, num_resets=0)
     choose_tokens(gan, TYPICAL)
@@ -99,7 +88,8 @@ def time_stages(
             budget=budget,
         )
         steps = (end - begin) * config.discriminator_steps
-        stages.append(StageTime(side, times, steps, steps * times.amortised(config.num_critic)))
+        what = f"search at {side} px"
+        stages.append(PhaseTime(what, times, config.num_critic, config.batch_size, steps))
         begin = end
     return stages
 
@@ -115,9 +105,8 @@ def _on_meta(
     """Build both networks without their weights."""
     sizes = decode((0,) * 14, config.width, config.latent_dim)
     sizes = sizes.model_copy(update={"skip_tap": config.skip_tap})
-    judge = SNResNetDiscriminator(space="sn_resnet", width=config.discriminator_width)
     with torch.device("meta"):
         return (
             build_supernet(sizes, resolution, image_channels),
-            build_discriminator(judge, resolution, image_channels),
+            SNResNet(config.discriminator_width, image_channels),
         )

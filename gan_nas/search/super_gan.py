@@ -7,7 +7,6 @@ logarithms.
 
 import time
 from statistics import median
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from gan_nas.spaces.adversarialnas import (
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.states import load_optimizer_state, optimizer_state
 from gan_nas.streams import stream
+from gan_nas.timing import PhaseTime, StepTimes
 
 # Any architecture will do to give the supernets their sizes.
 SOME_GENERATOR = [[1, 1, 1, 0, 3, 3, 1], [1, 1, 0, 1, 3, 3, 3], [0, 1, 0, 3, 3, 0, 3]]
@@ -160,40 +160,28 @@ class SuperGAN:
         )
 
 
-class IterationTimes(NamedTuple):
-    """Seconds of an iteration without and with the generator's updates; bytes kept per image."""
-
-    discriminator: float
-    both: float
-    num_critic: int
-    generator_bytes: int
-    discriminator_bytes: int
-
-    def of(self, iterations: int) -> float:
-        """Return the seconds of as many iterations."""
-        with_generator = -(-iterations // self.num_critic)
-        return with_generator * self.both + (iterations - with_generator) * self.discriminator
-
-
-def time_iteration(
+def time_search(
     config: Config,
     resolution: int,
     image_channels: int,
     device: torch.device,
     repeats: int,
     budget: float = float("inf"),
-) -> IterationTimes:
-    """Time iterations on noise and return medians; the first, which warms up, does not count.
+) -> list[PhaseTime]:
+    """Time iterations on noise: medians of beta's and the discriminator's, and of the others' step.
 
-    Stops after `repeats`, or when `budget` seconds are spent and one was timed.
+    The first one, which warms up, does not count. Stops after `repeats`, or when `budget` seconds
+    are spent and one was timed.
     """
     gan = SuperGAN(config, resolution, image_channels, device)
     random = torch.Generator(device=device).manual_seed(0)
     half = config.batch_size // 2
     size = (half, image_channels, resolution, resolution)
     real = torch.rand(size, generator=random, device=device) * 2 - 1
-    z = torch.randn(config.generator_batch_size, config.latent_dim, generator=random, device=device)
-    z_half = torch.randn(half, config.latent_dim, generator=random, device=device)
+    sizes = (half, config.generator_batch_size)
+    z_half, z = (
+        torch.randn(num, config.latent_dim, generator=random, device=device) for num in sizes
+    )
     spent: list[tuple[float, float]] = []
     begun = time.perf_counter()
     while len(spent) <= repeats and (len(spent) < 2 or time.perf_counter() - begun < budget):
@@ -206,15 +194,9 @@ def time_iteration(
         gan.alpha_step(z)
         float(gan.generator_step(z))
         spent.append((middle - started, time.perf_counter() - middle))
-    discriminator, generator = (median(times) for times in zip(*spent[1:], strict=True))
-    generator_cost, discriminator_cost = supernet_costs(config, resolution, image_channels)
-    return IterationTimes(
-        discriminator,
-        discriminator + generator,
-        config.num_critic,
-        generator_cost.activation_bytes,
-        discriminator_cost.activation_bytes,
-    )
+    times = StepTimes(median(d for d, _ in spent[1:]), median(g for _, g in spent[1:]))
+    what = f"search at {resolution} px"
+    return [PhaseTime(what, times, config.num_critic, config.batch_size, config.iterations)]
 
 
 def supernet_costs(config: Config, resolution: int, image_channels: int) -> GanCost:

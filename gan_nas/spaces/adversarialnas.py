@@ -24,6 +24,15 @@ UpOp = Literal["nearest", "bilinear", "deconv"]
 DownOp = Literal["avg_pool", "max_pool", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
 EntryOp = Literal["conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
 
+SHORT = {
+    "identity": "id",
+    "conv_1x1": "1x1",
+    "conv_3x3": "3x3",
+    "conv_5x5": "5x5",
+    "dil_conv_3x3": "dil3x3",
+    "dil_conv_5x5": "dil5x5",
+}
+
 NUM_UP_CELLS, NUM_DOWN_CELLS = 3, 4
 LATENT_DIM = 120
 
@@ -42,8 +51,9 @@ class Cell(Frozen):
 
     @property
     def words(self) -> str:
-        """Say the cell in a few words, for tables."""
-        return ", ".join(f"{edge} {op}" for edge, op in self.edges.items() if op != "none")
+        """Say the cell in a few words, for tables: the edges that are not none, ops shortened."""
+        kept = {edge: op for edge, op in self.edges.items() if op != "none"}
+        return ", ".join(f"{edge} {SHORT.get(op, op)}" for edge, op in kept.items())
 
     @model_validator(mode="after")
     def _has_inputs(self) -> Self:
