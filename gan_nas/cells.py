@@ -6,7 +6,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.mixing import UNWEIGHTED, Weights, add, fan_out, up_fan_out
+from gan_nas.mixing import UNWEIGHTED, Weights, add, fan_out, mandatory, up_fan_out
 from gan_nas.ops import (
     Interpolate,
     Projection,
@@ -142,7 +142,7 @@ class AdversarialNASUpCell(Reordered):
         x13, x14 = out(x1, "1-3", "1-4")
         x23, x24 = out(x2, "2-3", "2-4")
         received = [
-            None if skip is None else project(skip)
+            None if skip is None else mandatory(project, weights)(skip)
             for project, skip in zip(self.skips, skips, strict=True)
         ]
         x3 = add(x13, x23, *received)

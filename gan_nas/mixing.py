@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.ops import SeparableDeconvolution, UpSamplingConv
-from gan_nas.slots import Absent, MixedOp, selected
+from gan_nas.slots import Absent, Choice, MixedOp, selected
 from gan_nas.spectral import SpectralConv2d
 
 # Edge -> its weights: a vector over its candidates; or a scalar that scales the active one, which
@@ -92,6 +92,11 @@ def up_fan_out(
             if isinstance(op, SeparableDeconvolution):
                 parts[i].append(F.conv2d(op.spread(h), _times(s, op.pointwise.weight)))
     return [add(*part) for part in parts]
+
+
+def mandatory(slot: nn.Module, weights: Weights) -> nn.Module:
+    """Return what stands in a slot without alternatives; while edges are mixed, it does stand."""
+    return next(slot.children()) if weights and isinstance(slot, Choice) else slot
 
 
 def add(*parts: Tensor | None) -> Tensor | None:
@@ -246,7 +251,7 @@ class _MergedKernels(torch.autograd.Function):
                 if ctx.needs_input_grad[2]:
                     scale_grads[i] = scale_grads[i] + (window * weight).sum()
                 if weight_grad is not None:
-                    torch.mul(window, scales[i], out=weight_grad[:, :, *piece.source])
+                    weight_grad[:, :, *piece.source].copy_(window * scales[i])
         stacked = torch.stack(scale_grads) if ctx.needs_input_grad[2] else None  # type: ignore[arg-type]
         return None, None, stacked, *weight_grads
 

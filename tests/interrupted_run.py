@@ -1,6 +1,6 @@
 """Run a tiny training or search that kills itself, as `kill -9` would, at the n-th look at `stop`.
 
-Called as: python interrupted_run.py training|search DIRECTORY N
+Called as: python interrupted_run.py training|search|adversarial DIRECTORY N
 """
 
 import os
@@ -26,4 +26,9 @@ def stop() -> bool:
     return False
 
 
-{"training": tiny.run_training, "search": tiny.run_search}[kind](directory, stop)
+RUNS = {
+    "training": tiny.run_training,
+    "search": tiny.run_search,
+    "adversarial": tiny.run_adversarial,
+}
+RUNS[kind](directory, stop)

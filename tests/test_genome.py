@@ -31,6 +31,9 @@ CELLS = ("generator", "cells")
 
 # Generator and genome ids, written into run directories and lineages: they must never change.
 IDS = {
+    "adversarialnas-cifar10": ("1c48b452ab", "7c172b347b"),
+    "adversarialnas-stl10": ("1283710b39", "4e735a5350"),
+    "mmd-adversarialnas-cifar10": ("fd6ceb9d5c", "3808b749be"),
     "autogan-cifar10-top1": ("582ec628ab", "90b0e9f7cd"),
     "autogan-cifar10-top2": ("0d43baf085", "64d286d4d2"),
     "autogan-cifar10-top3": ("61b3a43a1c", "a8e9b98cc1"),

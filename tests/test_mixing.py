@@ -398,8 +398,30 @@ def test_gradient_penalties_can_be_differentiated(split: bool, conv: str) -> Non
     assert_same(*(outcome(edges, inputs, weights, run(merge)) for merge in (True, False)))
 
 
+@kinds
+@convs
+def test_in_mixed_precision(split: bool, kind: str, conv: str) -> None:
+    """Convolutions run in bfloat16; kernels are merged, and gradients kept, in float32."""
+    edges = new_edges(kind, 2, conv).float()
+    inputs = {"x": new_input(kind, (4, 4), torch.contiguous_format).float()}
+    weights = {edge: weight.float() for edge, weight in new_weights(edges).items()}
+    exact = outcome(edges, inputs, weights, fanned_out(kind, merge=True))
+
+    def run(*arguments: Any) -> Sequence[Tensor | None]:
+        with torch.autocast("cpu", torch.bfloat16):
+            return fanned_out(kind, merge=True)(*arguments)
+
+    rough = outcome(edges, inputs, weights, run)
+    assert all(gradient.dtype == torch.float32 for gradient in rough.gradients.values())
+    for mine, theirs in zip(rough.outputs, exact.outputs, strict=True):
+        torch.testing.assert_close(mine.double(), theirs.double(), rtol=0.03, atol=0.1)
+        assert not torch.equal(mine.double(), theirs.double())
+    for name, buffer in rough.buffers.items():
+        assert torch.equal(buffer, exact.buffers[name])
+
+
 class Convolutions(TorchDispatchMode):
-    """Counts the convolutions and rectifiers that run."""
+    """Counts what runs."""
 
     def __init__(self) -> None:
         super().__init__()

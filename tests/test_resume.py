@@ -15,6 +15,7 @@ from gan_nas.errors import Incompatible, Interrupted
 RUNS: dict[str, Callable[..., dict[str, Any]]] = {
     "training": tiny.run_training,
     "search": tiny.run_search,
+    "adversarial": tiny.run_adversarial,
 }
 
 

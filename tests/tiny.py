@@ -14,7 +14,7 @@ from gan_nas.data import Images, load_images
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.published import published_genome
 from gan_nas.runs import never, read_log
-from gan_nas.search import autogan
+from gan_nas.search import adversarialnas, autogan
 from gan_nas.training import TrainingConfig, train
 
 CPU = torch.device("cpu")
@@ -55,6 +55,28 @@ SEARCH = {
     "num_norm_latents": 16,
     "normalise_advantage": True,
     "save_every": 4,
+}
+
+
+ADVERSARIAL = {
+    "resolution": 16,
+    "iterations": 7,
+    "width": 4,
+    "discriminator_width": 4,
+    "derived_width": 4,
+    "derived_discriminator_width": 4,
+    "batch_size": 8,
+    "generator_batch_size": 8,
+    "num_critic": 2,
+    "architecture_lr": 0.1,
+    "ema_decay": 0.9,
+    "ema_warm_start": True,
+    "derive_every": 3,
+    "score_every": 3,
+    "num_scored": 150,
+    "top_k": 2,
+    "save_every": 2,
+    "log_every": 2,
 }
 
 
@@ -101,13 +123,24 @@ def run_search(directory: Path, stop: Callable[[], bool] = never, **changes: Any
     return autogan.search(config, digits(), directory, device=CPU, backbone=backbone(), stop=stop)
 
 
+def run_adversarial(
+    directory: Path, stop: Callable[[], bool] = never, **changes: Any
+) -> dict[str, Any]:
+    config = adversarialnas.Config.model_validate(ADVERSARIAL | changes)
+    return adversarialnas.search(
+        config, digits(), directory, device=CPU, backbone=backbone(), stop=stop
+    )
+
+
 def traces(directory: Path) -> dict[str, Any]:
     """Return all that a run leaves behind, times and its own path aside."""
     newest = sorted((directory / "checkpoint").iterdir())[-1]
     state = json.loads((newest / "state.json").read_text())["state"]
     del state["scores"]  # the last ones may come after the last checkpoint
     files = [
-        path for pattern in ("genomes/*.json", "samples/*.png") for path in directory.glob(pattern)
+        path
+        for pattern in ("genomes/*.json", "history/*.json", "samples/*.png", "edges.png")
+        for path in directory.glob(pattern)
     ]
     return {
         "log": timeless(read_log(directory)),

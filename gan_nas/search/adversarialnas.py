@@ -191,8 +191,7 @@ class _Search:
         self._seconds_before, self._started = 0.0, time.monotonic()
         if checkpoint := run.latest():
             self._load(checkpoint)
-        else:
-            self.gan.start(0)
+        self.gan.start(max(0, self.step - 1))  # as the last iteration left it
 
     @property
     def score_is_due(self) -> bool:
