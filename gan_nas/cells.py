@@ -6,7 +6,16 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.mixing import UNWEIGHTED, Weights, add, fan_out, mandatory, up_fan_out
+from gan_nas.mixing import (
+    UNKNOWN,
+    UNWEIGHTED,
+    Norms,
+    Weights,
+    add,
+    fan_out,
+    mandatory,
+    up_fan_out,
+)
 from gan_nas.ops import (
     Interpolate,
     Projection,
@@ -179,10 +188,10 @@ class AdversarialNASDownCell(Reordered):
             }
         )
 
-    def forward(self, x: Tensor, weights: Weights = UNWEIGHTED) -> Tensor:
+    def forward(self, x: Tensor, weights: Weights = UNWEIGHTED, norms: Norms = UNKNOWN) -> Tensor:
         """Map (N, C, H, W) to (N, C, H / 2, W / 2)."""
         merge = not self.published_order
-        out = partial(_fan_out, self.edges, weights, merge=merge)
+        out = partial(_fan_out, self.edges, weights, merge=merge, norms=norms)
         x1, x02, x03 = out(x, "0-1", "0-2", "0-3", rectify=self.rectify)
         x12, x13 = out(x1, "1-2", "1-3")
         (x24,) = out(add(x02, x12), "2-4")
@@ -252,9 +261,11 @@ def _fan_out(
     x: Tensor | None,
     *names: str,
     merge: bool,
+    norms: Norms = UNKNOWN,
     rectify: bool = True,
 ) -> list[Tensor | None]:
-    return fan_out(x, [edges[name] for name in names], weights, rectify=rectify, merge=merge)
+    leaving = [edges[name] for name in names]
+    return fan_out(x, leaving, weights, norms=norms, rectify=rectify, merge=merge)
 
 
 def _projection(channels: int, mode: str, factor: int) -> Callable[[], nn.Module]:

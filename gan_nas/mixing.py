@@ -24,6 +24,8 @@ from gan_nas.spectral import SpectralConv2d
 # then alone is computed. An edge without weights is its active candidate.
 Weights = Mapping[str, Tensor]
 UNWEIGHTED: Weights = {}
+Norms = Mapping[nn.Module, Tensor]  # convolution -> largest singular value of its weight
+UNKNOWN: Norms = {}
 DENSE = 5  # side of the merged kernel
 
 
@@ -39,13 +41,14 @@ def fan_out(
     edges: Sequence[nn.Module],
     weights: Weights,
     *,
+    norms: Norms = UNKNOWN,
     rectify: bool = True,
     merge: bool = True,
 ) -> list[Tensor | None]:
     """Return what each edge that leaves node x (N, C, H, W) puts out, None for nothing.
 
     Convolutions see relu(x) where `rectify`, all else sees x. `merge` False computes operation by
-    operation, as the papers write it.
+    operation, as the papers write it. `norms` are known spectral norms of convolutions.
     """
     if x is None:
         return [None] * len(edges)
@@ -53,7 +56,7 @@ def fan_out(
     has_convs = any(isinstance(op, nn.Conv2d) for terms in sums for _, op in terms)
     h = F.relu(x) if rectify and has_convs else x
     if merge and all(len(terms) > 1 for terms in sums):
-        return _merged(x, h, sums)
+        return _merged(x, h, sums, norms)
     return [
         add(*(scaled(s, op(h if isinstance(op, nn.Conv2d) else x)) for s, op in terms))
         for terms in sums
@@ -125,7 +128,9 @@ def terms_of(edge: nn.Module, weights: Weights) -> list[Term]:
     return [term for term in terms if not isinstance(term.op, Absent)]
 
 
-def _merged(x: Tensor, h: Tensor, sums: Sequence[Sequence[Term]]) -> list[Tensor | None]:
+def _merged(
+    x: Tensor, h: Tensor, sums: Sequence[Sequence[Term]], norms: Norms
+) -> list[Tensor | None]:
     """Sum mixed edges, all of the same candidates: a few convolutions, and what is none."""
     convs = [[(s, op) for s, op in terms if isinstance(op, nn.Conv2d)] for terms in sums]
     shapes = tuple((op.kernel_size[0], op.dilation[0]) for _, op in convs[0])
@@ -137,8 +142,9 @@ def _merged(x: Tensor, h: Tensor, sums: Sequence[Sequence[Term]]) -> list[Tensor
         for scale, op in pairs:
             assert scale is not None
             # The norm joins the scale: weight / sigma is never stored.
-            norm = op.singular_value() if isinstance(op, SpectralConv2d) else None
-            scales.append(scale if norm is None else scale / norm)
+            if isinstance(op, SpectralConv2d):
+                scale = scale / (norms[op] if op in norms else op.singular_value())
+            scales.append(scale)
             weights.append(op.weight)
         biases.append(torch.stack([_times(s, _bias(op)) for s, op in pairs]).sum(0))
     kernels = _MergedKernels.apply(plans, len(convs), torch.stack(scales), *weights)

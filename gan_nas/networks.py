@@ -13,9 +13,10 @@ from gan_nas.cells import (
     DownBlock,
     FirstDownBlock,
 )
-from gan_nas.mixing import UNWEIGHTED, Weights
+from gan_nas.mixing import UNKNOWN, UNWEIGHTED, Norms, Weights
+from gan_nas.ops import Reordered
 from gan_nas.slots import Fill
-from gan_nas.spectral import SpectralLinear
+from gan_nas.spectral import SpectralConv2d, SpectralLinear, largest_singular_values
 
 
 class AutoGANNetwork(nn.Module):
@@ -108,7 +109,7 @@ class UpCellNetwork(nn.Module):
         return self.to_rgb(x)  # type: ignore[no-any-return]
 
 
-class DownCellNetwork(nn.Module):
+class DownCellNetwork(Reordered):
     """AdversarialNAS' discriminator: Down-Cells, each of which halves the size, and a linear head.
 
     AdversarialNAS (Gao et al. 2020), Fig. 2. `fills` holds one fill for each cell.
@@ -125,9 +126,16 @@ class DownCellNetwork(nn.Module):
     def forward(self, images: Tensor, weights: Sequence[Weights] | None = None) -> Tensor:
         """Map images (N, image channels, S, S) in [-1, 1] to scores (N, 1), unbounded."""
         x = images
+        all_run = weights is not None and any(w.dim() for w in weights[0].values())
+        norms = self._norms() if all_run and not self.published_order else UNKNOWN
         for index, cell in enumerate(self.cells):
-            x = cell(x, weights[index] if weights else UNWEIGHTED)
+            x = cell(x, weights[index] if weights else UNWEIGHTED, norms)
         return self.head(F.relu(x).sum((2, 3)))  # type: ignore[no-any-return]
+
+    def _norms(self) -> Norms:
+        """Return the norms of all convolutions, computed together."""
+        convs = [module for module in self.modules() if isinstance(module, SpectralConv2d)]
+        return dict(zip(convs, largest_singular_values(convs), strict=True))
 
 
 class ToRGB(nn.Module):
