@@ -190,17 +190,29 @@ def _lives(edge: str, node_3_is_used: bool, edges: dict[str, str]) -> bool:
 
 def _ways(tables: Sequence[_Table], prices: Prices) -> Iterator[list[list[Group]]]:
     """Yield, for each way to use the cells' nodes 3, the groups of equal price of each cell."""
+    known: dict[tuple[int, bool, bool], list[Group]] = {}
     for used in itertools.product((False, True), repeat=len(tables)):
-        ways = []
+        way = []
         for index, table in enumerate(tables):
             alive = any(used[index:])
-            chosen = np.flatnonzero(table.valid & (table.uses_node_3 == used[index]))
-            priced = table.priced(prices.ops[index], prices.skips[index], alive)[chosen]
-            unique, member = np.unique(priced, axis=0, return_inverse=True)
-            order = np.argsort(member.reshape(-1), kind="stable")
-            ends = np.cumsum(np.bincount(member.reshape(-1)))[:-1]
-            ways.append(list(zip(unique, np.split(chosen[order], ends), strict=True)))
-        yield ways
+            key = index, used[index], alive
+            if key not in known:
+                chosen = np.flatnonzero(table.valid & (table.uses_node_3 == used[index]))
+                priced = table.priced(prices.ops[index], prices.skips[index], alive)[chosen]
+                known[key] = _groups(chosen, priced)
+            way.append(known[key])
+        yield way
+
+
+def _groups(cells: NDArray[np.int64], priced: NDArray[np.int64]) -> list[Group]:
+    """Group cells by their price (number of cells, 2)."""
+    columns = [np.unique(column, return_inverse=True) for column in priced.T]
+    (parameters, first), (macs, second) = columns
+    pairs, member = np.unique(first * len(macs) + second, return_inverse=True)
+    order = np.argsort(member, kind="stable")
+    ends = np.cumsum(np.bincount(member))[:-1]
+    unique = np.stack([parameters[pairs // len(macs)], macs[pairs % len(macs)]], 1)
+    return list(zip(unique, np.split(cells[order], ends), strict=True))
 
 
 def _best_of_groups(
