@@ -1,7 +1,7 @@
 """`gan-nas derive`: the best genomes of a search, and which of them trains best."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,32 +67,28 @@ def derive(
     on = compute_on(device, threads)
     presets = presets_for(method)
     config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
-    images = load_images(data or stored_config(run)["data"], data_root)
+    chosen = load_method(method)
     with stopping() as stop, progress_on_stderr() as progress:
-        judge = backbone_for(backbone, images, on, stop, progress)
-        result = load_method(method).derive(
-            run,
-            images,
-            count=top_k,
-            device=on,
-            backbone=judge,
-            cache=cache_dir(),
-            stop=stop,
-            progress=progress,
-            **limits,
-        )
+        scoring: dict[str, Any] = {}
+        if retrain or chosen.DERIVING_SCORES:
+            images = load_images(data or stored_config(run)["data"], data_root)
+            scoring = {
+                "images": images,
+                "backbone": backbone_for(backbone, images, on, stop, progress),
+                "cache": cache_dir(),
+                "progress": progress,
+            }
+        asked = scoring if chosen.DERIVING_SCORES else {}
+        result = chosen.derive(run, count=top_k, device=on, stop=stop, **asked, **limits)
         if retrain:
             result |= retrain_all(
                 run,
                 [read_genome(Path(row["file"])) for row in result["genomes"]],
-                images,
-                config,
+                config=config,
                 resolution=result["resolution"],
                 device=on,
-                backbone=judge,
-                cache=cache_dir(),
                 stop=stop,
-                progress=progress,
+                **scoring,
             )
     if as_json:
         show_json(result)

@@ -1,4 +1,7 @@
-"""Search methods, one a file: each has Config, PRESETS, search, plan and derive."""
+"""Search methods, one a file: each has Config, PRESETS, search, plan, time_search and derive.
+
+DERIVING_SCORES tells whether derive needs images and a backbone.
+"""
 
 from importlib import import_module
 from types import ModuleType

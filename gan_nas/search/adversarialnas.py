@@ -56,6 +56,7 @@ from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
 
 NUM_SHOWN = 64  # images in a sample grid
+DERIVING_SCORES = False  # derive asks alpha alone
 
 
 def search(
@@ -112,14 +113,10 @@ def search(
 
 def derive(
     directory: Path,
-    images: Images,
     *,
     count: int,
     device: torch.device,
-    backbone: Backbone,
-    cache: Path | None = None,
     stop: Callable[[], bool] = never,
-    progress: Progress = silent,
     max_params: int | None = None,
     max_macs: int | None = None,
 ) -> dict[str, Any]:
@@ -128,7 +125,6 @@ def derive(
     Limits replace the search's. Raises InvalidInput for a search that has not ended, or limits
     that no architecture keeps.
     """
-    del images, backbone, cache, progress
     stored = stored_config(directory)
     if stored.get("method") != "adversarialnas":
         raise InvalidInput(f"{directory} is no search by adversarialnas: {stored.get('method')}")
