@@ -1,6 +1,7 @@
-"""The four steps of AdversarialNAS' search against the published implementation's own numbers."""
+"""The four steps of AdversarialNAS' search: the published numbers, and what each step touches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,17 @@ from golden_adversarialnas import (
     LATENT_DIM,
     fill_network,
     golden_images,
-    hash_fill,
+    our_key,
 )
-from torch import Tensor
+from golden_adversarialnas import logits as published_logits
+from torch import Tensor, nn
 
+from gan_nas.networks import SNResNet
 from gan_nas.search.adversarialnas_config import Config
-from gan_nas.search.relaxation import Logits, noisy_weights, tau_at
+from gan_nas.search.relaxation import Logits, Relaxed, noisy_weights, tau_at
 from gan_nas.search.super_gan import SuperGAN
+from gan_nas.spaces.adversarialnas import candidates
+from gan_nas.streams import stream
 
 CPU = torch.device("cpu")
 PUBLISHED = {  # what the published search does, and the golden trajectory's sizes
@@ -29,6 +34,15 @@ PUBLISHED = {  # what the published search does, and the golden trajectory's siz
     "passes": "apart",
     "first_cell_logits": 7,
 }
+SMALL = {
+    "width": 4,
+    "discriminator_width": 4,
+    "iterations": 9,
+    "tau_levels": 3,
+    "ema_decay": 0.9,
+    "architecture_lr": 0.1,
+}
+FIXED = ["super", "sn_resnet", "autogan_grown"]
 
 
 @pytest.fixture
@@ -38,57 +52,45 @@ def float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-def rows(logits: Logits, normal: Tensor, others: Tensor) -> dict[str, Tensor]:
-    """Lay out published tensors (cells, 5, 7) and (cells, 2, n) as the parameters of logits."""
+def as_parameters(logits: Logits, normal: Tensor, others: Tensor) -> dict[str, Tensor]:
+    """Sort published tensors, (cells, 5, 7) and (cells, 2, n), into our candidate sets."""
+    resampling = {edge for name in ("up", "down") for _, edge in logits.edges.get(name, [])}
     found = {}
     for name, edges in logits.edges.items():
-        source, first = (others, 0) if name in ("up", "down") else (normal, 0)
-        picked = []
+        rows = []
         for index, edge in edges:
-            column = list(logits.cells[index].model_fields)
-            place = column.index(f"edge_{edge.replace('-', '_')}")
-            if len(normal) == 3:  # up-sampling edges come first
-                place -= 2 if source is normal else 0
-            else:  # down-sampling edges come last
-                place -= 5 if source is others else 0
-            picked.append(source[index, first + place])
-        found[name] = torch.stack(picked)
+            ours = candidates(logits.cells[index])
+            kin = [e for e in ours if (e in resampling) == (edge in resampling)]
+            source = others if edge in resampling else normal
+            rows.append(source[index, kin.index(edge)])
+        found[name] = torch.stack(rows)
     return found
 
 
-def published(gan: SuperGAN) -> None:
-    """Give both supernets and their logits the golden values."""
-    for network, logits, part in (
+def fill_with_golden_values(gan: SuperGAN) -> None:
+    """Give both supernets their weights, and their logits a thousandth of the published cases'."""
+    for network, own_logits, part in (
         (gan.generator.network, gan.alpha, "G"),
         (gan.discriminator.network, gan.beta, "D"),
     ):
-        case = KEYS["cases"]["super_softmax"][part]
-        params = [
-            (name, [8 if n == 16 and part == "G" else n for n in shape])
+        case = dict(KEYS["cases"]["super_softmax"][part])
+        weights = dict(network.named_parameters())
+        case["params"] = [  # listed at another width
+            (name, shape)
+            if "alphas" in name
+            else (name, list(weights[our_key(name, supernet=True)].shape))
             for name, shape in case["params"]
         ]
-        # The file lists the shapes of width 16; the linear stems and biases scale alike.
-        params = [(name, _narrow(name, shape, part)) for name, shape in params]
-        fill_network(network, {"k0": case["k0"], "params": params}, supernet=True)
-        filled = [
-            1e-3 * hash_fill(case["k0"] + k, name, shape)
-            for k, (name, shape) in enumerate(params)
-            if "alphas" in name
-        ]
-        for name, tensor in rows(logits, *filled).items():
-            logits.get_parameter(name).data.copy_(tensor)
-
-
-def _narrow(name: str, shape: list[int], part: str) -> list[int]:
-    if part == "G" and name.startswith("l") and name[1].isdigit():
-        return [shape[0] // 2, *shape[1:]]
-    return shape
+        fill_network(network, case, supernet=True)
+        small = [1e-3 * tensor for tensor in published_logits(case)]
+        for name, tensor in as_parameters(own_logits, *small).items():
+            own_logits.get_parameter(name).data.copy_(tensor)
 
 
 @pytest.mark.usefixtures("float64")
 def test_ten_iterations_equal_the_published_search() -> None:
     gan = SuperGAN(Config.model_validate(PUBLISHED), 32, 3, CPU)
-    published(gan)
+    fill_with_golden_values(gan)
     gan.gan._averages = [p.detach().clone() for p in gan.generator.parameters()]
     noise = np.random.RandomState(0)
 
@@ -113,14 +115,14 @@ def test_ten_iterations_equal_the_published_search() -> None:
     close = {"rtol": 1e-6, "atol": 1e-12}
     torch.testing.assert_close(torch.tensor(d_losses), golden("d_loss"), **close)
     torch.testing.assert_close(torch.tensor(g_losses), golden("g_loss"), **close)
-    alphas = rows(gan.alpha, golden("alphas_normal"), golden("alphas_up"))
-    betas = rows(gan.beta, golden("betas_normal"), golden("betas_down"))
+    alphas = as_parameters(gan.alpha, golden("alphas_normal"), golden("alphas_up"))
+    betas = as_parameters(gan.beta, golden("betas_normal"), golden("betas_down"))
     for logits, expected in ((gan.alpha, alphas), (gan.beta, betas)):
         for name, tensor in expected.items():
             torch.testing.assert_close(logits.get_parameter(name).data, tensor, **close)
     names = [name for name, _ in gan.generator.named_parameters()]
     average = gan.gan._averages[names.index("logits.normal")]
-    expected = rows(gan.alpha, golden("ema_alphas_normal"), golden("alphas_up"))["normal"]
+    expected = as_parameters(gan.alpha, golden("ema_alphas_normal"), golden("alphas_up"))["normal"]
     torch.testing.assert_close(average, expected, **close)
     for parameter, name in (
         (gan.generator.network.to_rgb.conv.weight, "G_to_rgb_conv_weight"),
@@ -144,3 +146,181 @@ def test_noisy_weights_equal_the_published_ones(tau: float) -> None:
 def test_temperatures_equal_the_published_schedule() -> None:
     levels = [tau_at(level, 25, 5.0, 0.1) for level in range(25)]
     np.testing.assert_allclose(levels, GOLDEN["tau_schedule/tau"], rtol=1e-9)
+
+
+def small(**changes: Any) -> SuperGAN:
+    """Make a GAN of 16 pixels at the start of its search."""
+    gan = SuperGAN(Config.model_validate(SMALL | changes), 16, 1, CPU)
+    gan.start(0)
+    return gan
+
+
+def normal(purpose: str, *size: int) -> Tensor:
+    return torch.randn(size, generator=stream(0, purpose), device=CPU)
+
+
+def steps_of(gan: SuperGAN) -> dict[str, Callable[[], Tensor]]:
+    """Name the steps of an iteration, in its order, by what they train."""
+    real, z = normal("real", 4, 1, 16, 16).clamp(-1, 1), normal("latents", 4, LATENT_DIM)
+    steps: dict[str, Callable[[], Tensor]] = {
+        "beta": lambda: gan.beta_step(real, z),
+        "discriminator": lambda: gan.discriminator_step(real, z),
+        "alpha": lambda: gan.alpha_step(z),
+        "generator": lambda: gan.generator_step(z),
+    }
+    if gan.config.discriminator != "searched":
+        del steps["beta"]
+    return steps
+
+
+def parts(gan: SuperGAN) -> dict[str, list[Tensor]]:
+    """Return all tensors of a GAN in training, by what they are."""
+    generator, discriminator = map(weights_of, (gan.generator, gan.discriminator))
+    return {
+        "alpha": list(gan.alpha.parameters()),
+        "beta": list(gan.beta.parameters()),
+        "generator": list(generator.parameters()),
+        "discriminator": list(discriminator.parameters()),
+        "batch norm": list(generator.buffers()),
+        "spectral norm": list(discriminator.buffers()),
+        "averages": list(gan.gan._averages),
+    }
+
+
+def weights_of(network: nn.Module) -> nn.Module:
+    return network.network if isinstance(network, Relaxed) else network
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"discriminator": name} for name in ("searched", *FIXED)]
+    + [{"hard": True, "noise_on": "logprob"}, {"mixture": "softmax", "passes": "apart"}],
+    ids=str,
+)
+def test_a_step_changes_what_it_trains_and_nothing_else(changes: dict[str, Any]) -> None:
+    gan = small(**changes)
+    for trained, step in steps_of(gan).items():
+        for parameter in (*gan.generator.parameters(), *gan.discriminator.parameters()):
+            parameter.grad = None
+        before = {
+            name: [t.detach().clone() for t in tensors] for name, tensors in parts(gan).items()
+        }
+        loss = step()
+        assert loss.isfinite()
+        assert not loss.requires_grad
+        changed = {
+            name
+            for name, tensors in parts(gan).items()
+            if not all(map(torch.equal, tensors, before[name]))
+        }
+        # Both networks run in train mode at every step, as in the published code.
+        along = {"batch norm", "spectral norm"} | (
+            {"averages"} if trained == "generator" else set()
+        )
+        assert changed == {trained} | along
+        with_gradients = {
+            name for name, tensors in parts(gan).items() if any(t.grad is not None for t in tensors)
+        }
+        assert with_gradients == {trained}
+        trains = {name: {t.requires_grad for t in tensors} for name, tensors in parts(gan).items()}
+        assert trains["generator"] == trains["discriminator"] == {True}
+        assert trains["alpha"] == trains["beta"] == {False}
+        if trained in ("alpha", "beta") and not gan.config.hard:
+            assert not any(
+                (a == b).any() for a, b in zip(parts(gan)[trained], before[trained], strict=True)
+            )
+
+
+@pytest.mark.parametrize("discriminator", ["searched", *FIXED])
+def test_the_discriminators_steps_build_no_graph_of_the_generator(discriminator: str) -> None:
+    gan = small(discriminator=discriminator)
+    seen = []
+    gan.generator.register_forward_hook(lambda _, __, out: seen.append(out.requires_grad))
+    steps = steps_of(gan)
+    for step in steps.values():
+        step()
+    assert seen == [name in ("alpha", "generator") for name in steps]
+
+
+def test_a_fixed_discriminators_beta_is_no_part_of_it() -> None:
+    gan = small(discriminator="sn_resnet")
+    assert isinstance(gan.discriminator, SNResNet)
+    assert not any("logits" in name for name in gan.state()["discriminator"])
+
+
+def test_the_super_discriminator_weighs_all_operations_alike_at_all_times() -> None:
+    gan = small(discriminator="super", hard=True)
+    discriminator = gan.discriminator
+    assert isinstance(discriminator, Relaxed)
+    for step in (0, 4, 8):
+        gan.start(step)
+        for take in steps_of(gan).values():
+            take()
+        for cell, weights in zip(gan.beta.cells, discriminator.draw(), strict=True):
+            for edge, ops in candidates(cell).items():
+                assert weights[edge].tolist() == pytest.approx([1 / len(ops)] * len(ops))
+    assert not any(p.any() for p in gan.beta.parameters())
+    assert gan.state()["beta_optimizer"] == {}
+
+
+def test_the_grown_discriminator_grows_at_thirds_of_the_search() -> None:
+    gan = small(discriminator="autogan_grown")
+    discriminator = gan.discriminator
+    assert isinstance(discriminator, SNResNet)
+    active = []
+    for step in range(9):
+        gan.start(step)
+        active.append(discriminator.num_active_cells)
+    assert active == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    gan.start(3)
+    steps_of(gan)["discriminator"]()
+    idle = {name.split(".")[0] for name, p in discriminator.named_parameters() if p.grad is None}
+    assert idle == {"block3"}
+
+
+def test_temperature_falls_by_levels_over_the_iterations() -> None:
+    gan = small(tau_first=4.0, tau_last=0.5)
+    taus = []
+    for step in range(9):
+        gan.start(step)
+        taus.append((gan.tau, gan.generator.tau))
+    levels = [4.0, 2.0, 1.0]
+    assert taus == [(pytest.approx(tau),) * 2 for tau in levels for _ in range(3)]
+
+
+def test_the_same_iteration_draws_the_same_noise_and_another_one_other_noise() -> None:
+    gan = small()
+    drawn = []
+    for step in (3, 4, 3):
+        gan.start(step)
+        drawn.append(gan.generator.draw()[0]["1-3"].tolist())
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
+def test_the_moving_average_never_touches_alpha() -> None:
+    gan = small()
+    for step in range(4):
+        gan.start(step)
+        for take in steps_of(gan).values():
+            take()
+    raw = [p.detach().clone() for p in gan.alpha.parameters()]
+    derived = gan.alpha.log_probabilities()
+    with gan.gan.averaged():
+        averaged = [p.detach().clone() for p in gan.alpha.parameters()]
+    assert not any(map(torch.equal, raw, averaged))
+    assert all(map(torch.equal, raw, gan.alpha.parameters()))
+    assert gan.alpha.log_probabilities() == derived
+    names = [name for name, _ in gan.generator.named_parameters()]
+    average = gan.gan._averages[names.index("logits.normal")]
+    assert torch.equal(
+        average, averaged[[n for n, _ in gan.alpha.named_parameters()].index("normal")]
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_search_starts_from_its_seed(seed: int) -> None:
+    first, again, other = small(seed=seed), small(seed=seed), small(seed=seed + 1)
+    for name, tensors in parts(first).items():
+        assert all(map(torch.equal, tensors, parts(again)[name]))
+        if name in ("alpha", "beta"):
+            assert not any(map(torch.equal, tensors, parts(other)[name]))

@@ -1,0 +1,351 @@
+"""Logits, the weights drawn from them, and how near to a choice these come."""
+
+import itertools
+from math import exp, log
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan_nas.builder import build_super_discriminator, build_supernet
+from gan_nas.gan import fresh
+from gan_nas.search.relaxation import Logits, Mixture, NoiseOn, Relaxed, noisy_weights, tau_at
+from gan_nas.spaces.adversarialnas import (
+    DOWN_CELLS,
+    UP_CELLS,
+    candidates,
+    decode_discriminator,
+    decode_generator,
+    is_valid,
+)
+from gan_nas.streams import stream
+
+CPU = torch.device("cpu")
+UP = [[1, 1, 1, 0, 3, 3, 1]] * 3
+DOWN = [[1, 1, 1, 3, 3, 2, 2]] + [[3, 3, 3, 3, 3, 2, 2]] * 3
+NUM_DRAWS = 20_000
+
+
+@pytest.fixture
+def alpha() -> Logits:
+    return drawn(Logits(UP_CELLS))
+
+
+@pytest.fixture
+def beta() -> Logits:
+    return drawn(Logits(DOWN_CELLS))
+
+
+def drawn(logits: Logits, scale: float = 1.0) -> Logits:
+    """Give logits a spread that tells their operations apart."""
+    random = stream(0, "test")
+    for parameter in logits.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=random, device=CPU) * scale
+    return logits
+
+
+def relaxed(logits: Logits, mixture: Mixture = "gumbel", **options: Any) -> Relaxed:
+    return Relaxed(nn.Identity(), logits, mixture=mixture, **options)
+
+
+def same(first: list[dict[str, Tensor]], second: list[dict[str, Tensor]]) -> bool:
+    return all(
+        torch.equal(a[edge], b[edge]) for a, b in zip(first, second, strict=True) for edge in a
+    )
+
+
+def gumbel(*shape: int) -> Tensor:
+    noise = torch.empty(shape, device=CPU).exponential_(generator=stream(0, "gumbel"))
+    return -noise.log()
+
+
+def test_a_row_of_logits_for_each_edge_in_one_parameter_for_each_candidate_set() -> None:
+    def shapes(logits: Logits) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(p.shape) for name, p in logits.named_parameters()}
+
+    assert shapes(Logits(UP_CELLS)) == {"up": (6, 3), "normal": (15, 7)}
+    down = {"entry": (3, 5), "normal": (17, 7), "down": (8, 6)}
+    assert shapes(Logits(DOWN_CELLS)) == down
+    assert shapes(Logits(DOWN_CELLS, normal_entry=True)) == down | {"entry": (3, 7)}
+    assert sum(p.numel() for p in Logits(UP_CELLS).parameters()) == 123  # the published number
+
+
+@pytest.mark.parametrize("normal_entry", [False, True])
+@pytest.mark.parametrize("cells", [UP_CELLS, DOWN_CELLS])
+def test_rows_reach_every_edge_once_and_hold_its_operations(cells: Any, normal_entry: bool) -> None:
+    logits = Logits(cells, normal_entry=normal_entry)
+    for name, parameter in logits.named_parameters():
+        for i, (index, edge) in enumerate(logits.edges[name]):
+            parameter.data[i] = 100 * index + 10 * int(edge[0]) + int(edge[2])
+    rows = list(logits.rows(dict(logits.named_parameters())))
+    expected = [(i, edge) for i, cell in enumerate(cells) for edge in candidates(cell)]
+    assert sorted((index, edge) for index, edge, _ in rows) == sorted(expected)
+    for index, edge, row in rows:
+        assert len(row) == len(candidates(cells[index])[edge])
+        assert set(row.tolist()) == {100 * index + 10 * int(edge[0]) + int(edge[2])}
+
+
+def test_logits_start_near_zero_by_their_stream() -> None:
+    def initialised(seed: int) -> Tensor:
+        logits = Logits(DOWN_CELLS)
+        logits.initialise(stream(seed, "beta"))
+        return torch.cat([p.detach().flatten() for p in logits.parameters()])
+
+    values = initialised(0)
+    assert torch.equal(values, initialised(0))
+    assert not torch.equal(values, initialised(1))
+    assert 0.9e-3 < values.std() < 1.1e-3
+    assert values.mean().abs() < 2e-4
+
+
+@pytest.mark.parametrize(("cells", "number"), [(UP_CELLS, 21), (DOWN_CELLS, 28)])
+def test_the_entropy_of_an_edge_is_between_nothing_and_log_n_nats(cells: Any, number: int) -> None:
+    logits = Logits(cells)
+    most = {
+        f"{i}.{edge}": log(len(ops))
+        for i, cell in enumerate(cells)
+        for edge, ops in candidates(cell).items()
+    }
+    assert len(most) == number
+    assert logits.entropies() == pytest.approx(most)
+    for parameter in logits.parameters():
+        parameter.data[:, 0] = 200.0
+    assert logits.entropies() == pytest.approx(dict.fromkeys(most, 0.0), abs=1e-9)
+    drawn(logits)
+    assert all(0 < entropy < most[name] for name, entropy in logits.entropies().items())
+
+
+def test_log_probabilities_are_a_softmax_without_phantom_operations() -> None:
+    logits = drawn(Logits(DOWN_CELLS, normal_entry=True))
+    before = logits.log_probabilities()
+    logits.get_parameter("entry").data[:, 5:] = 50.0
+    assert logits.log_probabilities() == before
+    for cell, edges in zip(DOWN_CELLS, before, strict=True):
+        assert {e: len(row) for e, row in edges.items()} == {
+            e: len(ops) for e, ops in candidates(cell).items()
+        }
+        assert list(edges) == list(candidates(cell))
+        assert [sum(map(exp, row)) for row in edges.values()] == pytest.approx([1] * 7)
+    entry = logits.get_parameter("entry").detach()
+    expected = entry[1, :5].double().log_softmax(0).tolist()
+    assert before[0]["0-2"] == pytest.approx(expected)
+
+
+def test_the_softmax_mixture_is_the_softmax(alpha: Logits) -> None:
+    mixture = relaxed(alpha, "softmax")
+    first = mixture.draw()
+    mixture.restart(0.1, 0, "noise", 5)
+    assert same(first, mixture.draw())
+    for weights, edges in zip(first, alpha.log_probabilities(), strict=True):
+        for edge, row in edges.items():
+            torch.testing.assert_close(
+                weights[edge].double(), torch.tensor(row, dtype=torch.float64, device=CPU).exp()
+            )
+
+
+@pytest.mark.parametrize("mixture", ["gumbel", "softmax"])
+def test_phantom_operations_soak_up_weight(mixture: Mixture) -> None:
+    """As in the published code, the operations of a first edge do not sum up to 1."""
+    network = relaxed(drawn(Logits(DOWN_CELLS, normal_entry=True)), mixture)
+    network.restart(1.0, 0, "noise", 0)
+    weights = network.draw()
+    for index, cell in enumerate(weights):
+        for edge, row in cell.items():
+            is_entry = index == 0 and edge.startswith("0")
+            assert len(row) == len(candidates(DOWN_CELLS[index])[edge])
+            assert (row.sum() < 0.999) == is_entry
+
+
+@pytest.mark.parametrize("noise_on", ["prob", "logprob"])
+def test_the_draws_of_a_step_are_those_of_its_stream(beta: Logits, noise_on: NoiseOn) -> None:
+    def draw(seed: int, purpose: str, step: int) -> list[dict[str, Tensor]]:
+        network = relaxed(beta, noise_on=noise_on)
+        network.restart(1.0, seed, purpose, step)
+        return network.draw()
+
+    first = draw(0, "beta noise", 3)
+    assert same(first, draw(0, "beta noise", 3))
+    for other in ((1, "beta noise", 3), (0, "alpha noise", 3), (0, "beta noise", 4)):
+        assert not same(first, draw(*other))
+    network = relaxed(beta, noise_on=noise_on)
+    network.restart(1.0, 0, "beta noise", 3)
+    assert same(first, network.draw())
+    assert not same(first, network.draw())  # a second pass of a step draws anew
+
+
+@pytest.mark.parametrize(
+    ("mixture", "noise_on"), [("softmax", "prob"), ("gumbel", "prob"), ("gumbel", "logprob")]
+)
+def test_every_logit_gets_a_gradient(alpha: Logits, mixture: Mixture, noise_on: NoiseOn) -> None:
+    network = relaxed(alpha, mixture, noise_on=noise_on)
+    network.restart(1.0, 0, "noise", 0)
+    sum((row**2).sum() for cell in network.draw() for row in cell.values()).backward()  # type: ignore[union-attr]
+    assert all((p.grad != 0).all() for p in alpha.parameters())
+
+
+@pytest.mark.parametrize(
+    ("noise_on", "best", "leads"),
+    [
+        # The best of seven operations has probability `best`, the others share the rest.
+        ("prob", 1 / 7, 0.14),
+        ("prob", 0.5, 0.20),
+        ("prob", 1.0, 0.31),
+        ("logprob", 1 / 7, 1 / 7),
+        ("logprob", 0.5, 0.5),
+        ("logprob", 0.9, 0.9),
+    ],
+)
+@pytest.mark.parametrize("tau", [0.1, 5.0])
+def test_how_often_the_best_operation_leads(
+    noise_on: NoiseOn, best: float, leads: float, tau: float
+) -> None:
+    """Noise on probabilities hardly lets it: the published choice."""
+    probabilities = torch.tensor([best] + [(1 - best) / 6] * 6, device=CPU)
+    network = relaxed(Logits(UP_CELLS), noise_on=noise_on)
+    network.restart(tau, 0, "noise", 0)
+    weights = network._soft(probabilities.clamp(min=1e-12).log().expand(NUM_DRAWS, 7))
+    share = float((weights.argmax(1) == 0).float().mean())
+    assert share == pytest.approx(leads, abs=0.012)
+
+
+@pytest.mark.parametrize(("tau", "largest"), [(0.1, 0.94), (1.0, 0.51), (5.0, 0.21)])
+def test_how_near_to_one_operation_a_temperature_comes(tau: float, largest: float) -> None:
+    logits = torch.zeros(NUM_DRAWS, 7, device=CPU)
+    weights = noisy_weights(logits, gumbel(NUM_DRAWS, 7), tau, "prob")
+    assert float(weights.amax(1).mean()) == pytest.approx(largest, abs=0.01)
+    torch.testing.assert_close(weights.sum(1), torch.ones(NUM_DRAWS, device=CPU))
+
+
+def hard_generator(alpha: Logits) -> Relaxed:
+    with torch.device("meta"):
+        network = build_supernet(decode_generator(UP, 4), 16, 1)
+    network = fresh(network, 0, "weights", CPU)
+    return Relaxed(network, alpha, mixture="gumbel", noise_on="logprob", hard=True)
+
+
+def hard_discriminator(beta: Logits) -> Relaxed:
+    with torch.device("meta"):
+        network = build_super_discriminator(decode_discriminator(DOWN, 4), 16, 1)
+    network = fresh(network, 0, "weights", CPU)
+    return Relaxed(network, beta, mixture="gumbel", noise_on="logprob", hard=True)
+
+
+def chosen(network: Relaxed) -> list[dict[str, str]]:
+    """Read which operation is active on every edge."""
+    cells: Any = network.network.cells
+    return [{edge: slot.active for edge, slot in cell.edges.items()} for cell in cells]
+
+
+@pytest.mark.parametrize("normal_entry", [False, True])
+def test_hard_draws_are_valid_cells_of_weight_one(alpha: Logits, normal_entry: bool) -> None:
+    beta = drawn(Logits(DOWN_CELLS, normal_entry=normal_entry))
+    for network, cells in (
+        (hard_generator(alpha), UP_CELLS),
+        (hard_discriminator(beta), DOWN_CELLS),
+    ):
+        seen = set()
+        for step in range(25):
+            network.restart(0.5, 0, "noise", step)
+            weights = network.draw()
+            assert all(w.dim() == 0 and w.item() == 1 for cell in weights for w in cell.values())
+            assert [list(cell) for cell in weights] == [list(candidates(cell)) for cell in cells]
+            found = chosen(network)
+            assert all(map(is_valid, found))
+            seen.add(str(found))
+        assert len(seen) == 25
+
+
+def test_hard_draws_are_the_leading_operations_with_the_soft_weights_gradients(
+    beta: Logits,
+) -> None:
+    """Straight through: forward a choice, backward the weight that it had."""
+    hard = hard_discriminator(beta)
+    factors = torch.linspace(-1, 1, 28, device=CPU)
+    soft = relaxed(beta, noise_on="logprob")
+    num_repaired = 0
+    for step in range(8):
+        for network in (hard, soft):
+            network.restart(0.5, 0, "noise", step)
+        straight = hard.draw()
+        sum_of = [w for cell in straight for w in cell.values()]
+        got = torch.autograd.grad((torch.stack(sum_of) * factors).sum(), [*beta.parameters()])
+        picked = []
+        for cell, weights, ops in zip(DOWN_CELLS, soft.draw(), chosen(hard), strict=True):
+            for edge in weights:
+                place = candidates(cell)[edge].index(ops[edge])
+                picked.append(weights[edge][place])
+                num_repaired += place != int(weights[edge].argmax())
+        assert [list(cell) for cell in straight] == [list(cell) for cell in soft.draw()]
+        expected = torch.autograd.grad((torch.stack(picked) * factors).sum(), [*beta.parameters()])
+        for ours, theirs in zip(got, expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
+            assert ours.abs().sum() > 0
+    assert 0 < num_repaired < 8 * 28 / 4
+
+
+@pytest.mark.parametrize("make", [hard_generator, hard_discriminator])
+def test_a_hard_pass_computes_the_chosen_operations_alone(make: Any) -> None:
+    cells = UP_CELLS if make is hard_generator else DOWN_CELLS
+    logits = drawn(Logits(cells))
+    network = make(logits)
+    network.restart(0.5, 0, "noise", 0)
+    random = stream(0, "input")
+    size = (3, 120) if make is hard_generator else (3, 1, 16, 16)
+    network(torch.randn(size, generator=random, device=CPU)).square().sum().backward()
+    ops = chosen(network)
+    touched = set()
+    for name, parameter in network.network.named_parameters():
+        if ".edges." in name:
+            _, index, _, edge, op, *_ = name.split(".")
+            assert parameter.grad is None or ops[int(index)][edge] == op
+            if parameter.grad is not None:
+                touched.add((index, edge))
+        elif ".skips." not in name:  # a skip may end in a node that nothing uses
+            assert parameter.grad is not None
+    assert len(touched) > 5
+    assert sum(int((p.grad != 0).sum()) for p in logits.parameters() if p.grad is not None) > 30
+
+
+def test_a_hard_generator_computes_what_it_would_without_weights(alpha: Logits) -> None:
+    network = hard_generator(alpha)
+    network.restart(0.5, 0, "noise", 1)
+    z = torch.randn(2, 120, generator=stream(0, "input"), device=CPU)
+    with torch.no_grad():
+        torch.testing.assert_close(network(z), network.network(z))
+
+
+def test_temperatures_fall_exponentially_to_the_last() -> None:
+    levels = [tau_at(level, 10, 5.0, 0.1) for level in range(15)]
+    assert levels[0] == 5.0
+    assert levels == sorted(levels, reverse=True)
+    ratios = [b / a for a, b in itertools.pairwise(levels[:10])]
+    assert ratios == pytest.approx([(0.1 / 5.0) ** 0.1] * 9)
+    assert levels[10:] == pytest.approx([0.1] * 5)
+    assert min(levels) >= 0.1
+    assert tau_at(3, 10, 0.5, 0.5) == 0.5
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_draws_stay_where_the_logits_are(alpha: Logits, hard: bool) -> None:
+    """With another default device, as on a machine with a GPU."""
+    network = hard_generator(alpha)
+    network.hard = hard
+    with torch.device("meta"):
+        alpha.initialise(stream(0, "alpha"))
+        network.restart(1.0, 0, "noise", 0)
+        weights = network.draw()
+        entropies = alpha.entropies()
+    assert {w.device for cell in weights for w in cell.values()} == {CPU}
+    assert len(entropies) == 21
+
+
+@pytest.mark.parametrize("mixture", ["gumbel", "softmax"])
+def test_a_relaxed_network_runs_on_the_meta_device(mixture: Mixture) -> None:
+    with torch.device("meta"):
+        network = Relaxed(
+            build_supernet(decode_generator(UP, 4), 16, 1), Logits(UP_CELLS), mixture=mixture
+        )
+        images = network(torch.empty(2, 120))
+    assert images.shape == (2, 1, 16, 16)
+    assert images.is_meta
