@@ -121,7 +121,7 @@ class PostActivation(nn.Module):
 class AdversarialNASUpCell(Reordered):
     """AdversarialNAS' Up-Cell: operations on the edges of a graph, skips into node 3.
 
-    AdversarialNAS (Gao et al. 2020), Fig. 3. Skips are not searched: a 1x1 convolution after
+    AdversarialNAS (Gao et al. 2020), Fig. 2. Skips are not searched: a 1x1 convolution after
     bilinear up-sampling into the second cell, after nearest into the third. The skip a cell hands
     on is its node 3, with the skips it received in it (the authors' code).
     """
@@ -162,7 +162,7 @@ class AdversarialNASUpCell(Reordered):
 
 
 class AdversarialNASDownCell(Reordered):
-    """AdversarialNAS' Down-Cell: AdversarialNAS (Gao et al. 2020), Fig. 4.
+    """AdversarialNAS' Down-Cell: AdversarialNAS (Gao et al. 2020), Fig. 2.
 
     All convolutions are spectrally normalised. In the first cell, whose input is the image, no
     ReLU comes before the convolutions on it (the authors' code).

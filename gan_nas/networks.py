@@ -62,7 +62,7 @@ class AutoGANNetwork(nn.Module):
 class UpCellNetwork(nn.Module):
     """AdversarialNAS' generator: a part of the latents into each cell, Up-Cells, to-RGB.
 
-    AdversarialNAS (Gao et al. 2020), Fig. 2. `fills` holds one fill for each cell. The published
+    AdversarialNAS (Gao et al. 2020), sec. 3.1. `fills` holds one fill for each cell. The published
     code splits the latents in as many parts as there are stems, part i joins the input of cell i.
     """
 
@@ -112,7 +112,7 @@ class UpCellNetwork(nn.Module):
 class DownCellNetwork(Reordered):
     """AdversarialNAS' discriminator: Down-Cells, each of which halves the size, and a linear head.
 
-    AdversarialNAS (Gao et al. 2020), Fig. 2. `fills` holds one fill for each cell.
+    AdversarialNAS (Gao et al. 2020), sec. 3.1. `fills` holds one fill for each cell.
     """
 
     def __init__(self, fills: Sequence[Fill], width: int, image_channels: int) -> None:

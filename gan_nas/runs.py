@@ -168,31 +168,27 @@ class Run:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def latest(self) -> Checkpoint | None:
-        """Read the newest whole checkpoint and cut the log back to where it stood then.
+        """Take up the newest whole checkpoint: read it and cut the log back to where it stood then.
 
         None stands for a fresh start. Raises Incompatible for a checkpoint of another run,
         InvalidInput when there are checkpoints and none is whole.
         """
         for leftover in self.path("checkpoint").glob(".*.tmp"):
             shutil.rmtree(leftover)
-        saved = self._checkpoints()
-        for index in reversed(range(len(saved))):
-            content = _read_checkpoint(saved[index], self.run_id)
-            if content is None:
-                logger.warning("%s is damaged; trying the one before it", saved[index])
-                continue
-            checkpoint, log_bytes = content
-            for damaged in saved[index + 1 :]:
-                _remove(damaged)
-            self._cut_log(log_bytes)
-            return checkpoint
-        if saved:
-            raise InvalidInput(
-                f"every checkpoint in {self.path('checkpoint')} is damaged; choose another run "
-                "directory, or remove that folder to start over"
-            )
-        self._cut_log(0)
-        return None
+        found = self._newest()
+        if found is None:
+            self._cut_log(0)
+            return None
+        checkpoint, log_bytes, damaged = found
+        for folder in damaged:
+            _remove(folder)
+        self._cut_log(log_bytes)
+        return checkpoint
+
+    def read(self) -> Checkpoint | None:
+        """Read the newest whole checkpoint and leave everything as it is; raises as `latest`."""
+        found = self._newest()
+        return found and found[0]
 
     def check(self) -> None:
         """Raise Interrupted when somebody asked to stop; call it right after saving."""
@@ -221,6 +217,21 @@ class Run:
         if not folder.exists():
             return []
         return sorted(filter(_is_checkpoint, folder.iterdir()), key=_order)
+
+    def _newest(self) -> tuple[Checkpoint, int, list[Path]] | None:
+        """Return the newest whole checkpoint, its log's length and the damaged ones after it."""
+        saved = self._checkpoints()
+        for index in reversed(range(len(saved))):
+            content = _read_checkpoint(saved[index], self.run_id)
+            if content is not None:
+                return *content, saved[index + 1 :]
+            logger.warning("%s is damaged; trying the one before it", saved[index])
+        if saved:
+            raise InvalidInput(
+                f"every checkpoint in {self.path('checkpoint')} is damaged; choose another run "
+                "directory, or remove that folder to start over"
+            )
+        return None
 
     def _log_length(self) -> int:
         path = self.path(LOG)

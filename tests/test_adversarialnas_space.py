@@ -372,4 +372,4 @@ def test_sampling_does_without_torch() -> None:
         "sample_genomes('adversarialnas', 3, 0); load_genome('adversarialnas-cifar10'); "
         "sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

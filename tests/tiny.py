@@ -60,7 +60,7 @@ SEARCH = {
 
 ADVERSARIAL = {
     "resolution": 16,
-    "iterations": 7,
+    "iterations": 6,
     "width": 4,
     "discriminator_width": 4,
     "derived_width": 4,
@@ -71,7 +71,7 @@ ADVERSARIAL = {
     "architecture_lr": 0.1,
     "ema_decay": 0.9,
     "ema_warm_start": True,
-    "derive_every": 3,
+    "derive_every": 2,
     "score_every": 3,
     "num_scored": 150,
     "top_k": 2,

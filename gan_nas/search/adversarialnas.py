@@ -26,7 +26,8 @@ from typing import Any
 
 import torch
 
-from gan_nas.cost import genome_cost
+from gan_nas.configs import resolve
+from gan_nas.cost import generator_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
@@ -41,7 +42,7 @@ from gan_nas.search.adversarialnas_config import PRESETS as PRESETS
 from gan_nas.search.adversarialnas_config import Config as Config
 from gan_nas.search.derivation import Found, Limit, best_architectures, best_within, cheapest
 from gan_nas.search.prices import generator_prices
-from gan_nas.search.super_gan import SuperGAN, sizes_of, supernet_costs
+from gan_nas.search.super_gan import SuperGAN, networks, sizes_of, supernet_costs
 from gan_nas.search.super_gan import time_search as time_search
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
@@ -80,7 +81,7 @@ def search(
     Incompatible when the directory holds other settings; InvalidInput for limits nothing can keep.
     """
     resolution = config.resolution or images.side
-    check_limits(config, resolution, images.channels)
+    check(config, resolution, images.channels)
     settings = {
         "method": "adversarialnas",
         "data": images.name,
@@ -129,14 +130,14 @@ def derive(
     if stored.get("method") != "adversarialnas":
         raise InvalidInput(f"{directory} is no search by adversarialnas: {stored.get('method')}")
     config = Config.model_validate(stored["config"])
+    update: dict[str, int | None] = {"top_k": count}
     if max_params is not None or max_macs is not None:
-        update = {"max_params": max_params, "max_macs": max_macs}
-        config = config.model_copy(update=update)
-    config = config.model_copy(update={"top_k": count})
+        update |= {"max_params": max_params, "max_macs": max_macs}
+    config = resolve(Config, config.model_dump() | update)
     side, channels = stored["image_side"], stored["image_channels"]
-    check_limits(config, side, channels)
+    check(config, side, channels)
     with Run.open(directory, stored, stop) as run:
-        checkpoint = run.latest()
+        checkpoint = run.read()
         if not run.finished or checkpoint is None:
             raise InvalidInput(f"the search in {directory} has not ended: run it to its end first")
         gan = SuperGAN(config, side, channels, device)
@@ -151,7 +152,7 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
     The time comes from a few iterations made here and now; scoring is not in it.
     """
     resolution = config.resolution or images.side
-    check_limits(config, resolution, images.channels)
+    check(config, resolution, images.channels)
     (phase,) = time_search(config, resolution, images.channels, device, **QUICKLY)
     costs = supernet_costs(config, resolution, images.channels)
     batch = max(config.batch_size, config.generator_batch_size)
@@ -222,17 +223,7 @@ class _Search:
 
     def log(self) -> None:
         """Write a line of the log and show the progress; raises RunFailed on NaN."""
-        config = self.config
-        losses = {
-            name: window.mean(config.log_every)
-            for name, window in self.losses.items()
-            if window.count
-        }
-        if not all(map(isfinite, losses.values())):
-            raise RunFailed(
-                f"the search diverged before iteration {self.step:,}: a loss is not finite; the "
-                f"last checkpoint in {self.run.directory} is good, try lower learning rates"
-            )
+        config, losses = self.config, self._losses()
         images = self.step * config.batch_size
         self.run.log(
             step=self.step, images=images, tau=self.gan.tau, **losses, seconds=self._seconds
@@ -293,7 +284,8 @@ class _Search:
         self.run.log(**self.scores[-1], seconds=self._seconds)
 
     def save(self) -> None:
-        """Write a checkpoint, then stop if asked to."""
+        """Write a checkpoint, then stop if asked to; raises RunFailed rather than saving NaN."""
+        self._losses()
         state = {
             "generator_steps": self.gan.gan.generator_steps,
             "scores": self.scores,
@@ -339,6 +331,19 @@ class _Search:
             window.values.copy_(tensors["losses"][name])
             window.count = state["losses"][name]
 
+    def _losses(self) -> dict[str, float]:
+        losses = {
+            name: window.mean(self.config.log_every)
+            for name, window in self.losses.items()
+            if window.count
+        }
+        if not all(map(isfinite, losses.values())):
+            raise RunFailed(
+                f"the search diverged before iteration {self.step:,}: a loss is not finite; the "
+                f"last checkpoint in {self.run.directory} is good, try lower learning rates"
+            )
+        return losses
+
     def _latents(self, purpose: str, num: int) -> torch.Tensor:
         random = stream(self.config.seed, purpose, self.step, device=self.device)
         return torch.randn(num, self.config.latent_dim, generator=random, device=self.device)
@@ -368,7 +373,7 @@ def best_genomes(
         genome = _genome(config, one, discriminator, source)
         path = run.path("genomes", f"{genome.genome_id}.json")
         genome.save(path)
-        cost = genome_cost(genome, resolution, image_channels).generator
+        cost = generator_cost(genome.generator, resolution, image_channels)
         rows.append(
             {
                 "id": genome.genome_id,
@@ -382,8 +387,9 @@ def best_genomes(
     return rows
 
 
-def check_limits(config: Config, resolution: int, image_channels: int) -> None:
-    """Raise InvalidInput for limits that no generator keeps, with the smallest possible."""
+def check(config: Config, resolution: int, image_channels: int) -> None:
+    """Raise InvalidInput for a resolution that does not suit, or limits that no generator keeps."""
+    networks(config, resolution, image_channels)  # raises
     limit = Limit(config.max_params, config.max_macs)
     if limit == Limit(None, None):
         return

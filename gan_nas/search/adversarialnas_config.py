@@ -24,7 +24,7 @@ class Config(Settings):
     """What the generator is searched against: a discriminator searched beside it, or, as in the
     paper's SingalNAS, a fixed one: all operations with equal weights, SN-GAN's, or the same grown
     from one block to three at 1/3 and 2/3 of the iterations, at full resolution (our reading of a
-    row of Table 4 that the paper does not explain)."""
+    row of Table 3 that the paper does not explain)."""
     width: int = Field(default=160, ge=1, le=2048)
     """Channels of the generator in the search (the authors' search script)."""
     discriminator_width: int = Field(default=80, ge=1, le=2048)

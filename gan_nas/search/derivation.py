@@ -1,6 +1,6 @@
 """From log-probabilities of operations to architectures: the published way, and the best K exactly.
 
-AdversarialNAS (Gao et al. 2020), sec. 3.3: an edge takes its likeliest operation, `none` included.
+AdversarialNAS (Gao et al. 2020), sec. 3.2: an edge takes its likeliest operation, `none` included.
 The authors' code then repairs nodes left without input. The best K are those valid architectures
 whose operations have the highest summed log-probability, each edge under its own softmax.
 """

@@ -1,6 +1,6 @@
 """AdversarialNAS' space: an operation on every edge of a cell's graph (no torch).
 
-AdversarialNAS (Gao et al. 2020), sec. 3.2, Fig. 3 and 4. Nodes are numbered from 0, a cell's
+AdversarialNAS (Gao et al. 2020), sec. 3.1, Fig. 2. Nodes are numbered from 0, a cell's
 input. Order of edges and operations are those of the authors' files: a generator is a matrix of
 3 cells x 7 edges of operation numbers, a discriminator of 4 x 7. An operation `none` leaves its
 edge out; a node that is left without any input is no architecture.

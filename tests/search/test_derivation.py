@@ -270,11 +270,6 @@ def test_a_longer_list_begins_with_the_shorter_one() -> None:
     check(UP_CELLS, rows, many, 500)
 
 
-def test_there_may_be_fewer_than_asked_for() -> None:
-    rows = prefer(UpCell, {})
-    assert len(best_architectures((UpCell,), [rows], 10**6)) == count((UpCell,), valid=True)
-
-
 def test_the_best_architecture_is_the_published_derivation_where_nothing_needs_repair() -> None:
     rng = np.random.default_rng(4)
     repaired = 0
