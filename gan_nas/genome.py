@@ -22,18 +22,21 @@ from gan_nas.spaces.adversarialnas import (
     UpCell,
 )
 from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
+from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.degas import DEGASGenerator, DEGASStage
 from gan_nas.spaces.schema import Frozen
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 SCHEMA_VERSION = 1
 ID_DIGITS = 10
-SPACE_TAGS = ("autogan", "adversarialnas", "sn_resnet")
+SPACE_TAGS = ("autogan", "adversarialnas", "degas", "sn_resnet", "ctgan")
 
 GeneratorGenome = Annotated[
-    AutoGANGenerator | AdversarialNASGenerator, Field(discriminator="space")
+    AutoGANGenerator | AdversarialNASGenerator | DEGASGenerator, Field(discriminator="space")
 ]
 DiscriminatorGenome = Annotated[
-    SNResNetDiscriminator | AdversarialNASDiscriminator, Field(discriminator="space")
+    SNResNetDiscriminator | AdversarialNASDiscriminator | CTGANCritic,
+    Field(discriminator="space"),
 ]
 
 
@@ -122,12 +125,20 @@ def read_genome(path: Path) -> Genome:
 
 def field_names() -> list[str]:
     """List every field name of the schema, for suggestions after a misspelt one."""
-    generators = (AutoGANGenerator, AutoGANCell, AdversarialNASGenerator, UpCell)
+    generators = (
+        AutoGANGenerator,
+        AutoGANCell,
+        AdversarialNASGenerator,
+        UpCell,
+        DEGASGenerator,
+        DEGASStage,
+    )
     discriminators = (
         SNResNetDiscriminator,
         AdversarialNASDiscriminator,
         FirstDownCell,
         DownCell,
+        CTGANCritic,
     )
     fields = [model.model_fields for model in (Genome, Source, *generators, *discriminators)]
     return sorted({field.alias or name for model in fields for name, field in model.items()})

@@ -8,7 +8,11 @@ from gan_nas.errors import InvalidInput, nearest
 from gan_nas.genome import Genome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
-SPACES = ("autogan", "adversarialnas")  # each a file of gan_nas/spaces with `count` and `sample`
+SPACES = (
+    "autogan",
+    "adversarialnas",
+    "degas",
+)  # each a file of gan_nas/spaces with `count` and `sample`
 
 
 def load_space(name: str) -> ModuleType:
