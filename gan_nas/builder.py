@@ -5,7 +5,7 @@ Networks are made on the caller's default device and dtype (`with torch.device("
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import nn
@@ -13,20 +13,29 @@ from torch import nn
 from gan_nas.cells import adversarialnas_choices, autogan_choices
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import DiscriminatorGenome, GeneratorGenome
-from gan_nas.networks import AutoGANNetwork, DownCellNetwork, SNResNet, UpCellNetwork
+from gan_nas.networks import (
+    AutoGANNetwork,
+    DownCellNetwork,
+    SNResNet,
+    StageNetwork,
+    UpCellNetwork,
+)
 from gan_nas.slots import Choice, Choices, Fill, choose, fixed, mixed
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator, AdversarialNASGenerator
 from gan_nas.spaces.autogan import AutoGANGenerator
+from gan_nas.spaces.degas import DEGASGenerator, operations
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 MAX_RESOLUTION = 512
+
+GeneratorNetwork = AutoGANNetwork | UpCellNetwork | StageNetwork
 
 Initialisation = Literal["xavier", "default"]
 
 
 def build_generator(
     genome: GeneratorGenome, resolution: int, image_channels: int = 3
-) -> AutoGANNetwork | UpCellNetwork:
+) -> GeneratorNetwork:
     """Compile a generator for square images of side `resolution`.
 
     Raises InvalidInput when the cells cannot double some bottom width up to the resolution.
@@ -38,6 +47,16 @@ def build_generator(
         case AdversarialNASGenerator():
             fills = [fixed(choices) for choices in adversarialnas_choices(genome.cells)]
             return _up_cell_network(genome, fills, resolution, image_channels)
+        case DEGASGenerator():
+            chosen = operations(genome)
+            return _stage_network(
+                genome,
+                fixed(chosen),
+                resolution,
+                image_channels,
+                residuals=[stage.residual is not None for stage in genome.stages],
+                has_final_normal=genome.final_normal is not None,
+            )
 
 
 @overload
@@ -53,7 +72,7 @@ def build_supernet(
 
 
 def build_supernet(
-    genome: GeneratorGenome, resolution: int, image_channels: int = 3
+    genome: AutoGANGenerator | AdversarialNASGenerator, resolution: int, image_channels: int = 3
 ) -> AutoGANNetwork | UpCellNetwork:
     """Build the network of all of a genome's space, with the genome's sizes.
 
@@ -72,6 +91,31 @@ def build_supernet(
     return network
 
 
+def build_stage_supernet(
+    genome: DEGASGenerator,
+    resolution: int,
+    image_channels: int = 3,
+    *,
+    stem_residual: bool = False,
+    final_normal: bool = False,
+) -> StageNetwork:
+    """Build the network of all of DEGAS' space, with the genome's sizes; the genome is set first.
+
+    The two variants are places that a genome may leave empty.
+    """
+    network = _stage_network(
+        genome,
+        mixed,
+        resolution,
+        image_channels,
+        residuals=[bool(index) or stem_residual for index in range(len(genome.stages))],
+        has_final_normal=final_normal,
+        searching=True,
+    )
+    choose_cells(network, genome)
+    return network
+
+
 def build_super_discriminator(
     genome: AdversarialNASDiscriminator, resolution: int, image_channels: int = 3
 ) -> DownCellNetwork:
@@ -83,15 +127,20 @@ def build_super_discriminator(
 
 
 def choose_cells(
-    supernet: AutoGANNetwork | UpCellNetwork | DownCellNetwork,
+    supernet: GeneratorNetwork | DownCellNetwork,
     genome: GeneratorGenome | AdversarialNASDiscriminator,
 ) -> None:
     """Set every choice of the supernet to the genome."""
     choices: Sequence[Choices]
-    if isinstance(genome, AutoGANGenerator):
-        choices = [autogan_choices(cell, index) for index, cell in enumerate(genome.cells)]
-    else:
-        choices = adversarialnas_choices(genome.cells)
+    match genome:
+        case DEGASGenerator():
+            choose(supernet, operations(genome))
+            return
+        case AutoGANGenerator():
+            choices = [autogan_choices(cell, index) for index, cell in enumerate(genome.cells)]
+        case _:
+            choices = adversarialnas_choices(genome.cells)
+    assert not isinstance(supernet, StageNetwork)
     for cell, chosen in zip(supernet.cells, choices, strict=True):
         choose(cell, chosen)
 
@@ -139,6 +188,13 @@ def _up_cell_network(
     )
 
 
+def _stage_network(
+    genome: DEGASGenerator, fill: Fill, resolution: int, image_channels: int, **variant: Any
+) -> StageNetwork:
+    side = bottom_width(resolution, len(genome.stages))
+    return StageNetwork(fill, genome.width, genome.latent_dim, side, image_channels, **variant)
+
+
 def _down_cell_network(
     genome: AdversarialNASDiscriminator, fills: Sequence[Fill], resolution: int, image_channels: int
 ) -> DownCellNetwork:
@@ -177,8 +233,9 @@ def initialise(
                 _default_bias(module.bias, module.weight, generator)
             case nn.BatchNorm2d():
                 module.reset_running_stats()
-                nn.init.normal_(module.weight, 1.0, 0.02, generator=generator)
-                nn.init.zeros_(module.bias)
+                if module.affine:
+                    nn.init.normal_(module.weight, 1.0, 0.02, generator=generator)
+                    nn.init.zeros_(module.bias)
             case nn.LSTMCell():
                 for parameter in module.parameters():
                     bound = 1 / sqrt(module.hidden_size)

@@ -17,6 +17,8 @@ from gan_nas.mixing import UNKNOWN, UNWEIGHTED, Norms, Weights
 from gan_nas.ops import Reordered
 from gan_nas.slots import Fill
 from gan_nas.spectral import SpectralConv2d, SpectralLinear, largest_singular_values
+from gan_nas.stage_ops import normal_ops
+from gan_nas.stages import DEGASStage, Source, normal_sum
 
 
 class AutoGANNetwork(nn.Module):
@@ -106,6 +108,53 @@ class UpCellNetwork(nn.Module):
                 x = x + parts[index]
             x, skip = cell(x, skips, weights[index] if weights else UNWEIGHTED)
             skips.append(skip)
+        return self.to_rgb(x)  # type: ignore[no-any-return]
+
+
+class StageNetwork(Reordered):
+    """DEGAS' generator: linear stem, stages that double the size, to-RGB.
+
+    DEGAS (Doveh & Giryes 2019), sec. 3.2. One fill decides all places. While `searching`,
+    operations have no norm weights and no biases, and norms use the batch's statistics.
+    """
+
+    def __init__(
+        self,
+        fill: Fill,
+        width: int,
+        latent_dim: int,
+        bottom_width: int,
+        image_channels: int,
+        *,
+        residuals: Sequence[bool],
+        has_final_normal: bool,
+        searching: bool = False,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.bottom_width = latent_dim, bottom_width
+        self.stem = nn.Linear(latent_dim, width * bottom_width**2)
+        self.stages = nn.ModuleList(
+            DEGASStage(index, width, fill, searching, has_residual)
+            for index, has_residual in enumerate(residuals)
+        )
+        self.final_normal: nn.Module | None = None
+        if has_final_normal:
+            self.final_normal = fill("final_normal", normal_ops(width, searching))
+        self.to_rgb = ToRGB(width, image_channels)
+
+    def forward(self, z: Tensor, weights: Weights = UNWEIGHTED) -> Tensor:
+        """Map latents (N, latent_dim) to images (N, image channels, S, S) in [-1, 1].
+
+        S is bottom_width * 2**stages. `weights` are those of a supernet's places, by name.
+        """
+        x = self.stem(z).unflatten(1, (-1, self.bottom_width, self.bottom_width))
+        if self.to_rgb.conv.weight.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous(memory_format=torch.channels_last)
+        for stage in self.stages:
+            x = stage(x, weights)
+        if self.final_normal is not None:
+            merge = not self.published_order
+            x = normal_sum(Source(x), self.final_normal, weights, merge=merge)
         return self.to_rgb(x)  # type: ignore[no-any-return]
 
 

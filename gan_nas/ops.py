@@ -91,7 +91,7 @@ class UpConv(Reordered):
         up = selected(self.up)
         match up:
             case Interpolate(mode="nearest") if not self.published_order:
-                kernel = _box_sum(self.conv.weight.flip(2, 3)).transpose(0, 1)  # (I, O, 4, 4)
+                kernel = box_sum(self.conv.weight.flip(2, 3)).transpose(0, 1)  # (I, O, 4, 4)
                 return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)
             case Deconvolution() if not self.published_order:
                 mirrored = self.conv.weight.flip(2, 3).transpose(0, 1)
@@ -106,7 +106,7 @@ class UpConv(Reordered):
 
 def conv3x3_then_halve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Convolve 3x3 and average-pool by two, as one 4x4 convolution of stride 2."""
-    return F.conv2d(x, _box_sum(weight) / 4, bias, stride=2, padding=1)
+    return F.conv2d(x, box_sum(weight) / 4, bias, stride=2, padding=1)
 
 
 def norms(channels: int) -> Candidates:
@@ -237,7 +237,7 @@ def _deconvs(channels: int, factor: int) -> nn.Module:
     return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
-def _box_sum(kernel: Tensor) -> Tensor:
+def box_sum(kernel: Tensor) -> Tensor:
     """Convolve 3x3 kernels with a 2x2 box of ones: (O, I, 3, 3) -> (O, I, 4, 4)."""
     padded = F.pad(kernel, (1, 1, 1, 1))  # (O, I, 5, 5)
     rows = padded[:, :, :-1] + padded[:, :, 1:]

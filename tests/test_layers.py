@@ -8,7 +8,7 @@ ORDER = re.findall(
     r"\w+",
     """
     allocator errors files versions streams configs spaces genome sampling diff published slots
-    spectral ops mixing cells networks builder cost losses data metrics states runs weights scoring
+    spectral ops mixing stage_ops stages cells networks builder cost losses data metrics states runs weights scoring
     plots progress gan timing training search bench cli
     """,
 )

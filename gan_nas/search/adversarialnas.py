@@ -379,7 +379,7 @@ def best_genomes(
                 "id": genome.genome_id,
                 "file": str(path),
                 "log_probability": one.log_probability,
-                "words": [cell.words for cell in genome.generator.cells],
+                "words": genome.generator.words,
                 "parameters": cost.parameters,
                 "macs": cost.macs,
             }

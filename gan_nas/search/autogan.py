@@ -300,7 +300,7 @@ class _Search:
                     "file": str(path),
                     "reward": reward,
                     "scores": scores,
-                    "words": [cell.words for cell in genome.generator.cells],
+                    "words": genome.generator.words,
                     "parameters": cost.parameters,
                     "macs": cost.macs,
                 }

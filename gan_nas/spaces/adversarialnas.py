@@ -123,6 +123,11 @@ class AdversarialNASGenerator(Frozen):
         "linear layer of its own",
     )
 
+    @property
+    def words(self) -> list[str]:
+        """Say each cell in a few words, for tables."""
+        return [cell.words for cell in self.cells]
+
     @model_validator(mode="after")
     def _latents_can_be_split(self) -> Self:
         if self.latent_dim % self.num_latent_parts:

@@ -61,6 +61,11 @@ class AutoGANGenerator(Frozen):
         "the published code (post), or before, as drawn in Fig. 2 (pre)",
     )
 
+    @property
+    def words(self) -> list[str]:
+        """Say each cell in a few words, for tables."""
+        return [cell.words for cell in self.cells]
+
     @field_validator("cells")
     @classmethod
     def _skips_come_from_earlier_cells(

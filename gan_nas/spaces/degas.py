@@ -81,6 +81,12 @@ class DEGASGenerator(Frozen):
         default=None, description="a normal operation at full size, before to-RGB"
     )
 
+    @property
+    def words(self) -> list[str]:
+        """Say each stage in a few words, for tables."""
+        last = [SHORT[self.final_normal]] if self.final_normal else []
+        return [stage.words for stage in self.stages] + last
+
 
 def candidates(
     stem_residual: bool = False, final_normal: bool = False
