@@ -20,6 +20,7 @@ from gan_nas.cli import (
     derive,
     doctor,
     genomes,
+    reconstruct,
     retrain,
     sample,
     score,
@@ -69,6 +70,7 @@ for command in (
     score.score,
     doctor.doctor,
     bench.bench,
+    reconstruct.reconstruct,
 ):
     app.command()(command)
 

@@ -7,9 +7,14 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
+from gan_nas.frameworks import framework_of
 from gan_nas.published import load_genome
 
-PUBLISHED = {"autogan": "autogan-cifar10-top1", "adversarialnas": "adversarialnas-cifar10"}
+PUBLISHED = {
+    "autogan": "autogan-cifar10-top1",
+    "adversarialnas": "adversarialnas-cifar10",
+    "degas": "ctgan-cifar10",  # its baseline: no genome was published
+}
 
 
 def bench(
@@ -51,7 +56,8 @@ def bench(
     chosen = load_method(method)
     on = compute_on(device, threads)
     search = settings(chosen.Config, chosen.PRESETS, preset, None, precision, on)
-    training = settings(TrainingConfig, presets_for(space), preset, None, precision, on)
+    presets = presets_for(space, framework_of(genome.discriminator))
+    training = settings(TrainingConfig, presets, preset, None, precision, on)
     if width is None:
         genome = genome.resized(search.derived_width, search.derived_discriminator_width)
     else:

@@ -15,6 +15,8 @@ from gan_nas.diff import Change, diff
 from gan_nas.genome import Genome
 from gan_nas.published import load_genome
 
+GRAPHS = ("cells", "stages")  # the fields of a network that are drawn
+
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A genome file or a published name.")],
@@ -27,9 +29,9 @@ def compare(
     """Compare two genomes: what turns A into B, costs, known scores.
 
     Exits with 0 when both are the same architecture at the same sizes, and with 1, as diff does,
-    when they differ. Names and sources don't count. Cells of the space adversarialnas are drawn
-    side by side, edge by edge. Known scores are as their sources report them, each under its own
-    protocol.
+    when they differ. Names and sources don't count. Cells of the space adversarialnas and stages of
+    degas are drawn side by side, edge by edge. Known scores are as their sources report them, each
+    under its own protocol.
     """
     a, b = (resized(load_genome(reference), width) for reference in (first, second))
     changes = diff(a, b)
@@ -74,18 +76,22 @@ def _show_changes(changes: list[Change], a: Genome, b: Genome) -> None:
     """Say what changed; what can be drawn is drawn, and only counted in words."""
     said = [] if changes else ["The same architecture."]
     drawn = [part for part in ("generator", "discriminator") if is_drawn(a, b, part)]
-    cells = {part: f"{part}.cells." for part in drawn}
-    said += [str(c) for c in changes if not c.where.startswith(tuple(cells.values()))]
-    for part, place in cells.items():
-        kinds = Counter(change.kind for change in changes if change.where.startswith(place))
+    counts = {f"{part}.{graphs}": Counter[str]() for part in drawn for graphs in GRAPHS}
+    for change in changes:
+        place = ".".join(change.where.split(".")[:2])
+        if place in counts:
+            counts[place][change.kind] += 1
+        else:
+            said.append(str(change))
+    for place, kinds in counts.items():
         if kinds:
             counted = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
-            said.append(f"{part}.cells: {counted}")
+            said.append(f"{place}: {counted}")
     show(*said, "")
     for part in drawn:
         show_both(a, b, part, changes)
     if drawn:
-        explain_drawing()
+        explain_drawing(getattr(genome, part) for part in drawn for genome in (a, b))
 
 
 def _show_sides(a: dict[str, Any], b: dict[str, Any], genomes: tuple[Genome, Genome]) -> None:

@@ -1,10 +1,11 @@
-"""Cells of AdversarialNAS' space drawn with characters, edge by edge.
+"""Cells of AdversarialNAS' space and stages of DEGAS' drawn with characters, edge by edge.
 
 A row is an edge, from the node on its left; edges that meet at a node on the right are added up. A
-dotted edge is absent. Skips are not searched: a cell takes up those of all cells before it.
+dotted edge is absent. Skips are not searched: a cell takes up those of all cells before it. In a
+stage, node 0 is the stage before it, node 1 its normal map and node 2 its up-sampled one.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import groupby, zip_longest
 from math import ceil
 from typing import NamedTuple
@@ -18,13 +19,15 @@ from gan_nas.genome import DiscriminatorGenome, GeneratorGenome, Genome
 from gan_nas.spaces.adversarialnas import (
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
-    DownCell,
-    FirstDownCell,
+    Cell,
     UpCell,
 )
+from gan_nas.spaces.degas import DEGASGenerator, operations
 
 GAP = 3  # columns between cells
 LINE_WIDTH = len("0 ─ dil_conv_5x5 ─")
+STAGE_LINE_WIDTH = len("0 ─ nearest_conv_1x1 ─")
+STAGE_EDGES = {"normal": "0-1", "up": "1-2", "residual": "0-2", "final_normal": "0-1"}
 SKIPS_ENTER = "3"  # the node of an Up-Cell that takes up skips
 MARKS = {"changed": "~ changed", "added": "+ added", "removed": "- removed"}
 STYLES = {"changed": "yellow", "added": "green", "removed": "red"}
@@ -32,17 +35,35 @@ ASCII = str.maketrans("─┄┬┤┘▶", "-.++'>")  # for a stdout that takes
 
 
 class Edge(NamedTuple):
-    """A row of a drawing: the edge itself, and where it meets others or enters its node."""
+    """An operation between two nodes; one without a source is a skip."""
 
-    name: str
+    source: str
+    node: str
+    op: str
+    where: str  # its place in the network, as `diff` names it
+    label: str = ""  # what its row is called beside another genome's
+
+
+class Row(NamedTuple):
+    """An edge drawn: its line, and where it meets others or enters its node."""
+
+    edge: Edge
     line: str
     end: str
-    is_absent: bool
+
+
+class Picture(NamedTuple):
+    """A cell or a stage, row by row."""
+
+    title: str
+    rows: list[Row]
 
 
 def has_edges(network: GeneratorGenome | DiscriminatorGenome) -> bool:
-    """Tell whether a network's cells are graphs, which can be drawn."""
-    return isinstance(network, AdversarialNASGenerator | AdversarialNASDiscriminator)
+    """Tell whether a network's cells or stages are graphs, which can be drawn."""
+    return isinstance(
+        network, AdversarialNASGenerator | AdversarialNASDiscriminator | DEGASGenerator
+    )
 
 
 def is_drawn(a: Genome, b: Genome, part: str) -> bool:
@@ -51,15 +72,18 @@ def is_drawn(a: Genome, b: Genome, part: str) -> bool:
     Generators of different spaces have nothing that lines up; of discriminators one is enough, as
     the other is hand-made.
     """
-    drawable = [has_edges(getattr(genome, part)) for genome in (a, b)]
-    return all(drawable) or (part == "discriminator" and any(drawable))
+    networks = [getattr(genome, part) for genome in (a, b)]
+    drawable = {network.space for network in networks if has_edges(network)}
+    hand_made = {network.space for network in networks} - drawable
+    return len(drawable) == 1 and (part == "discriminator" or not hand_made)
 
 
 def show_cells(genome: Genome, part: str) -> None:
     """Draw the cells of a genome's generator or discriminator, beside each other where they fit."""
     pictures = [
-        Text("\n").join([Text(f"cell {index}", "bold cyan"), *map(_text, _edges(cell, index))])
-        for index, cell in enumerate(getattr(genome, part).cells)
+        Text("\n").join([Text(picture.title, "bold cyan"), *map(_text, picture.rows)])
+        for picture in _pictures(getattr(genome, part))
+        if not _is_blank(picture)
     ]
     width = max(len(line) for picture in pictures for line in picture.plain.splitlines())
     fit = max(1, (console().width + GAP) // (width + GAP))
@@ -79,22 +103,27 @@ def show_both(a: Genome, b: Genome, part: str, changes: Collection[Change]) -> N
     rows = table(part, *map(_heading, (a, b), networks), "")
     for column in rows.columns:
         column.overflow = "fold"
-    for index in range(max(len(n.cells) for n in networks if has_edges(n))):
-        sides = [_edges(n.cells[index], index) if has_edges(n) else [] for n in networks]
-        for number, pair in enumerate(zip_longest(*sides)):
-            name = next(edge.name for edge in pair if edge)
-            kind = kinds.get(f"{part}.cells.{index}.{name}", "")
+    for pictures in zip_longest(*map(_pictures, networks), fillvalue=Picture("", [])):
+        if all(map(_is_blank, pictures)):
+            continue
+        for pair in zip_longest(*(picture.rows for picture in pictures)):
+            edge = next(row.edge for row in pair if row)
+            kind = kinds.get(f"{part}.{edge.where}", "")
             style = STYLES.get(kind, "")
-            drawn = [_text(edge, style) if edge else "" for edge in pair]
-            mark = Text(MARKS.get(kind, ""), style)
-            rows.add_row("" if number else f"cell {index}", *drawn, mark)
+            drawn = [_text(row, style) if row else "" for row in pair]
+            rows.add_row(edge.label, *drawn, Text(MARKS.get(kind, ""), style))
         rows.add_section()
     show(rows, "")
 
 
-def explain_drawing() -> None:
-    """Say on stderr how to read a drawing."""
+def explain_drawing(networks: Iterable[GeneratorGenome | DiscriminatorGenome]) -> None:
+    """Say on stderr how to read the drawings of networks."""
     remark("Edges that meet are added up; a dotted edge is absent (none).", style="dim")
+    if any(isinstance(network, DEGASGenerator) for network in networks):
+        remark(
+            "Of a stage, node 0 is the stage before it, 1 its normal map, 2 its up-sampled one.",
+            style="dim",
+        )
 
 
 def _heading(genome: Genome, network: GeneratorGenome | DiscriminatorGenome) -> str:
@@ -102,32 +131,63 @@ def _heading(genome: Genome, network: GeneratorGenome | DiscriminatorGenome) -> 
     return genome.title + hand_made
 
 
-def _edges(cell: UpCell | DownCell | FirstDownCell, index: int) -> list[Edge]:
-    """Draw the edges of cell `index`, node by node."""
-    into: list[tuple[str, str, str]] = []  # node, the node before it, operation
+def _pictures(network: GeneratorGenome | DiscriminatorGenome) -> list[Picture]:
+    """Draw a network's cells or stages; a hand-made network has none."""
+    if isinstance(network, DEGASGenerator):
+        return _stages(network)
+    if isinstance(network, AdversarialNASGenerator | AdversarialNASDiscriminator):
+        return [_cell(cell, index) for index, cell in enumerate(network.cells)]
+    return []
+
+
+def _is_blank(picture: Picture) -> bool:
+    return all(row.edge.op == ABSENT for row in picture.rows)
+
+
+def _cell(cell: Cell, index: int) -> Picture:
+    title = f"cell {index}"
+    edges = []
     for edge, op in cell.edges.items():
         source, node = edge.split("-")
-        into.append((node, source, op))
+        edges.append(Edge(source, node, op, f"cells.{index}.{edge}"))
     if isinstance(cell, UpCell):
-        into += [(SKIPS_ENTER, "", f"skip of cell {earlier}") for earlier in range(index)]
-    drawn = []
-    for node, group in groupby(sorted(into, key=lambda edge: edge[0]), lambda edge: edge[0]):
+        skips = [f"skip of cell {earlier}" for earlier in range(index)]
+        edges += [Edge("", SKIPS_ENTER, skip, f"{title} {skip}") for skip in skips]
+    first, *others = sorted(edges, key=lambda edge: edge.node)
+    return Picture(title, _drawn([first._replace(label=title), *others], LINE_WIDTH))
+
+
+def _stages(generator: DEGASGenerator) -> list[Picture]:
+    """Draw the stages and, even if it is absent, the normal operation after them."""
+    pictures: dict[str, list[Edge]] = {}
+    for place, op in operations(generator).items():
+        stage, _, name = place.rpartition(".")
+        source, node = STAGE_EDGES[name].split("-")
+        where = f"stages.{place}" if stage else place
+        edge = Edge(source, node, op or ABSENT, where, label=place)
+        pictures.setdefault(f"stage {stage}" if stage else "final", []).append(edge)
+    return [Picture(title, _drawn(edges, STAGE_LINE_WIDTH)) for title, edges in pictures.items()]
+
+
+def _drawn(edges: list[Edge], width: int) -> list[Row]:
+    """Draw edges that are sorted by the node they enter, with lines of `width` columns."""
+    rows = []
+    for node, group in groupby(edges, lambda edge: edge.node):
         incoming = list(group)
-        head = " " if all(op == ABSENT for _, _, op in incoming) else "▶"
-        for number, (_, source, op) in enumerate(incoming):
-            dash = "┄" if op == ABSENT else "─"
-            start = f"{source} {dash} {op} " if source else f"  {op} "
+        head = " " if all(edge.op == ABSENT for edge in incoming) else "▶"
+        for number, edge in enumerate(incoming):
+            dash = "┄" if edge.op == ABSENT else "─"
+            start = f"{edge.source} {dash} {edge.op} " if edge.source else f"  {edge.op} "
             joint = dash if len(incoming) == 1 else "┬"
             end = f"{joint}{head} {node}"
             if number:
                 end = "┘" if number == len(incoming) - 1 else "┤"
-            line = start.ljust(LINE_WIDTH, dash)
-            drawn.append(Edge(f"{source}-{node}", line, end, op == ABSENT))
-    return drawn
+            rows.append(Row(edge, start.ljust(width, dash), end))
+    return rows
 
 
-def _text(edge: Edge, style: str = "") -> Text:
-    line, end = edge.line, edge.end
+def _text(row: Row, style: str = "") -> Text:
+    line, end = row.line, row.end
     if console().options.ascii_only:
         line, end = line.translate(ASCII), end.translate(ASCII)
-    return Text.assemble((line, "dim" if edge.is_absent else style), end)
+    return Text.assemble((line, "dim" if row.edge.op == ABSENT else style), end)

@@ -37,7 +37,8 @@ def genomes(
     sample: Annotated[
         str | None,
         typer.Option(
-            metavar="SPACE", help=f"Draw random genomes of a space: {' or '.join(SPACES)}."
+            metavar="SPACE",
+            help=f"Draw random genomes of a space: {', '.join(SPACES[:-1])} or {SPACES[-1]}.",
         ),
     ] = None,
     num: Annotated[
@@ -157,13 +158,13 @@ def _show_cells(genome: Genome) -> None:
     for part in drawn:
         show_cells(genome, part)
     if drawn:
-        explain_drawing()
+        explain_drawing(getattr(genome, part) for part in drawn)
 
 
 def _in_words(generator: GeneratorGenome) -> list[str]:
-    """Say the cells in a few lines; of graphs, which are better drawn, only what is in them."""
+    """Say the cells in a few lines; of large graphs, better drawn, only what is in them."""
     if not isinstance(generator, AdversarialNASGenerator):
-        return [cell.words for cell in generator.cells]
+        return generator.words
     ops = Counter(op for cell in generator.cells for op in cell.edges.values() if op != ABSENT)
     return [f"{ops.total()} edges: " + ", ".join(f"{n} {op}" for op, n in ops.most_common())]
 
@@ -202,6 +203,6 @@ def _summary(genome: Genome) -> dict[str, Any]:
         "space": genome.generator.space,
         "width": genome.generator.width,
         "discriminator_width": genome.discriminator.width,
-        "cells": [cell.words for cell in genome.generator.cells],
+        "cells": genome.generator.words,
         "reported": genome.source.reported if genome.source else {},
     }

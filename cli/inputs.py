@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gan_nas.allocator import keep_freed_memory
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
+from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.progress import Progress
 
@@ -29,6 +30,16 @@ def resized(genome: Genome, width: int | None) -> Genome:
         return genome
     text = genome.resized(width, width).to_json()
     return parse_genome(text, f"{genome.title} at width {width}")
+
+
+def framework_for(name: str | None, genome: Genome | None) -> Framework:
+    """Return the framework of this name; without one, that of the genome's discriminator."""
+    if name is None:
+        return framework_of(genome.discriminator) if genome else "hinge-sn"
+    if name not in FRAMEWORKS:
+        hint = nearest(name, list(FRAMEWORKS)) or f"; there are {', '.join(FRAMEWORKS)}"
+        raise InvalidInput(f"unknown framework {name!r}{hint}")
+    return FRAMEWORKS[FRAMEWORKS.index(name)]
 
 
 def whole_number(text: str | None) -> int | None:

@@ -10,6 +10,8 @@ from rich.text import Text
 from gan_nas.cli.inputs import find_preset
 from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
 from gan_nas.configs import Settings, describe, resolve
+from gan_nas.frameworks import Framework, suited
+from gan_nas.genome import Genome
 
 LONG = 3600.0  # seconds
 
@@ -49,6 +51,16 @@ def show_plan(plan: Mapping[str, Any], directory: Path, as_json: bool) -> None:
     for name, value in plan["config"].items():
         settings.add_row(name, _word(value))
     show(facts, "", settings)
+
+
+def remark_on_discriminator(genome: Genome, framework: Framework) -> None:
+    """Say which discriminator a framework trains in place of the genome's."""
+    own, given = suited(genome, framework).discriminator, genome.discriminator
+    remark(
+        f"{framework} trains against its own discriminator, {own.space} at width {own.width}, not "
+        f"the genome's {given.space}",
+        style="dim",
+    )
 
 
 def remark_on_long_run(plan: Mapping[str, Any]) -> None:

@@ -4,20 +4,25 @@ from typing import Any
 
 from gan_nas.cli.printing import big, by_importance, duration, remark, short_name, show, table
 
+RANKED_BY = {"adversarialnas": "log-probability", "degas": "log-odds, loss"}
+
 
 def show_ranking(result: dict[str, Any]) -> None:
     """Print the top K with what they are ranked by, and costs, and how far that can be trusted."""
-    ranked_by = "log-probability" if result["method"] == "adversarialnas" else "reward, scores"
-    rows = table("", "genome", "cells", ranked_by, numbers=[ranked_by])
+    ranked_by = RANKED_BY.get(result["method"], "reward, scores")
+    parts = "stages" if result["method"] == "degas" else "cells"
+    rows = table("", "genome", parts, ranked_by, numbers=[ranked_by])
     for place, row in enumerate(result["genomes"], start=1):
         size = f"{big(row['parameters'])} params\n{big(row['macs'])} MACs"
-        if "log_probability" in row:
-            rank = f"{row['log_probability']:.3f}"
-        else:
+        if "reward" in row:
             rank = f"{row['reward']:.4g}"
             if place == 1:
                 rank += f" ± {result['reward_deviation']:.2g}"
             rank += f"\n{_lines(row['scores'])}"
+        else:
+            rank = f"{row.get('log_probability', row.get('log_odds')):.3f}"
+            if "loss" in row:
+                rank += f"\nloss {row['loss']:.4g}"
         rows.add_row(
             str(place),
             f"{row['id']}\n{size}",
@@ -28,7 +33,10 @@ def show_ranking(result: dict[str, Any]) -> None:
     if "supernet" in result:
         scores = {name: result["supernet"][name] for name in result["real"]}
         rows.add_row("", "supernet", "all operations mixed", _lines(scores))
-    rows.add_row("", "real images", "held out", _lines(result["real"]))
+    if "loss" in result:
+        rows.add_row("", "supernet", "all operations mixed", f"loss {result['loss']:.4g}")
+    if "real" in result:
+        rows.add_row("", "real images", "held out", _lines(result["real"]))
     show(rows, "")
     remark(_trust(result), style="dim")
     remark(f"Found in {duration(result['seconds'])}; the genome files:\n", style="dim")
@@ -39,9 +47,20 @@ def _trust(result: dict[str, Any]) -> str:
     """Say what the ranking rests on."""
     if "entropy" in result:
         entropies = " and ".join(f"{k} {v:.3f}" for k, v in result["entropy"].items())
+        rests_on, no_preference = {
+            "adversarialnas": (
+                "Log-probabilities are sums over the 21 edges under alpha.",
+                "about 1.70 for alpha, 1.87 for beta is no preference at all",
+            ),
+            "degas": (
+                "Log-odds sum the log-probabilities of the operations under alpha, of a residual "
+                "less that of the best direct one, so that what pruning keeps comes first. The "
+                "loss is that of reconstructions with the shared weights.",
+                "2.20 for nine operations, 1.39 for four is no preference at all",
+            ),
+        }[result["method"]]
         return (
-            "Log-probabilities are sums over the 21 edges under alpha. Mean entropy of an edge, in "
-            f"nats: {entropies}; about 1.70 for alpha, 1.87 for beta is no preference at all. See "
+            f"{rests_on} Mean entropy of an edge, in nats: {entropies}; {no_preference}. See "
             "edges.png in the run directory. Nothing was trained alone yet."
         )
     meaning = {"score": "the classifier score", "frechet": "1 / Frechet distance"}

@@ -1,7 +1,7 @@
 """`gan-nas search`: find architectures."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ from gan_nas.cli.signals import stopping
 
 def search(
     method: Annotated[
-        str, typer.Option(metavar="METHOD", help="How to search: autogan or adversarialnas.")
+        str, typer.Option(metavar="METHOD", help="How to search: autogan, adversarialnas or degas.")
     ],
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
@@ -44,9 +44,10 @@ def search(
 ) -> None:
     """Search for architectures and keep the best as genome files; the same command goes on.
 
-    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper, repo (as the
-    authors' script). autogan is a controller that learns by reinforcement, adversarialnas a
-    differentiable search of generator and discriminator against each other.
+    autogan is a controller that learns by reinforcement, adversarialnas a differentiable search of
+    generator and discriminator against each other, degas a differentiable search of a generator
+    alone, by reconstruction. Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width
+    32), paper, and repo (the authors' script) or, for degas, paper-cifar10 and paper-stl10.
 
     Example: gan-nas search --method autogan
     """
@@ -81,15 +82,12 @@ def search(
     if not run.exists():
         remark_on_long_run(chosen.plan(config, images, device=on))
     with stopping() as stop, progress_on_stderr() as progress:
+        scoring: dict[str, Any] = {}
+        if chosen.SEARCHING_SCORES:
+            scored_by = backbone_for(backbone, images, on, stop, progress)
+            scoring = {"backbone": scored_by, "cache": cache_dir()}
         result = chosen.search(
-            config,
-            images,
-            run,
-            device=on,
-            backbone=backbone_for(backbone, images, on, stop, progress),
-            cache=cache_dir(),
-            stop=stop,
-            progress=progress,
+            config, images, run, device=on, stop=stop, progress=progress, **scoring
         )
     if as_json:
         show_json(result)

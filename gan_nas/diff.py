@@ -8,10 +8,11 @@ from gan_nas.genome import Genome
 
 EDGE = re.compile(r"\.\d+-\d+$")  # the end of a place that holds an edge's operation
 ABSENT = "none"  # the operation that leaves an edge out
+SET = re.compile(r"\.skips$")  # the end of a place that holds a list whose order says nothing
 
 
 class Change(NamedTuple):
-    """One difference; an edge that was added or removed has only one side."""
+    """One difference; an edge or an operation that was added or removed has only one side."""
 
     where: str
     kind: Literal["changed", "added", "removed"]
@@ -44,20 +45,25 @@ def _walk(where: str, a: Any, b: Any) -> Iterator[Change]:
         for key in a:
             yield from _walk(f"{where}.{key}", a[key], b[key])
     elif isinstance(a, list) and isinstance(b, list):
-        if any(isinstance(item, dict) for item in (*a, *b)):
-            for index, (x, y) in enumerate(zip(a, b, strict=True)):
-                yield from _walk(f"{where}.{index}", x, y)
+        if SET.search(where):
+            yield from (Change(where, "removed", x, None) for x in a if x not in b)
+            yield from (Change(where, "added", None, y) for y in b if y not in a)
             return
-        yield from (Change(where, "removed", x, None) for x in a if x not in b)
-        yield from (Change(where, "added", None, y) for y in b if y not in a)
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            yield from _walk(f"{where}.{index}", x, y)
     elif a == b:
         return
-    elif EDGE.search(where) and a == ABSENT:
+    elif _is_absent(where, a):
         yield Change(where, "added", None, b)
-    elif EDGE.search(where) and b == ABSENT:
+    elif _is_absent(where, b):
         yield Change(where, "removed", a, None)
     else:
         yield Change(where, "changed", a, b)
+
+
+def _is_absent(where: str, value: Any) -> bool:
+    """Tell whether nothing is there; a cell's normalisation may be "none" as well."""
+    return value is None or (value == ABSENT and EDGE.search(where) is not None)
 
 
 def _word(value: Any) -> str:

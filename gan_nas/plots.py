@@ -20,11 +20,20 @@ PAPER = 255  # the grey of gaps and border
 OP_COLOURS = {  # light: cheap; related operations have related hues
     "none": "#ffffff",
     "identity": "#d9d9d9",
+    "skip_connect": "#d9d9d9",
     "avg_pool": "#c7e9c0",
+    "avg_pool_3x3": "#c7e9c0",
     "max_pool": "#74c476",
+    "max_pool_3x3": "#74c476",
     "nearest": "#fdd0a2",
+    "nearest_conv_1x1": "#fdd0a2",
+    "nearest_conv_3x3": "#fdae6b",
     "bilinear": "#fd8d3c",
     "deconv": "#a63603",
+    "deconv_4x4": "#e6550d",
+    "deconv_6x6": "#a63603",
+    "sep_conv_3x3": "#fbb4d6",
+    "sep_conv_5x5": "#dd1c77",
     "conv_1x1": "#c6dbef",
     "conv_3x3": "#6baed6",
     "conv_5x5": "#2171b5",
@@ -110,8 +119,10 @@ def save_edge_history(log: Sequence[Mapping[str, Any]], path: Path) -> None:
         ends = (0.5, len(steps) + 0.5, len(edges) - 0.5, -0.5)
         axes.imshow(pixels, aspect="auto", interpolation="nearest", extent=ends)
         axes.set_yticks(range(len(edges)), edges, fontsize=7)
-        for border in range(7, len(edges), 7):  # seven edges a cell
-            axes.axhline(border - 0.5, color="black", linewidth=0.8)
+        border = -0.5
+        for cell in log[0][name][:-1]:
+            border += len(cell)
+            axes.axhline(border, color="black", linewidth=0.8)
         axes.set_xticks([])
         axes.set_title(f"{name}: best operation of each edge (cell: edge)", fontsize=10)
         used = [op for op in OP_COLOURS if any(op in ops for ops in led)]

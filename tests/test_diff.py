@@ -10,6 +10,7 @@ from gan_nas.diff import Change, diff
 from gan_nas.genome import Genome, Source, parse_genome
 from gan_nas.published import published_genome, published_names
 from gan_nas.sampling import sample_genomes
+from gan_nas.spaces import degas
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -18,6 +19,7 @@ from gan_nas.spaces.adversarialnas import (
     sample_discriminator,
 )
 from gan_nas.spaces.autogan import CONVS, NORMS, UPS, decode, encode, token_sizes
+from gan_nas.spaces.ctgan import CTGANCritic
 
 PUBLISHED = [published_genome(name) for name in published_names()]
 LISTED = [genome for genome in PUBLISHED if genome.generator.space == "autogan"]
@@ -34,12 +36,32 @@ def random_graphs(number: int) -> list[Genome]:
     ]
 
 
+def random_stages(number: int) -> list[Genome]:
+    """Draw genomes of DEGAS' space with every variant, and critics of every dropout."""
+    draw = random.Random(3)
+    genomes = []
+    for _ in range(number):
+        rates = (draw.choice((0.0, 0.2, 0.5)), draw.choice((0.2, 0.5)), 0.5)
+        genomes.append(
+            Genome(
+                generator=degas.sample(
+                    draw, 8, stem_residual=True, final_normal=draw.random() < 0.5
+                ),
+                discriminator=CTGANCritic(space="ctgan", width=8, dropout=rates),
+            )
+        )
+    return genomes
+
+
 RANDOM_GRAPHS = random_graphs(20)
+RANDOM_STAGES = random_stages(20)
 PAIRS = [
     *zip([*LISTED, *RANDOM], [*RANDOM, *LISTED], strict=True),
     *pairwise(GRAPHS),
     *pairwise(RANDOM_GRAPHS),
+    *pairwise(RANDOM_STAGES),
 ]
+LINED_UP = [(a, b) for a, b in PAIRS if a.discriminator.space == b.discriminator.space]
 MIRROR = {"changed": "changed", "added": "removed", "removed": "added"}
 FIELDS = (("conv", CONVS), ("norm", NORMS), ("up", UPS), ("shortcut", (False, True)))
 
@@ -64,7 +86,9 @@ def expected(cell: int, place: int, before: int, after: int) -> Counter[Change]:
     return Counter(removed + added)
 
 
-@pytest.mark.parametrize("genome", [*PUBLISHED, *RANDOM, *RANDOM_GRAPHS], ids=lambda g: g.title)
+@pytest.mark.parametrize(
+    "genome", [*PUBLISHED, *RANDOM, *RANDOM_GRAPHS, *RANDOM_STAGES], ids=lambda g: g.title
+)
 def test_a_genome_does_not_differ_from_itself(genome: Genome) -> None:
     assert diff(genome, genome) == []
     assert diff(genome, parse_genome(genome.to_json())) == []
@@ -101,11 +125,11 @@ def test_every_change_of_one_token_is_told_exactly(genome: Genome) -> None:
         start += len(sizes)
 
 
-def expected_of_an_edge(where: str, before: str, after: str) -> Change:
+def expected_of_an_edge(where: str, before: str | None, after: str | None) -> Change:
     """Say what the change of one operation must look like."""
-    if before == "none":
+    if before in ("none", None):
         return Change(where, "added", None, after)
-    if after == "none":
+    if after in ("none", None):
         return Change(where, "removed", before, None)
     return Change(where, "changed", before, after)
 
@@ -130,7 +154,19 @@ def test_every_change_of_one_operation_is_told_exactly(genome: Genome) -> None:
                     assert diff(genome, genome.model_copy(update={part: other})) == [change]
 
 
-@pytest.mark.parametrize(("a", "b"), [*PAIRS[:20], *PAIRS[-20:]], ids=lambda g: g.title)
+@pytest.mark.parametrize("genome", RANDOM_STAGES[:5], ids=lambda g: g.title)
+def test_every_change_of_an_operation_of_a_stage_is_told_exactly(genome: Genome) -> None:
+    ops = degas.operations(genome.generator)
+    for place, known in degas.candidates(stem_residual=True, final_normal=True).items():
+        optional = place == "final_normal" or place.endswith("residual")
+        for op in {*known, *([None] if optional else [])} - {ops[place]}:
+            other = degas.from_operations(ops | {place: op}, 8)
+            where = f"generator.{place}" if place == "final_normal" else f"generator.stages.{place}"
+            change = expected_of_an_edge(where, ops[place], op)
+            assert diff(genome, genome.model_copy(update={"generator": other})) == [change]
+
+
+@pytest.mark.parametrize(("a", "b"), [*LINED_UP[:20], *LINED_UP[-40:]], ids=lambda g: g.title)
 def test_the_changes_turn_a_into_b(a: Genome, b: Genome) -> None:
     content = a.model_dump(mode="json", exclude={"name", "source"})
     for change in diff(a, b):
@@ -141,13 +177,13 @@ def test_the_changes_turn_a_into_b(a: Genome, b: Genome) -> None:
         if "-" in last:  # an edge, on which an operation takes the place of another
             assert parent[last] == (change.before or "none")
             parent[last] = change.after or "none"
-        elif change.kind == "changed":
-            assert parent[last] == change.before
-            parent[last] = change.after
-        elif change.kind == "added":
-            parent[last] = sorted([*parent[last], change.after])
+        elif last == "skips":
+            kept = {*parent[last], change.after} - {change.before, None}
+            parent[last] = sorted(kept)
         else:
-            parent[last].remove(change.before)
+            key = int(last) if last.isdigit() else last
+            assert parent[key] == change.before
+            parent[key] = change.after
     assert parse_genome(json.dumps(content)).genome_id == b.genome_id
 
 
@@ -176,7 +212,24 @@ def test_the_published_differences_are_those_of_their_papers() -> None:
         )
     )
     assert diff(top1, top3) == [Change("generator.cells.0.norm", "changed", "none", "batch")]
-    assert diff(sngan, ctgan) == [Change("generator.width", "changed", 256, 128)]
+    assert diff(sngan, ctgan) == [
+        Change("generator.width", "changed", 256, 128),
+        Change("discriminator.space", "changed", "sn_resnet", "ctgan"),
+    ]
+
+
+def test_rates_of_dropout_are_told_by_their_place() -> None:
+    usual, other, off = (
+        RANDOM_STAGES[0].model_copy(
+            update={"discriminator": CTGANCritic(space="ctgan", width=8, dropout=rates)}
+        )
+        for rates in ((0.2, 0.5, 0.5), (0.5, 0.2, 0.5), (0.0, 0.0, 0.0))
+    )
+    assert [str(change) for change in diff(usual, other)] == [
+        "discriminator.dropout.0: 0.2 -> 0.5",
+        "discriminator.dropout.1: 0.5 -> 0.2",
+    ]
+    assert [change.before for change in diff(usual, off)] == [0.2, 0.5, 0.5]
 
 
 def test_genomes_of_other_spaces_differ_in_their_space_only() -> None:
@@ -213,6 +266,7 @@ def test_the_variant_for_stl10_differs_in_its_sizes_only() -> None:
         (Change("a.1.1-3", "added", None, "conv_3x3"), "a.1.1-3: added conv_3x3"),
         (Change("a.1.2-3", "removed", "identity", None), "a.1.2-3: removed identity"),
         (Change("a.skips", "removed", 1, None), "a.skips: removed 1"),
+        (Change("a.1.residual", "added", None, "deconv_4x4"), "a.1.residual: added deconv_4x4"),
     ],
 )
 def test_a_change_is_said_in_a_few_words(change: Change, text: str) -> None:

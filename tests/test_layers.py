@@ -7,9 +7,10 @@ ROOT = Path(__file__).parents[1]
 ORDER = re.findall(
     r"\w+",
     """
-    allocator errors files versions streams configs spaces genome sampling diff published slots
-    spectral ops mixing stage_ops stages cells networks builder cost losses data metrics states runs weights scoring
-    plots progress gan timing training search bench cli
+    allocator errors files versions streams configs spaces genome frameworks sampling diff published
+    slots spectral ops mixing stage_ops stages cells networks critic builder cost losses objectives
+    reconstruction data metrics states runs weights scoring plots progress gan timing training
+    search bench cli
     """,
 )
 

@@ -11,6 +11,7 @@ from gan_nas.genome import read_genome
 from gan_nas.published import load_genome, published_genome, published_names
 from gan_nas.spaces.adversarialnas import encode
 from gan_nas.spaces.autogan import AutoGANCell
+from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 FOLDER = Path(__file__).parents[1] / "genomes"
@@ -128,6 +129,15 @@ def test_hand_made_controls_have_the_cells_of_their_papers(name: str, width: int
     assert genome.source is not None
     assert genome.source.note is not None
     assert genome.source.note.startswith("Hand-made control")
+
+
+def test_only_the_control_of_ctgan_has_a_critic_of_its_own() -> None:
+    """CT-GAN's (Wei et al. 2018); all others train against SN-GAN's, at their papers' width."""
+    assert published_genome("ctgan-cifar10").discriminator == CTGANCritic(space="ctgan", width=128)
+    assert CTGANCritic(space="ctgan", width=128).dropout == (0.2, 0.5, 0.5)
+    spaces = {name: published_genome(name).discriminator.space for name in NAMES}
+    assert spaces.pop("ctgan-cifar10") == "ctgan"
+    assert set(spaces.values()) == {"sn_resnet"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("autogan-")])

@@ -192,5 +192,5 @@ def test_every_token_is_drawn_uniformly() -> None:
 
 
 def test_an_unknown_space_is_refused_with_those_known() -> None:
-    with pytest.raises(InvalidInput, match="unknown space degas; known are autogan"):
-        sample_genomes("degas", 1, 0)
+    with pytest.raises(InvalidInput, match="unknown space biggan; known are autogan"):
+        sample_genomes("biggan", 1, 0)

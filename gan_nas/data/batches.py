@@ -10,27 +10,34 @@ class Batches:
     """The endless sequence of epochs over uint8 `images` (N, C, H, W), cut into batches.
 
     Batch `step` covers the positions [step * B, (step + 1) * B); epoch e is ordered by a
-    permutation of the stream (seed, "data order", e). A batch may straddle epochs, and B may be
+    permutation of the stream (seed, `purpose`, e). A batch may straddle epochs, and B may be
     larger than N. Nothing but one permutation per epoch is copied from the host.
     """
 
-    def __init__(self, images: Tensor, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, images: Tensor, batch_size: int, seed: int, purpose: str = "data order"
+    ) -> None:
         assert images.dtype == torch.uint8
         assert len(images) > 0
         assert batch_size > 0
         self.images = images
         self.batch_size = batch_size
-        self.seed = seed
+        self.seed, self.purpose = seed, purpose
         self._orders: dict[int, Tensor] = {}
         # A batch touches at most this many epochs; two at least, for batches on a border.
         self._num_cached = max(2, (batch_size - 1) // len(images) + 2)
 
     def at(self, step: int) -> Tensor:
         """Return batch `step`, float32 (B, C, H, W) in [-1, 1], on the images' device."""
-        index = self._index(step * self.batch_size, (step + 1) * self.batch_size)
-        return self.images.index_select(0, index).float().div_(127.5).sub_(1.0)
+        return self.of(self.indices(step))
 
-    def _index(self, start: int, stop: int) -> Tensor:
+    def of(self, indices: Tensor) -> Tensor:
+        """Return the images of these numbers (B,), as `at` does."""
+        return self.images.index_select(0, indices).float().div_(127.5).sub_(1.0)
+
+    def indices(self, step: int) -> Tensor:
+        """Return the numbers of the images of batch `step`, int64 (B,)."""
+        start, stop = step * self.batch_size, (step + 1) * self.batch_size
         size = len(self.images)
         epochs = range(start // size, (stop - 1) // size + 1)
         parts = [
@@ -42,7 +49,7 @@ class Batches:
     def _order(self, epoch: int) -> Tensor:
         if epoch not in self._orders:
             # Drawn on the CPU: the same order on every device.
-            generator = stream(self.seed, "data order", epoch)
+            generator = stream(self.seed, self.purpose, epoch)
             order = torch.randperm(len(self.images), generator=generator, device="cpu")
             self._orders[epoch] = order.to(self.images.device)
             while len(self._orders) > self._num_cached:

@@ -1,6 +1,7 @@
 """Search methods, one a file: each has Config, PRESETS, search, plan, time_search and derive.
 
-DERIVING_SCORES tells whether derive needs images and a backbone.
+SEARCHING_SCORES and DERIVING_SCORES tell whether search and derive need a backbone (derive, then,
+images too).
 """
 
 from importlib import import_module
@@ -8,7 +9,7 @@ from types import ModuleType
 
 from gan_nas.errors import InvalidInput, nearest
 
-METHODS = ("autogan", "adversarialnas")
+METHODS = ("autogan", "adversarialnas", "degas")
 
 
 def load_method(name: str) -> ModuleType:

@@ -57,6 +57,7 @@ from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
 
 NUM_SHOWN = 64  # images in a sample grid
+SEARCHING_SCORES = True
 DERIVING_SCORES = False  # derive asks alpha alone
 
 

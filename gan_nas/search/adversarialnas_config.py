@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from gan_nas.builder import Initialisation
 from gan_nas.configs import Settings
-from gan_nas.gan import Passes, Precision
+from gan_nas.gan import Precision
+from gan_nas.objectives import Passes
 from gan_nas.search.relaxation import Mixture, NoiseOn
 
 

@@ -56,6 +56,7 @@ from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
 
 SECONDS_BETWEEN_SAVES = 30  # while the controller learns, whose steps take any time
+SEARCHING_SCORES = True
 DERIVING_SCORES = True  # derive draws architectures and scores their images
 DEVIATION_SEEDS = 5  # sets of latents the best genome is scored with, to tell noise from signal
 

@@ -15,6 +15,7 @@ from gan_nas.builder import build_discriminator, build_super_discriminator, buil
 from gan_nas.cost import GanCost, network_cost, num_parameters
 from gan_nas.gan import GAN, Tensors, descend, fresh, gradients
 from gan_nas.networks import SNResNet
+from gan_nas.objectives import Hinge
 from gan_nas.search.adversarialnas_config import Config
 from gan_nas.search.relaxation import Logits, Mixture, Relaxed, tau_at
 from gan_nas.spaces.adversarialnas import (
@@ -79,7 +80,7 @@ class SuperGAN:
             ema_decay=config.ema_decay,
             ema_warm_start=config.ema_warm_start,
             precision=config.precision,
-            passes=config.passes,
+            objective=Hinge(config.passes),
         )
         self.alpha_optimizer = self._adam(self.alpha)
         self.beta_optimizer = self._adam(self.beta)

@@ -4,7 +4,9 @@ import numpy as np
 from commands import Command
 
 from gan_nas.published import published_genome
+from gan_nas.sampling import sample_genomes
 from gan_nas.spaces.adversarialnas import AdversarialNASGenerator, encode
+from gan_nas.spaces.degas import from_operations, operations
 
 
 def test_different_genomes_are_exit_1_with_their_changes(gan_nas: Command) -> None:
@@ -57,6 +59,21 @@ def test_changed_edges_are_told_one_by_one(gan_nas: Command) -> None:
     assert answer.json["a"]["generator"]["parameters"] == 8_846_851
     assert answer.json["b"]["generator"]["parameters"] == 20_185_859
     assert answer.err == ""
+
+
+def test_residuals_are_told_one_by_one(gan_nas: Command, tmp_path: Path) -> None:
+    drawn, *_ = sample_genomes("degas", 1, 0, width=8, discriminator_width=8)
+    for name, residuals in (("a", (None, "deconv_4x4")), ("b", ("nearest_conv_1x1", None))):
+        changed = dict(zip(("1.residual", "2.residual"), residuals, strict=True))
+        generator = from_operations(operations(drawn.generator) | changed, 8)
+        drawn.model_copy(update={"generator": generator}).save(tmp_path / f"{name}.json")
+    answer = gan_nas("compare", tmp_path / "a.json", tmp_path / "b.json", "--json")
+    assert answer.code == 1
+    assert [change["text"] for change in answer.json["changes"]] == [
+        "generator.stages.1.residual: added nearest_conv_1x1",
+        "generator.stages.2.residual: removed deconv_4x4",
+    ]
+    assert [change["before"] for change in answer.json["changes"]] == [None, "deconv_4x4"]
 
 
 def test_a_matrix_file_is_compared_like_any_genome(gan_nas: Command, tmp_path: Path) -> None:

@@ -9,18 +9,22 @@ from typing import Any
 import pytest
 from commands import Command
 
-from gan_nas.cli.drawing import LINE_WIDTH, is_drawn
+from gan_nas.cli.drawing import LINE_WIDTH, STAGE_LINE_WIDTH, is_drawn
 from gan_nas.diff import diff
 from gan_nas.genome import Genome
 from gan_nas.published import published_genome, published_names
 from gan_nas.sampling import sample_genomes
 from gan_nas.spaces.adversarialnas import UpCell, sample_discriminator
+from gan_nas.spaces.degas import from_operations, operations, sample
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 FOUND = published_genome("adversarialnas-cifar10")
 WITH_MMD = published_genome("mmd-adversarialnas-cifar10")
 TOP1 = published_genome("autogan-cifar10-top1")
 GRAPHS = [name for name in published_names() if "adversarialnas" in name]
 CELL_WIDTH = LINE_WIDTH + len("┬▶ 3")
+STAGE_WIDTH = STAGE_LINE_WIDTH + len("┬▶ 2")
+STAGE_PLACES = {"0-1": "normal", "1-2": "up", "0-2": "residual"}
 EDGE = re.compile(r"(?:(\d) [─┄] |  )(skip of cell \d|\w+)[ ─┄]+(?:[─┄┬][▶ ] (\d)|┤|┘) *")
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 
@@ -31,6 +35,31 @@ def searched(genome: Genome, seed: int) -> Genome:
     """Return the genome with a discriminator that has edges to draw."""
     critic = sample_discriminator(random.Random(seed), genome.discriminator.width)
     return genome.model_copy(update={"discriminator": critic})
+
+
+def staged(seed: int, final_normal: bool = False) -> Genome:
+    """Return a random genome of DEGAS' space; its first stage may have a residual."""
+    generator = sample(random.Random(seed), 8, stem_residual=True, final_normal=final_normal)
+    critic = SNResNetDiscriminator(space="sn_resnet", width=8)
+    return Genome(generator=generator, discriminator=critic)
+
+
+def places_of(genome: Genome) -> dict[str, str]:
+    """Return what a drawing of the stages must show at each place."""
+    found = {place: op or "none" for place, op in operations(genome.generator).items()}
+    if found["final_normal"] == "none":
+        del found["final_normal"]
+    return found
+
+
+def read_stages(drawing: list[str]) -> dict[str, str]:
+    """Read the operations from the rows of all stages, and of the operation after them."""
+    found: dict[str, str] = {}
+    for start in range(0, len(drawing), 3):
+        for edge, op in read_back(drawing[start : start + 3]):
+            is_last = start == 9
+            found["final_normal" if is_last else f"{start // 3}.{STAGE_PLACES[edge]}"] = op
+    return found
 
 
 def saved(genome: Genome, path: Path) -> Path:
@@ -108,6 +137,83 @@ def test_compare_marks_exactly_the_edges_that_differ(
     assert sorted(marked) == sorted((where, str(kind)) for where, kind in changes)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("final_normal", [False, True])
+def test_every_operation_of_a_stage_can_be_read_back_from_a_drawing(
+    gan_nas: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    final_normal: bool,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(STAGE_WIDTH))  # one stage below the other
+    genome = staged(seed, final_normal)
+    out = gan_nas("genomes", saved(genome, tmp_path / "g.json")).out
+    rows = list(filter(EDGE.fullmatch, out.splitlines()))
+    assert max(map(len, rows)) == STAGE_WIDTH
+    assert read_stages(rows) == places_of(genome)
+    assert re.findall(r"^(?:stage|final).*?(?= *$)", out, re.MULTILINE) == (
+        ["stage 0", "stage 1", "stage 2", *(["final"] if final_normal else [])]
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_compare_marks_exactly_the_operations_of_stages_that_differ(
+    gan_nas: Command, tmp_path: Path, seed: int
+) -> None:
+    a, b = staged(seed, seed % 2 == 1), staged(seed + 100, seed % 4 > 1)
+    files = [saved(genome, tmp_path / f"{name}.json") for name, genome in (("a", a), ("b", b))]
+    answer = gan_nas("compare", *files, "--width", 4)
+    assert answer.code == 1
+    assert max(map(len, answer.out.splitlines())) <= 80
+    rows = [row for row in answer.out.splitlines() if re.match(r"\d\.\w+ |final_normal ", row)]
+    starts = [found.start() for found in re.finditer(r"0 [─┄]", rows[0])]
+    for genome, start in zip((a, b), starts, strict=True):
+        drawn = read_stages([row[start : start + STAGE_WIDTH] for row in rows])
+        assert drawn | places_of(genome) == drawn
+        assert set(drawn) == {*places_of(a), *places_of(b)}
+    marked = [
+        (row.split()[0], mark[1])
+        for row in rows
+        if (mark := re.search(r" [~+-] (changed|added|removed) *$", row))
+    ]
+    changes = [(c.where.removeprefix("generator."), str(c.kind)) for c in diff(a, b)]
+    assert marked == [(where.removeprefix("stages."), kind) for where, kind in changes]
+
+
+def test_operations_of_stages_are_counted_and_the_last_one_is_told(
+    gan_nas: Command, tmp_path: Path
+) -> None:
+    ops = dict(operations(staged(0).generator)) | {"1.residual": None, "2.residual": "deconv_4x4"}
+    others = ops | {"0.up": "deconv_4x4", "1.residual": "deconv_6x6", "2.residual": None}
+    generators = [
+        from_operations(ops | {"0.up": "deconv_6x6"}, 8),
+        from_operations(others | {"final_normal": "conv_1x1"}, 8),
+    ]
+    files = [
+        saved(staged(0).model_copy(update={"generator": generator}), tmp_path / f"{name}.json")
+        for name, generator in zip("ab", generators, strict=True)
+    ]
+    assert gan_nas("compare", *files).out.startswith(
+        "generator.final_normal: added conv_1x1\n"
+        "generator.stages: 1 changed, 1 added, 1 removed\n\n"
+    )
+    same = gan_nas("compare", files[1], files[1])
+    assert same.code == 0
+    assert "final_normal  0 ─ conv_1x1" in same.out
+    assert not re.search("[~+-] (changed|added|removed)", same.out)
+
+
+def test_nodes_of_stages_are_explained_where_there_are_stages(
+    gan_nas: Command, tmp_path: Path
+) -> None:
+    file = saved(staged(1), tmp_path / "g.json")
+    for command in (("genomes", file), ("compare", file, file)):
+        assert "node 0 is the stage before it" in gan_nas(*command).err
+    for command in (("genomes", GRAPHS[0]), ("compare", GRAPHS[0], GRAPHS[1])):
+        assert "node 0" not in gan_nas(*command).err
+
+
 def test_the_same_cells_are_drawn_without_a_mark(gan_nas: Command) -> None:
     answer = gan_nas("compare", "adversarialnas-cifar10", "adversarialnas-stl10")
     assert answer.code == 1
@@ -129,6 +235,15 @@ def test_generators_of_two_spaces_are_listed_and_not_drawn(gan_nas: Command) -> 
     assert answer.out.startswith("generator.space: autogan -> adversarialnas\n")
     assert "▶" not in answer.out
     assert answer.err == ""
+
+
+@pytest.mark.parametrize("other", ["autogan-cifar10-top1", "adversarialnas-cifar10"])
+def test_stages_are_not_drawn_beside_cells(gan_nas: Command, tmp_path: Path, other: str) -> None:
+    file = saved(staged(2), tmp_path / "g.json")
+    for pair in ((file, other), (other, file)):
+        out = gan_nas("compare", *pair).out
+        assert "generator.space: " in out
+        assert "▶" not in out
 
 
 def test_one_searched_discriminator_is_drawn_beside_a_hand_made_one(
@@ -153,6 +268,11 @@ def test_only_what_lines_up_is_drawn_side_by_side() -> None:
     assert not is_drawn(FOUND, WITH_MMD, "discriminator")
     assert is_drawn(searched(FOUND, 1), searched(TOP1, 2), "discriminator")
     assert is_drawn(FOUND, searched(TOP1, 2), "discriminator")
+    assert is_drawn(staged(1), staged(2), "generator")
+    assert not is_drawn(staged(1), FOUND, "generator")
+    assert not is_drawn(staged(1), TOP1, "generator")
+    assert not is_drawn(staged(1), staged(2), "discriminator")
+    assert is_drawn(searched(staged(1), 1), TOP1, "discriminator")
 
 
 @pytest.mark.parametrize("name", published_names())
@@ -198,6 +318,23 @@ def test_a_stdout_of_ascii_gets_ascii(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert b"1 - identity -----+> 3" in done.stdout
     assert b"2 . none .........'" in done.stdout
+
+
+def test_stages_are_drawn_in_ascii_too(tmp_path: Path) -> None:
+    ops = operations(staged(0).generator) | {"1.up": "deconv_4x4", "1.residual": None}
+    generator = from_operations(ops, 8)
+    file = saved(staged(0).model_copy(update={"generator": generator}), tmp_path / "g.json")
+    for words in (("genomes", str(file)), ("compare", str(file), str(file))):
+        done = subprocess.run(
+            [sys.executable, "-c", "from gan_nas.cli import main; main()", *words],
+            env=os.environ | {"PYTHONIOENCODING": "ascii"},
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"1 - deconv_4x4 -------+> 2" in done.stdout
+        assert b"0 . none .............'" in done.stdout
 
 
 @pytest.mark.parametrize("name", GRAPHS)

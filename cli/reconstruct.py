@@ -1,0 +1,83 @@
+"""`gan-nas reconstruct`: how well an architecture reconstructs images, which DEGAS selects by."""
+
+from typing import Annotated
+
+import typer
+
+from gan_nas.cli import options
+from gan_nas.cli.inputs import (
+    compute_on,
+    default_directory,
+    default_resolution,
+    resized,
+    settings,
+)
+from gan_nas.cli.plans import show_settings
+from gan_nas.cli.printing import duration, remark, show, show_json
+from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.signals import stopping
+from gan_nas.errors import InvalidInput
+from gan_nas.published import load_genome
+
+
+def reconstruct(
+    reference: Annotated[
+        str | None,
+        typer.Argument(metavar="GENOME", help="A genome file or a published name."),
+    ] = None,
+    data: options.Data = "digits",
+    data_root: options.DataRoot = None,
+    width: options.Width = None,
+    directory: options.RunDirectory = None,
+    preset: options.Preset = "demo",
+    seed: options.Seed = None,
+    sets: options.Set = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    help_config: options.HelpConfig = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a genome's generator to reconstruct images from latents of their own (GLO).
+
+    That is what DEGAS' search does with all architectures at once: the loss a genome reaches alone
+    can be laid beside the distance it reaches as a GAN. Settings and presets are those of
+    gan-nas search --method degas; the same command goes on.
+
+    Example: gan-nas reconstruct ctgan-cifar10 --width 16
+    """
+    from gan_nas.search.degas import PRESETS, Config
+    from gan_nas.search.degas import reconstruct as run_reconstruction
+
+    if help_config:
+        show_settings(Config, PRESETS, preset, as_json)
+        return
+    if reference is None:
+        raise InvalidInput(
+            "reconstruct needs a GENOME: a file, or a name that gan-nas genomes lists"
+        )
+    named = load_genome(reference)
+    genome = resized(named, width)
+
+    from gan_nas.data import load_images
+
+    on = compute_on(device, threads)
+    config = settings(Config, PRESETS, preset, sets, precision, on, seed=seed)
+    images = load_images(data, data_root)
+    if config.resolution is None:
+        config = config.model_copy(update={"resolution": default_resolution(images)})
+    what = named.title + (f"-w{width}" if width else "")
+    run = directory or default_directory(f"reconstruct-{what}", data, config.seed)
+    remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
+    with stopping() as stop, progress_on_stderr() as progress:
+        result = run_reconstruction(
+            genome, config, images, run, device=on, stop=stop, progress=progress
+        )
+    if as_json:
+        show_json(result)
+        return
+    show(f"loss: {result['loss']:.4f}", f"run:  {run}")
+    spent = duration(result["seconds"])
+    remark(
+        f"{result['iterations']:,} iterations in {spent}; pictures in {run}/samples", style="dim"
+    )

@@ -1,0 +1,516 @@
+"""DEGAS: search a generator alone, by reconstruction, and prune it; no discriminator takes part.
+
+DEGAS (Doveh & Giryes 2019), sec. 3. The supernet learns, with a latent for every image, to
+reconstruct the images (glo.py), while alpha, in turns, learns which operation of each place to
+weigh. Pruning then keeps one operation for each map, or two where a residual won. No public code
+exists: what the paper leaves open is a field, and `resolved` in degas_config.py answers it; the
+answers stand in every run's config. `reconstruct` trains a single genome the same way.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from math import isfinite
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_nas.builder import build_generator, build_stage_supernet, choose_cells
+from gan_nas.configs import resolve
+from gan_nas.cost import generator_cost, network_cost, num_parameters
+from gan_nas.data import Images
+from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.gan import LossWindow, fresh
+from gan_nas.genome import DiscriminatorGenome, Genome, Source
+from gan_nas.networks import StageNetwork
+from gan_nas.plots import save_curves, save_edge_history, save_grid
+from gan_nas.progress import Progress, silent
+from gan_nas.runs import Checkpoint, Run, never, read_log, stored_config
+from gan_nas.search.degas_config import PRESETS as PRESETS
+from gan_nas.search.degas_config import Config as Config
+from gan_nas.search.degas_config import resolved
+from gan_nas.search.derivation import Limit
+from gan_nas.search.glo import GLO, Alpha
+from gan_nas.search.pruning import Prices, best_architectures, cheapest, generator_prices, prune
+from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.degas import (
+    NUM_STAGES,
+    DEGASGenerator,
+    candidates,
+    count,
+    from_operations,
+)
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.streams import stream
+from gan_nas.timing import QUICKLY, PhaseTime, StepTimes
+from gan_nas.versions import versions
+
+NUM_SHOWN = 32  # pairs of original and reconstruction in a picture
+SEARCHING_SCORES = False  # the search asks for reconstructions alone
+DERIVING_SCORES = False
+
+
+def search(
+    config: Config,
+    images: Images,
+    directory: Path,
+    *,
+    device: torch.device,
+    stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Search; the same call goes on after an interruption.
+
+    Writes into `directory`: genomes/*.json (the best K), history/*.json (what pruning would have
+    kept as the search went), edges.png, curves.png, samples/*.png (originals, each beside its
+    reconstruction), log.jsonl, result.json. Returns the result. Raises Interrupted with the state
+    saved; RunFailed when a loss is not finite; Incompatible when the directory holds other
+    settings; InvalidInput for limits nothing can keep.
+    """
+    resolution = config.resolution or images.side
+    check(config, resolution, images.channels)
+    settings = _settings("degas", config, images, resolution, device)
+    settings["decisions"] = resolved(config, resolution)
+    with Run.open(directory, settings, stop) as run:
+        if run.finished:
+            return run.result()
+        network = _fresh_supernet(config, resolution, images.channels, device)
+        alpha = Alpha(places(config), device)
+        alpha.initialise(stream(config.seed, "alpha"))
+        work = _Reconstruction(config, network, alpha, images, resolution, run, device)
+        work.train(progress)
+        result = work.search_result()
+        run.finish(result)
+        return result
+
+
+def reconstruct(
+    genome: Genome,
+    config: Config,
+    images: Images,
+    directory: Path,
+    *,
+    device: torch.device,
+    stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Train one genome's generator of any space as the search trains its supernet, without alpha.
+
+    Tells how well an architecture reconstructs, which is what the search selects by. Writes
+    curves.png, samples/*.png, log.jsonl and result.json; raises as `search` does.
+    """
+    resolution = config.resolution or images.side
+    config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
+    with torch.device("meta"):
+        network: nn.Module = build_generator(genome.generator, resolution, images.channels)
+    settings = _settings("reconstruct", config, images, resolution, device)
+    settings["genome"] = genome.model_dump(mode="json")
+    with Run.open(directory, settings, stop) as run:
+        if run.finished:
+            return run.result()
+        network = fresh(network, config.seed, "generator weights", device, "default")
+        work = _Reconstruction(config, network, None, images, resolution, run, device)
+        work.train(progress)
+        save_curves(read_log(directory), run.path("curves.png"))
+        result = {
+            "method": "reconstruct",
+            "genome_id": genome.genome_id,
+            "name": genome.title,
+            "loss": work.loss(),
+            "iterations": work.step,
+            "seconds": work.seconds,
+        }
+        run.finish(result)
+        return result
+
+
+def derive(
+    directory: Path,
+    *,
+    count: int,
+    device: torch.device,
+    stop: Callable[[], bool] = never,
+    max_params: int | None = None,
+    max_macs: int | None = None,
+) -> dict[str, Any]:
+    """Write the best `count` genomes of a finished search, best first; the first is the pruned one.
+
+    Limits replace the search's. Raises InvalidInput for a search that has not ended, or limits
+    that no architecture keeps.
+    """
+    stored = stored_config(directory)
+    if stored.get("method") != "degas":
+        raise InvalidInput(f"{directory} is no search by degas: {stored.get('method')}")
+    update: dict[str, int | None] = {"top_k": count}
+    if max_params is not None or max_macs is not None:
+        update |= {"max_params": max_params, "max_macs": max_macs}
+    config = resolve(Config, Config.model_validate(stored["config"]).model_dump() | update)
+    side, channels = stored["image_side"], stored["image_channels"]
+    check(config, side, channels)
+    with Run.open(directory, stored, stop) as run:
+        checkpoint = run.read()
+        if not run.finished or checkpoint is None:
+            raise InvalidInput(f"the search in {directory} has not ended: run it to its end first")
+        alpha = Alpha(places(config), device)
+        alpha.load_state_dict(checkpoint.tensors["alpha"])
+        found = best_genomes(config, alpha, run, stored["data"], side, channels)
+        return run.result() | {"genomes": [row for _, row in found]}
+
+
+def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
+    """Predict what `search` will cost: sizes, steps, memory in bytes, seconds on this device.
+
+    The time comes from a few iterations made here and now.
+    """
+    resolution = config.resolution or images.side
+    check(config, resolution, images.channels)
+    (phase,) = time_search(config, resolution, images.channels, device, **QUICKLY)
+    network = supernet(config, resolution, images.channels)
+    with torch.device("meta"):
+        weights = Alpha(places(config), torch.device("meta")).weights()
+        cost = network_cost(_Weighted(network, weights), torch.empty(1, config.latent_dim))
+    num_images = min(config.num_images or len(images.train), len(images.train))
+    latent_bytes = 4 * num_images * config.latent_dim
+    return {
+        "config": config.model_dump(mode="json"),
+        "generators": count(config.stem_residual, config.final_normal),
+        "supernet_parameters": num_parameters(network),
+        "steps": config.iterations,
+        "images": config.iterations * config.batch_size,
+        "memory_bytes": 12 * num_parameters(network)
+        + config.batch_size * cost.activation_bytes
+        + latent_bytes
+        + images.train.numel(),
+        "predicted_seconds": phase.seconds,
+    }
+
+
+def time_search(
+    config: Config,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+    repeats: int,
+    budget: float = float("inf"),
+) -> list[PhaseTime]:
+    """Time iterations on noise: the median step on alpha, and that on weights and latents.
+
+    The first one, which warms up, does not count. Stops after `repeats`, or when `budget` seconds
+    are spent and one was timed.
+    """
+    network = _fresh_supernet(config, resolution, image_channels, device)
+    random = torch.Generator(device=device).manual_seed(0)
+    size = (4 * config.batch_size, image_channels, resolution, resolution)
+    noise = torch.randint(256, size, generator=random, device=device, dtype=torch.uint8)
+    glo = GLO(config, network, noise, Alpha(places(config), device))
+    glo.latents.zero_()
+    spent: list[tuple[float, float]] = []
+    begun = time.perf_counter()
+    while len(spent) <= repeats and (len(spent) < 2 or time.perf_counter() - begun < budget):
+        started = time.perf_counter()
+        float(glo.step(0))  # waits for the device
+        middle = time.perf_counter()
+        float(glo.alpha_step(0))
+        spent.append((time.perf_counter() - middle, middle - started))
+    times = StepTimes(median(a for a, _ in spent[1:]), median(w for _, w in spent[1:]))
+    what = f"search at {resolution} px"
+    return [PhaseTime(what, times, 1, config.batch_size, config.iterations)]
+
+
+class _Reconstruction:
+    """One run of reconstruction, with alpha or without; all of it is in its checkpoints."""
+
+    def __init__(
+        self,
+        config: Config,
+        network: nn.Module,
+        alpha: Alpha | None,
+        images: Images,
+        resolution: int,
+        run: Run,
+        device: torch.device,
+    ) -> None:
+        self.config, self.run, self.images, self.resolution = config, run, images, resolution
+        pixels = _chosen(images, config.num_images).to(device).at(resolution).train
+        self.glo = GLO(config, network, pixels, alpha)
+        self.step = 0
+        names = ("weight_loss", "alpha_loss") if alpha is not None else ("weight_loss",)
+        self.losses = {name: LossWindow(config.log_every, device) for name in names}
+        self._seconds_before, self._started = 0.0, time.monotonic()
+        if checkpoint := run.latest():
+            self._load(checkpoint)
+        else:
+            self.glo.start()
+
+    def train(self, progress: Progress) -> None:
+        """Make the iterations that are left, and what is due after each."""
+        config = self.config
+        while self.step < config.iterations:
+            self.losses["weight_loss"].push(self.glo.step(self.step))
+            if self.glo.alpha is not None:
+                self.losses["alpha_loss"].push(self.glo.alpha_step(self.step))
+            self.step += 1
+            last = self.step == config.iterations
+            if self.step % config.log_every == 0 or last:
+                self.log(progress)
+            if self.step % config.derive_every == 0 or last:
+                self.keep()
+            if self.step % config.save_every == 0 or last or self.run.stop():
+                self.save()
+
+    def log(self, progress: Progress) -> None:
+        """Write a line of the log and show the progress; raises RunFailed on NaN."""
+        losses = self._losses()
+        images = self.step * self.config.batch_size
+        lr = self.glo.lr_at(self.step - 1)
+        self.run.log(step=self.step, images=images, lr=lr, **losses, seconds=self.seconds)
+        progress("search iterations", self.step, self.config.iterations, losses)
+
+    def keep(self) -> None:
+        """Draw reconstructions; keep what pruning would leave now, entropies and a histogram."""
+        rows = _evenly(len(self.glo.latents), NUM_SHOWN, self.glo.device)
+        made = self.glo.reconstruct(rows, self.glo.mixture())
+        made = made.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+        pairs = torch.stack([self.glo.batches.images[rows], made], 1).flatten(0, 1)
+        save_grid(pairs, self.run.path("samples", f"{self.step:07d}.png"))
+        if self.glo.alpha is None:
+            return
+        ops = prune(self.glo.alpha.log_probabilities())
+        self.run.log(
+            event="architecture",
+            step=self.step,
+            generator=_by_stage(ops),
+            histogram=dict(Counter(op for op in ops.values() if op is not None)),
+            entropies={"alpha": self.glo.alpha.entropies()},
+            seconds=self.seconds,
+        )
+        genome = _genome(self.config, ops, None)
+        genome.save(self.run.path("history", f"{self.step:07d}.json"))
+
+    def save(self) -> None:
+        """Write a checkpoint, then stop if asked to; raises RunFailed rather than saving NaN."""
+        self._losses()
+        state = {
+            "losses": {name: window.count for name, window in self.losses.items()},
+            "seconds": self.seconds,
+        }
+        losses = {name: window.values for name, window in self.losses.items()}
+        self.run.save(self.step, state, self.glo.state() | {"losses": losses})
+        self.run.check()
+
+    def loss(self, weights: Mapping[str, Tensor] | None = None) -> float:
+        """Return the mean loss over evenly spaced images; see GLO.loss_of."""
+        return self.glo.loss_of(min(self.config.num_scored, len(self.glo.latents)), weights)
+
+    def search_result(self) -> dict[str, Any]:
+        """Write the best K genomes and the pictures; return the table of them."""
+        config, alpha, network = self.config, self.glo.alpha, self.glo.network
+        assert alpha is not None
+        assert isinstance(network, StageNetwork)
+        log = read_log(self.run.directory)
+        save_curves(log, self.run.path("curves.png"))
+        kept = [row for row in log if row.get("event") == "architecture"]
+        save_edge_history(kept, self.run.path("edges.png"))
+        channels = self.images.channels
+        found = best_genomes(config, alpha, self.run, self.images.name, self.resolution, channels)
+        mixed = self.loss(self.glo.mixture())
+        for generator, row in found:
+            choose_cells(network, generator)
+            row["loss"] = self.loss()
+        entropies = kept[-1]["entropies"]["alpha"]
+        return {
+            "method": "degas",
+            "run": str(self.run.directory),
+            "resolution": self.resolution,
+            "genomes": [row for _, row in found],
+            "loss": mixed,
+            "entropy": {"alpha": sum(entropies.values()) / len(entropies)},
+            "histogram": kept[-1]["histogram"],
+            "seconds": self.seconds,
+        }
+
+    @property
+    def seconds(self) -> float:
+        """Return the time spent so far, earlier sittings included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def _losses(self) -> dict[str, float]:
+        losses = {name: w.mean(self.config.log_every) for name, w in self.losses.items()}
+        if not all(map(isfinite, losses.values())):
+            raise RunFailed(
+                f"the search diverged before iteration {self.step:,}: a loss is not finite; the "
+                f"last checkpoint in {self.run.directory} is good, try a lower learning rate"
+            )
+        return losses
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        state, tensors = checkpoint.state, checkpoint.tensors
+        self.step = checkpoint.step
+        self._seconds_before = state["seconds"]
+        self.glo.load_state(tensors)
+        for name, window in self.losses.items():
+            window.values.copy_(tensors["losses"][name])
+            window.count = state["losses"][name]
+
+
+class _Weighted(nn.Module):
+    """A supernet with the weights of its operations."""
+
+    def __init__(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.network, self.weights = network, weights
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Run the supernet, all operations mixed."""
+        return self.network(z, self.weights)  # type: ignore[no-any-return]
+
+
+def best_genomes(
+    config: Config, alpha: Alpha, run: Run, data: str, resolution: int, image_channels: int
+) -> list[tuple[DEGASGenerator, dict[str, Any]]]:
+    """Write the best K genomes; return each one's generator and a row: id, file, score, cost."""
+    limit = Limit(config.max_params, config.max_macs)
+    prices = None
+    if limit != Limit(None, None):
+        prices = _prices(config, resolution, image_channels)
+    found = best_architectures(
+        alpha.log_probabilities(), config.top_k, prices=prices, limit=limit if prices else None
+    )
+    source = Source(where=f"DEGAS search on {data}, seed {config.seed}")
+    rows = []
+    for one in found:
+        genome = _genome(config, one.operations, source)
+        path = run.path("genomes", f"{genome.genome_id}.json")
+        genome.save(path)
+        cost = generator_cost(genome.generator, resolution, image_channels)
+        row = {
+            "id": genome.genome_id,
+            "file": str(path),
+            "log_odds": one.score,
+            "words": genome.generator.words,
+            "parameters": cost.parameters,
+            "macs": cost.macs,
+        }
+        rows.append((_generator(config, one.operations), row))
+    return rows
+
+
+def check(config: Config, resolution: int, image_channels: int) -> None:
+    """Raise InvalidInput for a resolution that does not suit, or limits that no generator keeps."""
+    supernet(config, resolution, image_channels)  # raises
+    limit = Limit(config.max_params, config.max_macs)
+    if limit == Limit(None, None):
+        return
+    prices = _prices(config, resolution, image_channels)
+    flat = {place: [0.0] * len(ops) for place, ops in places(config).items()}
+    if not best_architectures(flat, 1, prices=prices, limit=limit):
+        least = cheapest(prices)
+        asked = [
+            f"{most:,} {what}"
+            for most, what in zip(limit, ("parameters", "multiply-adds"), strict=True)
+            if most is not None
+        ]
+        raise InvalidInput(
+            f"no generator of width {config.derived_width} keeps within {' and '.join(asked)}: the "
+            f"smallest have {least.parameters:,} parameters, or {least.macs:,} multiply-adds; "
+            "raise the limit or lower derived_width"
+        )
+
+
+def places(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return the places that a search decides, and their operations."""
+    return candidates(config.stem_residual, config.final_normal)
+
+
+def supernet(config: Config, resolution: int, image_channels: int) -> StageNetwork:
+    """Build a search's network without its weights, on the meta device."""
+    with torch.device("meta"):
+        return build_stage_supernet(
+            sizes_of(config, config.width),
+            resolution,
+            image_channels,
+            stem_residual=config.stem_residual,
+            final_normal=config.final_normal,
+        )
+
+
+def _fresh_supernet(
+    config: Config, resolution: int, image_channels: int, device: torch.device
+) -> nn.Module:
+    network = supernet(config, resolution, image_channels)
+    return fresh(network, config.seed, "supernet weights", device, "default")
+
+
+def sizes_of(config: Config, width: int) -> DEGASGenerator:
+    """Return some generator of the search's sizes at a width."""
+    ops: dict[str, str | None] = {place: names[0] for place, names in places(config).items()}
+    return from_operations(ops, width, config.latent_dim)
+
+
+def _prices(config: Config, resolution: int, image_channels: int) -> Prices:
+    sizes = sizes_of(config, config.derived_width)
+    return generator_prices(
+        sizes,
+        resolution,
+        image_channels,
+        stem_residual=config.stem_residual,
+        final_normal=config.final_normal,
+    )
+
+
+def _generator(config: Config, ops: Mapping[str, str | None]) -> DEGASGenerator:
+    return from_operations(dict(ops), config.derived_width, config.latent_dim)
+
+
+def _genome(config: Config, ops: Mapping[str, str | None], source: Source | None) -> Genome:
+    width = config.derived_discriminator_width
+    discriminator: DiscriminatorGenome
+    if config.derived_discriminator == "ctgan":
+        discriminator = CTGANCritic(space="ctgan", width=width)
+    else:
+        discriminator = SNResNetDiscriminator(space="sn_resnet", width=width)
+    return Genome(generator=_generator(config, ops), discriminator=discriminator, source=source)
+
+
+def _by_stage(ops: Mapping[str, str | None]) -> list[dict[str, str]]:
+    """Return place -> operation for each stage, for the history's picture."""
+    stages: list[dict[str, str]] = [{} for _ in range(NUM_STAGES)]
+    for place, op in ops.items():
+        index, _, name = place.rpartition(".")
+        stages[int(index) if index else -1][name] = op or "none"
+    return stages
+
+
+def _settings(
+    method: str, config: Config, images: Images, resolution: int, device: torch.device
+) -> dict[str, Any]:
+    return {
+        "method": method,
+        "data": images.name,
+        "data_fingerprint": images.fingerprint,
+        "image_channels": images.channels,
+        "image_side": resolution,
+        "device": device.type,
+        "config": config.model_dump(mode="json"),
+        "versions": versions(),
+    }
+
+
+def _chosen(images: Images, num: int | None) -> Images:
+    """Return the training images that get a latent."""
+    size = len(images.train)
+    if num is None or num >= size:
+        return images
+    from dataclasses import replace
+
+    rows = _evenly(size, num, images.train.device)
+    return replace(images, train=images.train[rows], train_labels=None)
+
+
+def _evenly(size: int, num: int, device: torch.device) -> Tensor:
+    """Return `num` of the numbers below `size`, evenly spaced, or all where there are fewer."""
+    num = min(num, size)
+    return torch.arange(num, device=device) * size // num

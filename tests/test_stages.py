@@ -1,0 +1,211 @@
+"""DEGAS' networks: specified sizes, merged sums equal to plain ones, one-hot equal to derived."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan_nas.builder import build_generator, build_stage_supernet, choose_cells
+from gan_nas.cost import generator_cost, num_parameters
+from gan_nas.networks import StageNetwork
+from gan_nas.ops import published_order
+from gan_nas.slots import inherited_state
+from gan_nas.spaces.degas import (
+    NORMAL_OPS,
+    UP_OPS,
+    DEGASGenerator,
+    candidates,
+    from_operations,
+    operations,
+    sample,
+)
+from gan_nas.stage_ops import normal_ops, up_ops
+
+VARIANTS = [(False, False), (True, False), (False, True), (True, True)]
+# Weights of each operation at 128 channels, without biases and norms.
+SIZES = {
+    "conv_1x1": 16_384,
+    "conv_3x3": 147_456,
+    "max_pool_3x3": 0,
+    "avg_pool_3x3": 0,
+    "skip_connect": 0,
+    "sep_conv_3x3": 35_072,
+    "sep_conv_5x5": 39_168,
+    "dil_conv_3x3": 17_536,
+    "dil_conv_5x5": 19_584,
+    "deconv_4x4": 262_144,
+    "deconv_6x6": 589_824,
+    "nearest_conv_1x1": 16_384,
+    "nearest_conv_3x3": 147_456,
+}
+
+
+def normals(seed: int, *size: int) -> Tensor:
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    return torch.randn(size, generator=generator, device="cpu", dtype=torch.float64)
+
+
+def drawn(seed: int, width: int = 6, **variant: bool) -> DEGASGenerator:
+    return sample(random.Random(seed), width, **variant)
+
+
+def redraw(network: nn.Module, seed: int = 0) -> None:
+    """Give every weight another value, those that start at zero or one too."""
+    generator = torch.Generator(device="cpu").manual_seed(seed)
+    for parameter in network.parameters():
+        parameter.data.normal_(0, 0.3, generator=generator)
+
+
+def supernet(genome: DEGASGenerator, stem_residual: bool, final_normal: bool) -> StageNetwork:
+    with torch.device("cpu"):
+        network = build_stage_supernet(
+            genome, 16, 2, stem_residual=stem_residual, final_normal=final_normal
+        )
+    redraw(network)
+    return network.double()
+
+
+def mixtures(stem_residual: bool, final_normal: bool) -> dict[str, Tensor]:
+    places = candidates(stem_residual, final_normal)
+    return {
+        place: normals(i, len(ops)).softmax(0).requires_grad_()
+        for i, (place, ops) in enumerate(places.items())
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters"),
+    [({}, 6_172_547), ({"stem_residual": True}, 7_188_355)],
+)
+def test_the_supernet_has_the_specified_size(changes: Any, parameters: int) -> None:
+    with torch.device("meta"):
+        network = build_stage_supernet(drawn(0, 128), 32, **changes)
+    assert num_parameters(network) == parameters
+    assert sum(p.numel() for p in network.stem.parameters()) == 264_192
+    assert sum(p.numel() for p in network.to_rgb.parameters()) == 3_715
+
+
+def test_every_operation_has_the_specified_weights() -> None:
+    with torch.device("meta"):
+        made = normal_ops(128, searching=True) | up_ops(128, searching=True)
+        assert {name: num_parameters(make()) for name, make in made.items()} == SIZES
+
+
+def test_derived_networks_span_the_specified_range() -> None:
+    largest = {p: "deconv_6x6" if ops == UP_OPS else "conv_3x3" for p, ops in candidates().items()}
+    smallest = {
+        p: "nearest_conv_1x1" if ops == UP_OPS else "skip_connect"
+        for p, ops in candidates().items()
+        if not p.endswith("residual")
+    }
+    sizes = [
+        generator_cost(from_operations(dict(ops), 128), 32).parameters
+        for ops in (smallest, largest)
+    ]
+    assert sizes == pytest.approx([0.32e6, 3.66e6], rel=0.01)
+
+
+@pytest.mark.parametrize("searching", [False, True])
+@pytest.mark.parametrize("name", [*NORMAL_OPS, *UP_OPS])
+def test_operations_keep_or_double_the_size_in_either_order(name: str, searching: bool) -> None:
+    with torch.device("cpu"):
+        ops = {**normal_ops(4, searching), **up_ops(4, searching)}
+        op = ops[name]().double()
+    redraw(op)
+    x = normals(0, 3, 4, 6, 6)
+    factor = 2 if name in UP_OPS else 1
+    y = op(x)
+    assert y.shape == (3, 4, 6 * factor, 6 * factor)
+    with published_order(op):
+        torch.testing.assert_close(op(x), y, rtol=0, atol=1e-12)
+
+
+def test_pools_normalise_without_weights_and_average_what_is_there() -> None:
+    with torch.device("cpu"):
+        ops = normal_ops(4)
+        pools = [ops[name]().double() for name in ("max_pool_3x3", "avg_pool_3x3")]
+    assert not any(list(pool.parameters()) for pool in pools)
+    ones = torch.ones(1, 4, 5, 5, device="cpu", dtype=torch.float64)
+    torch.testing.assert_close(pools[1].get_submodule("pool")(ones), ones)
+
+
+@pytest.mark.parametrize(("stem_residual", "final_normal"), VARIANTS)
+def test_merged_sums_equal_plain_ones(stem_residual: bool, final_normal: bool) -> None:
+    network = supernet(drawn(0), stem_residual, final_normal)
+    weights = mixtures(stem_residual, final_normal)
+    z, upstream = normals(100, 4, 128), normals(101, 4, 2, 16, 16)
+    inputs = [*network.parameters(), *weights.values()]
+
+    def run() -> list[Tensor]:
+        y = network(z, weights)
+        return [y, *torch.autograd.grad((y * upstream).sum(), inputs)]
+
+    merged = run()
+    with published_order(network):
+        plain = run()
+    for a, b in zip(merged, plain, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+
+
+def test_a_gradient_reaches_every_alpha() -> None:
+    network, weights = supernet(drawn(0), True, True), mixtures(True, True)
+    loss = (network(normals(1, 4, 128), weights) * normals(2, 4, 2, 16, 16)).sum()
+    for gradient in torch.autograd.grad(loss, list(weights.values())):
+        assert (gradient != 0).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_supernet_set_to_a_genome_equals_the_derived_network(seed: int) -> None:
+    genome = drawn(seed, stem_residual=True, final_normal=True)
+    network = supernet(drawn(99), True, True)
+    choose_cells(network, genome)
+    with torch.device("cpu"):
+        derived = build_generator(genome, 16, 2).double()
+    inherit(derived, inherited_state(network))
+    z = normals(3, 4, 128)
+    y = network(z)
+    torch.testing.assert_close(derived(z), y, rtol=0, atol=1e-12)
+    if all(stage.residual for stage in genome.stages):
+        torch.testing.assert_close(network(z, one_hot(genome)), y, rtol=0, atol=1e-12)
+
+
+def test_one_hot_weights_choose_the_operation() -> None:
+    ops = {place: random.Random(5).choice(names) for place, names in candidates(True, True).items()}
+    genome = from_operations(dict(ops), 6)
+    network = supernet(genome, True, True)
+    z = normals(4, 4, 128)
+    torch.testing.assert_close(network(z, one_hot(genome)), network(z), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 48])
+def test_a_generator_makes_images_of_the_asked_size(resolution: int) -> None:
+    with torch.device("cpu"):
+        network = build_generator(drawn(1), resolution, 1)
+        images = network(normals(0, 2, 128).float())
+    assert images.shape == (2, 1, resolution, resolution)
+    assert images.abs().max() <= 1
+
+
+def one_hot(genome: DEGASGenerator) -> Mapping[str, Tensor]:
+    places, chosen = candidates(True, True), operations(genome)
+    return {
+        place: torch.tensor(
+            [float(op == chosen[place]) for op in ops], dtype=torch.float64, device="cpu"
+        )
+        for place, ops in places.items()
+    }
+
+
+def inherit(derived: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Fill a derived network; what a search leaves out are norms' weights 1 and biases 0."""
+    state = derived.state_dict()
+    for name, tensor in state.items():
+        if name in tensors:
+            tensor.copy_(tensors[name])
+        elif "running" not in name and "num_batches" not in name:
+            assert name.endswith((".norm.weight", ".bias")), name
+            tensor.fill_(float(name.endswith(".norm.weight")))
+    assert tensors.keys() <= state.keys()
