@@ -6,13 +6,21 @@ from typing import Annotated, Any
 import typer
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import backbone_for, compute_on, options_again, settings, whole_number
-from gan_nas.cli.plans import show_settings
+from gan_nas.cli.inputs import (
+    backbone_for,
+    compute_on,
+    framework_for,
+    options_again,
+    settings,
+    whole_number,
+)
+from gan_nas.cli.plans import remark_on_discriminator, show_settings
 from gan_nas.cli.printing import show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking, show_retrained
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
+from gan_nas.frameworks import framework_of
 
 
 def derive(
@@ -23,7 +31,10 @@ def derive(
         int, typer.Option("--top-k", metavar="K", min=1, max=1000, help="Genomes to keep.")
     ] = 5,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train each from scratch, score it, name the winner.")
+        bool, typer.Option("--retrain", help="Train each alone, score it, name the winner.")
+    ] = False,
+    inherit: Annotated[
+        bool, typer.Option("--inherit", help="Let --retrain start from the search's own weights.")
     ] = False,
     max_params: options.MaxParams = None,
     max_macs: options.MaxMacs = None,
@@ -31,6 +42,7 @@ def derive(
     data_root: options.DataRoot = None,
     preset: options.Preset = "demo",
     seed: options.Seed = None,
+    framework: options.FrameworkName = None,
     sets: options.Set = None,
     backbone: options.BackboneName = "classifier",
     device: options.Device = "auto",
@@ -42,8 +54,8 @@ def derive(
     """Keep the best genomes of a search.
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
-    highest log-probability, exactly. They are written to RUN/genomes. Preset, seed, --set and
-    precision are those of --retrain.
+    highest log-probability, exactly. They are written to RUN/genomes. Preset, framework, seed,
+    --set and precision are those of --retrain, which starts from scratch without --inherit.
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
@@ -51,23 +63,36 @@ def derive(
 
     if help_config:
         space = stored_method(run) if run else "autogan"
-        show_settings(TrainingConfig, presets_for(space), preset, as_json)
+        presets = presets_for(space, framework_for(framework, None))
+        show_settings(TrainingConfig, presets, preset, as_json)
         return
 
     from gan_nas.data import cache_dir, load_images
-    from gan_nas.genome import read_genome
+    from gan_nas.genome import Genome, read_genome
     from gan_nas.runs import stored_config
     from gan_nas.search import load_method
+    from gan_nas.search.inheritance import check_sizes, read_supernets
     from gan_nas.search.retraining import retrain_all
 
     if run is None:
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
+    if inherit and not retrain:
+        raise InvalidInput("--inherit says where --retrain starts: give both")
     limits = {"max_params": whole_number(max_params), "max_macs": whole_number(max_macs)}
     method = stored_method(run)
     on = compute_on(device, threads)
-    presets = presets_for(method)
-    config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
+
+    def config_for(genome: Genome | None) -> TrainingConfig:
+        presets = presets_for(method, framework_for(framework, genome))
+        return settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
+
+    config_for(None)  # what is misspelt is refused before the work
     chosen = load_method(method)
+    supernets = None
+    if inherit:
+        supernets = read_supernets(run)
+        width = stored_config(run)["config"]["derived_width"]
+        check_sizes(supernets, supernets.trained.sizes.model_copy(update={"width": width}))
     with stopping() as stop, progress_on_stderr() as progress:
         scoring: dict[str, Any] = {}
         if retrain or chosen.DERIVING_SCORES:
@@ -81,13 +106,18 @@ def derive(
         asked = scoring if chosen.DERIVING_SCORES else {}
         result = chosen.derive(run, count=top_k, device=on, stop=stop, **asked, **limits)
         if retrain:
+            genomes = [read_genome(Path(row["file"])) for row in result["genomes"]]
+            config = config_for(genomes[0] if genomes else None)
+            if genomes and config.framework != framework_of(genomes[0].discriminator):
+                remark_on_discriminator(genomes[0], config.framework)
             result |= retrain_all(
                 run,
-                [read_genome(Path(row["file"])) for row in result["genomes"]],
+                genomes,
                 config=config,
                 resolution=result["resolution"],
                 device=on,
                 stop=stop,
+                supernets=supernets,
                 **scoring,
             )
     if as_json:

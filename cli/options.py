@@ -41,6 +41,15 @@ RunDirectory = Annotated[
     Path | None, typer.Option("--run", metavar="DIR", help="Run directory; one is named if absent.")
 ]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Decides every random draw.")]
+FrameworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--framework",
+        metavar="NAME",
+        help="How to train: hinge-sn, wgan-gp or ctgan; else what the genome's discriminator is "
+        "made for.",
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
     str, typer.Option(metavar="TYPE", help="auto (bf16 on a GPU), float32 or bf16.")

@@ -72,11 +72,11 @@ def _trust(result: dict[str, Any]) -> str:
 
 
 def show_retrained(result: dict[str, Any]) -> None:
-    """Print the scores of the genomes trained from scratch, the best first, and the winner."""
+    """Print the scores of the genomes trained alone, the best first, and the winner."""
     real: dict[str, float] = next((row["real"] for row in result["retrained"] if "real" in row), {})
-    columns = [
-        (name, moment) for name in by_importance(real) for moment in ("untrained", "best", "last")
-    ]
+    inherits = any(row.get("inherited_from") for row in result["retrained"])
+    first = "inherited" if inherits else "untrained"
+    columns = [(name, moment) for name in by_importance(real) for moment in (first, "best", "last")]
     titles = [f"{short_name(name)}\n{moment}" for name, moment in columns]
     rows = table("", "trained alone", *titles, numbers=titles)
     for place, row in enumerate(result["retrained"], start=1):
@@ -84,7 +84,7 @@ def show_retrained(result: dict[str, Any]) -> None:
             rows.add_row(str(place), row["id"], "failed")
             remark(f"{row['id']} failed: {row['why']}", style="yellow")
             continue
-        moments = row | {"untrained": row["first"]}
+        moments = row | {first: row["first"]}
         values = (f"{moments[moment][name]:.4g}" for name, moment in columns)
         rows.add_row(str(place), row["id"], *values)
     rows.add_row("", "real images", *(f"{real[n]:.4g}" if m == "last" else "" for n, m in columns))

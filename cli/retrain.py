@@ -1,5 +1,6 @@
-"""`gan-nas retrain`: train a GAN from scratch."""
+"""`gan-nas retrain`: train a GAN, from scratch or from a search's weights."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,14 +11,21 @@ from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
     default_resolution,
+    framework_for,
     resized,
     settings,
 )
-from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
+from gan_nas.cli.plans import (
+    remark_on_discriminator,
+    remark_on_long_run,
+    show_plan,
+    show_settings,
+)
 from gan_nas.cli.printing import by_importance, duration, remark, show, show_json, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
+from gan_nas.frameworks import framework_of, suited
 from gan_nas.published import load_genome
 
 
@@ -33,6 +41,15 @@ def retrain(
         typer.Option(metavar="N", min=8, max=512, help="Side of the images; else the data's own."),
     ] = None,
     width: options.Width = None,
+    framework: options.FrameworkName = None,
+    inherit: Annotated[
+        Path | None,
+        typer.Option(
+            "--inherit",
+            metavar="RUN",
+            help="Start from the weights of this finished search, which the genome must fit.",
+        ),
+    ] = None,
     directory: options.RunDirectory = None,
     preset: options.Preset = "demo",
     seed: options.Seed = None,
@@ -45,33 +62,52 @@ def retrain(
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train a found or published genome from scratch and score it; the same command goes on.
+    """Train a found or published genome and score it; the same command goes on.
 
     Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper (that of the
-    genome's space) and, for adversarialnas, repo and repo-stl10, the authors' scripts.
+    framework, or of the genome's space) and, for adversarialnas, repo and repo-stl10, the authors'
+    scripts. A framework that cannot use the genome's discriminator brings its own.
+
+    Papers train from scratch; --inherit takes the supernet's weights over, and the
+    discriminator's where the search trained just that one.
 
     Example: gan-nas retrain autogan-cifar10-top1 --width 16
     """
     if help_config:
         from gan_nas.training import TrainingConfig, presets_for
 
-        space = load_genome(reference).generator.space if reference else "autogan"
-        show_settings(TrainingConfig, presets_for(space), preset, as_json)
+        shown = load_genome(reference) if reference else None
+        space = shown.generator.space if shown else "autogan"
+        presets = presets_for(space, framework_for(framework, shown))
+        show_settings(TrainingConfig, presets, preset, as_json)
         return
     if reference is None:
         raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
     named = load_genome(reference)
     genome = resized(named, width)
+    chosen = framework_for(framework, genome)
 
     from gan_nas.data import cache_dir, load_images
     from gan_nas.training import TrainingConfig, plan, presets_for, train
 
     on = compute_on(device, threads)
-    presets = presets_for(genome.generator.space)
+    presets = presets_for(genome.generator.space, chosen)
     config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
     images = load_images(data, data_root)
     side = resolution or default_resolution(images)
     what = named.title + (f"-w{width}" if width else "")
+    if config.framework != framework_of(genome.discriminator):
+        what += f"-{config.framework}"
+        remark_on_discriminator(genome, config.framework)
+    start = None
+    if inherit is not None:
+        from gan_nas.search.inheritance import read_supernets, start_from
+
+        trained = suited(genome, config.framework)
+        start = start_from(read_supernets(inherit), trained, side, images.channels)
+        what += "-inherited"
+        taken = "generator" if start.discriminator is None else "generator and discriminator"
+        remark(f"Starts from the {taken} of {inherit}", style="dim")
     run = directory or default_directory(f"retrain-{what}", data, config.seed)
     if dry_run:
         show_plan(plan(genome, images, config, resolution=side, device=on), run, as_json)
@@ -91,6 +127,7 @@ def retrain(
             cache=cache_dir(),
             stop=stop,
             progress=progress,
+            start=start,
         )
     if as_json:
         show_json(result)
@@ -103,7 +140,8 @@ def _show(result: dict[str, Any]) -> None:
     names = by_importance(result["real"])
     columns = ["steps", *(name.replace("_", " ") for name in names)]
     rows = table("", *columns, numbers=columns)
-    for label, moment in (("untrained", "first"), ("best", "best"), ("last", "last")):
+    first = "inherited" if result["inherited_from"] else "untrained"
+    for label, moment in ((first, "first"), ("best", "best"), ("last", "last")):
         row = result[moment]
         rows.add_row(label, f"{row['step']:,}", *(f"{row[name]:.4g}" for name in names))
     rows.add_row("real, held out", "", *(f"{result['real'][name]:.4g}" for name in names))

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from gan_nas.cells import adversarialnas_choices, autogan_choices
+from gan_nas.critic import Critic
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import DiscriminatorGenome, GeneratorGenome
 from gan_nas.networks import (
@@ -18,11 +19,13 @@ from gan_nas.networks import (
     DownCellNetwork,
     SNResNet,
     StageNetwork,
+    ToRGB,
     UpCellNetwork,
 )
 from gan_nas.slots import Choice, Choices, Fill, choose, fixed, mixed
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator, AdversarialNASGenerator
 from gan_nas.spaces.autogan import AutoGANGenerator
+from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import DEGASGenerator, operations
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
@@ -30,7 +33,7 @@ MAX_RESOLUTION = 512
 
 GeneratorNetwork = AutoGANNetwork | UpCellNetwork | StageNetwork
 
-Initialisation = Literal["xavier", "default"]
+Initialisation = Literal["xavier", "default", "he"]
 
 
 def build_generator(
@@ -147,7 +150,7 @@ def choose_cells(
 
 def build_discriminator(
     genome: DiscriminatorGenome, resolution: int, image_channels: int = 3
-) -> SNResNet | DownCellNetwork:
+) -> SNResNet | DownCellNetwork | Critic:
     """Compile a discriminator for square images of side `resolution`.
 
     Raises InvalidInput when its cells cannot halve the resolution.
@@ -157,6 +160,9 @@ def build_discriminator(
             if not 4 <= resolution <= MAX_RESOLUTION:
                 raise InvalidInput(f"resolution {resolution}: allowed is 4 to {MAX_RESOLUTION}")
             return SNResNet(genome.width, image_channels)
+        case CTGANCritic():
+            bottom_width(resolution, 2)  # refuses what cannot be halved twice
+            return Critic(genome.width, image_channels, genome.dropout)
         case AdversarialNASDiscriminator():
             fills = [fixed(choices) for choices in adversarialnas_choices(genome.cells)]
             return _down_cell_network(genome, fills, resolution, image_channels)
@@ -214,18 +220,25 @@ def bottom_width(resolution: int, num_cells: int) -> int:
 
 @torch.no_grad()
 def initialise(
-    network: nn.Module, generator: torch.Generator, convolutions: Initialisation = "xavier"
+    network: nn.Module, generator: torch.Generator, rule: Initialisation = "xavier"
 ) -> None:
     """Draw all weights anew from `generator`, on the CPU; the global stream is left alone.
 
-    The published rule: Xavier uniform for convolutions (not transposed ones), batch-norm weights
-    N(1, 0.02), everything else as PyTorch does by default; `convolutions` default treats them so
-    too, as happened to AdversarialNAS' discriminators on a GPU. A network made on the meta device
-    must be brought to the CPU first (`network.to_empty(device="cpu")`).
+    AutoGAN's and AdversarialNAS' published rule, xavier: Xavier uniform for convolutions (not
+    transposed ones), batch-norm weights N(1, 0.02), everything else as PyTorch does by default;
+    `rule` default treats convolutions so too, as happened to AdversarialNAS' discriminators on a
+    GPU. WGAN-GP's and CT-GAN's, he: uniform, of variance 4 / (fan in + fan out) for convolutions
+    and 2 / (fan in + fan out) for 1x1 ones, to-RGB's and linear layers; biases 0, norms 1.
+    A network made on the meta device must be brought to the CPU first
+    (`network.to_empty(device="cpu")`).
     """
+    outputs = [module.conv for module in network.modules() if isinstance(module, ToRGB)]
     for module in network.modules():
         match module:
-            case nn.Conv2d() if convolutions == "xavier":
+            case nn.Linear() | nn.ConvTranspose2d() | nn.Conv2d() if rule == "he":
+                is_glorot = module.weight[0, 0].numel() == 1 or module in outputs
+                _he_uniform(module, 2 if is_glorot else 4, generator)
+            case nn.Conv2d() if rule == "xavier":
                 nn.init.xavier_uniform_(module.weight, generator=generator)
                 _default_bias(module.bias, module.weight, generator)
             case nn.Linear() | nn.ConvTranspose2d() | nn.Conv2d():
@@ -234,7 +247,8 @@ def initialise(
             case nn.BatchNorm2d():
                 module.reset_running_stats()
                 if module.affine:
-                    nn.init.normal_(module.weight, 1.0, 0.02, generator=generator)
+                    deviation = 0.0 if rule == "he" else 0.02
+                    nn.init.normal_(module.weight, 1.0, deviation, generator=generator)
                     nn.init.zeros_(module.bias)
             case nn.LSTMCell():
                 for parameter in module.parameters():
@@ -254,3 +268,27 @@ def _default_bias(
     if bias is not None:
         bound = 1 / sqrt(weight[0].numel())
         nn.init.uniform_(bias, -bound, bound, generator=generator)
+
+
+def _he_uniform(
+    module: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, numerator: int, generator: torch.Generator
+) -> None:
+    """Draw weights of variance numerator / (fan in + fan out); a stride divides where it thins.
+
+    The authors' tflib/ops/conv2d.py, deconv2d.py and linear.py.
+    """
+    size = module.weight[0, 0].numel()
+    match module:
+        case nn.Linear():
+            fans = float(module.in_features + module.out_features)
+        case _:
+            fan_in, fan_out = module.in_channels * size, module.out_channels * size
+            area = module.stride[0] ** 2
+            thinned, whole = (
+                (fan_in, fan_out) if isinstance(module, nn.ConvTranspose2d) else (fan_out, fan_in)
+            )
+            fans = (thinned / area + whole) / module.groups
+    bound = sqrt(3 * numerator / fans)
+    nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -9,25 +9,25 @@ from torch import Tensor, nn
 
 from gan_nas.builder import Initialisation, initialise
 from gan_nas.errors import MissingResource
-from gan_nas.losses import hinge_discriminator_loss, hinge_generator_loss
+from gan_nas.objectives import Hinge, Objective, Random, full
 from gan_nas.states import load_module_state, load_optimizer_state, module_state, optimizer_state
 from gan_nas.streams import stream
 
 Precision = Literal["float32", "bf16"]
-Passes = Literal["together", "apart"]
 Tensors = dict[str, dict[str, Tensor]]
+HINGE = Hinge()
 
 
 class GAN:
-    """Trains a generator against a discriminator with the hinge loss.
+    """Trains a generator against a discriminator.
 
     Both networks lie on one device, in float32. Trained is what requires a gradient when the GAN
     is made; the moving average covers the generator's other parameters too. `precision` bf16
     computes forward passes under autocast; weights, spectral norm, losses and the moving average
     stay float32. `ema_decay` 0 keeps no average; `ema_warm_start` lowers the decay to
     (1 + n) / (10 + n) in the first steps n.
-    `passes` says whether real and fake images go through the discriminator together, with one
-    power iteration, or apart, with two, as the published code does.
+    `objective` holds the losses; those with a penalty or dropout need a stream of random numbers
+    in every step.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class GAN:
         ema_decay: float,
         ema_warm_start: bool,
         precision: Precision,
-        passes: Passes = "together",
+        objective: Objective = HINGE,
     ) -> None:
         self.generator = generator.train()
         self.discriminator = discriminator.train()
@@ -50,12 +50,13 @@ class GAN:
         self.generator_optimizer = _adam(self.generator_weights, generator_lr, betas)
         self.discriminator_optimizer = _adam(self.discriminator_weights, discriminator_lr, betas)
         self.ema_decay, self.ema_warm_start = ema_decay, ema_warm_start
-        self.precision, self.passes = precision, passes
+        self.precision, self.objective = precision, objective
+        self._learning_rates = generator_lr, discriminator_lr
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
         # What a step calls; `compile` replaces them.
         self._generate: Callable[[Tensor], Tensor] = generator
-        self._judge: Callable[[Tensor], Tensor] = discriminator
+        self._judge = discriminator
 
     @property
     def device(self) -> torch.device:
@@ -65,47 +66,47 @@ class GAN:
     def compile(self) -> None:
         """Let torch.compile fuse both networks' training passes."""
         self._generate = torch.compile(self.generator)
-        self._judge = torch.compile(self.discriminator)
+        self._judge = torch.compile(self.discriminator)  # type: ignore[assignment]
 
-    def discriminator_step(self, real: Tensor, z: Tensor) -> Tensor:
+    def scale_learning_rates(self, factor: float) -> None:
+        """Set both learning rates to their first values times a factor."""
+        optimizers = self.generator_optimizer, self.discriminator_optimizer
+        for optimizer, rate in zip(optimizers, self._learning_rates, strict=True):
+            optimizer.param_groups[0]["lr"] = factor * rate
+
+    def discriminator_step(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
         """Update the discriminator; returns its loss as a scalar on the device.
 
         real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim).
         """
-        loss = self.discriminator_loss(real, z)
+        loss = self.discriminator_loss(real, z, random)
         descend(self.discriminator_optimizer, loss)
         return loss.detach()
 
-    def generator_step(self, z: Tensor) -> Tensor:
+    def generator_step(self, z: Tensor, random: Random = None) -> Tensor:
         """Update the generator and its average; returns its loss as a scalar on the device.
 
         The discriminator is frozen: its weights get no gradient, its power iteration goes on.
         """
         with gradients(self.discriminator_weights, needed=False):
-            loss = self.generator_loss(z)
+            loss = self.generator_loss(z, random)
             descend(self.generator_optimizer, loss)
         self._update_averages()
         self.generator_steps += 1
         return loss.detach()
 
-    def discriminator_loss(self, real: Tensor, z: Tensor) -> Tensor:
-        """Return the hinge loss of the discriminator; the generator's graph is never built."""
+    def discriminator_loss(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
+        """Return the discriminator's loss; the generator's graph is never built."""
         with self._autocast():
             with torch.no_grad():
                 fake = self._generate(z)
-            real, fake = _like_weights(real, fake), _full(fake)
-            if self.passes == "together":
-                scores = _full(self._judge(torch.cat([real, fake])))
-                of_real, of_fake = scores[: len(real)], scores[len(real) :]
-            else:
-                of_real, of_fake = _full(self._judge(real)), _full(self._judge(fake))
-        return hinge_discriminator_loss(of_real, of_fake)
+            real, fake = _like_weights(real, fake), full(fake)
+            return self.objective.discriminator_loss(self._judge, real, fake, random)
 
-    def generator_loss(self, z: Tensor) -> Tensor:
-        """Return the hinge loss of the generator."""
+    def generator_loss(self, z: Tensor, random: Random = None) -> Tensor:
+        """Return the generator's loss."""
         with self._autocast():
-            scores = _full(self._judge(self._generate(z)))
-        return hinge_generator_loss(scores)
+            return self.objective.generator_loss(self._judge, self._generate(z), random)
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:
@@ -240,14 +241,14 @@ def fresh(
     seed: int,
     purpose: str,
     device: torch.device,
-    convolutions: Initialisation = "xavier",
+    rule: Initialisation = "xavier",
 ) -> nn.Module:
     """Initialise a network made on the meta device and bring it to the device of training.
 
     Weights are drawn on the CPU, the same on every device; convolutions lie in channels_last.
     """
     network.to_empty(device="cpu")
-    initialise(network, stream(seed, purpose), convolutions)
+    initialise(network, stream(seed, purpose), rule)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -298,11 +299,6 @@ def _adam(
     weights: Sequence[Tensor], learning_rate: float, betas: tuple[float, float]
 ) -> torch.optim.Optimizer:
     return torch.optim.Adam(weights, learning_rate, betas, fused=True)
-
-
-def _full(x: Tensor) -> Tensor:
-    """Bring what autocast has made smaller back to float32."""
-    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _like_weights(real: Tensor, fake: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
-"""Adversarial losses: small pure functions of the discriminator's scores."""
+"""Adversarial losses: small pure functions, most of them of the discriminator's scores."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,10 +15,54 @@ def hinge_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def hinge_generator_loss(fake: Tensor) -> Tensor:
-    """Return -E[D(G(z))].
+def generator_loss(fake: Tensor) -> Tensor:
+    """Return -E[D(G(z))]: the generator's, under the hinge loss and under Wasserstein's.
 
-    The authors' code; the paper's eq. 2, E[min(0, D(G(z)))], would have no gradient where the
-    discriminator is fooled.
+    AutoGAN's authors' code; its paper's eq. 2, E[min(0, D(G(z)))], would have no gradient where
+    the discriminator is fooled. WGAN (Arjovsky et al. 2017), Algorithm 1.
     """
     return -fake.mean()
+
+
+def wasserstein_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return E[D(G(z))] - E[D(x)]: the negative of what estimates Wasserstein's distance.
+
+    WGAN (Arjovsky et al. 2017), eq. 3; it holds for a critic whose slope is at most 1.
+    """
+    return fake.mean() - real.mean()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, epsilon: Tensor
+) -> Tensor:
+    """Return E[(||grad D(x^)||_2 - 1)^2] at x^ = epsilon x + (1 - epsilon) G(z).
+
+    WGAN-GP (Gulrajani et al. 2017), eq. 3 without its weight. `epsilon` (N, 1, 1, 1) is uniform
+    in [0, 1], one number for each pair of images (N, C, S, S). The critic must treat the images
+    of a batch apart: no batch norm.
+    """
+    with torch.enable_grad():
+        between = (epsilon * real + (1 - epsilon) * fake).detach().requires_grad_()
+        scores = critic(between)
+    (slope,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+    norms: Tensor = slope.flatten(1).norm(dim=1)
+    return (norms - 1).square().mean()
+
+
+def consistency_term(
+    scores_a: Tensor,
+    scores_b: Tensor,
+    features_a: Tensor,
+    features_b: Tensor,
+    margin: float,
+    feature_weight: float = 0.1,
+) -> Tensor:
+    """Return E[max(0, (D(x') - D(x''))^2 + 0.1 mean_i (D_i(x') - D_i(x''))^2 - margin)].
+
+    CT-GAN (Wei et al. 2018), eq. 4 and 5, without its weight: x' and x'' are two draws of dropout
+    on the same real image, D_ the features (N, C) before the last layer. The paper writes both
+    distances without squares; the squares are the authors' code.
+    """
+    of_scores = (scores_a - scores_b).flatten().square()
+    of_features = (features_a - features_b).square().mean(1)
+    return F.relu(of_scores + feature_weight * of_features - margin).mean()

@@ -67,9 +67,9 @@ def time_steps(
     while len(spent) <= repeats and (len(spent) < 2 or time.perf_counter() - begun < budget):
         z = torch.randn(batch_size, latent_dim, generator=random, device=device)
         started = time.perf_counter()
-        float(gan.discriminator_step(real, z))  # waits for the device
+        float(gan.discriminator_step(real, z, random))  # waits for the device
         middle = time.perf_counter()
         z = torch.randn(generator_batch_size, latent_dim, generator=random, device=device)
-        float(gan.generator_step(z))
+        float(gan.generator_step(z, random))
         spent.append((middle - started, time.perf_counter() - middle))
     return StepTimes(median(d for d, _ in spent[1:]), median(g for _, g in spent[1:]))

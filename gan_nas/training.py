@@ -1,7 +1,8 @@
-"""Train one genome from scratch: the loop behind `retrain`, and what every score rests on.
+"""Train one genome, from scratch or from given weights: the loop behind `retrain` and its scores.
 
 AutoGAN (Gong et al. 2019), sec. 4.1: hinge loss, Adam(2e-4, 0.0, 0.9), five discriminator steps
-for one generator step, 50,000 generator steps; the moving average of the weights is scored.
+for one generator step, 50,000 generator steps; the moving average of the weights is scored. Other
+frameworks bring their own loss, discriminator and presets.
 """
 
 import time
@@ -9,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 from torch import Tensor, nn
 
 from gan_nas.builder import Initialisation, build_discriminator, build_generator
@@ -21,14 +22,16 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, RunFailed
+from gan_nas.frameworks import Framework, suited
 from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.objectives import CTGAN, WGANGP, Hinge, Objective
 from gan_nas.plots import save_curves, save_grid
 from gan_nas.progress import Progress, silent
 from gan_nas.runs import Checkpoint, Run, never, read_log
 from gan_nas.scoring import Scorer, generate
-from gan_nas.states import module_state
+from gan_nas.states import load_module_state, module_state
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY, time_steps
 from gan_nas.versions import versions
@@ -44,6 +47,15 @@ class TrainingConfig(Settings):
 
     seed: int = Field(default=0, ge=0)
     """Decides initialisation, data order, latents and evaluation latents."""
+    framework: Framework = "hinge-sn"
+    """Losses, and the discriminator they need: where the genome's was made for another framework,
+    this one's own of the same width is trained. ctgan: CT-GAN's; wgan-gp: the same, dropout 0."""
+    gradient_penalty: float = Field(default=10.0, ge=0, le=1e6)
+    """Weight of the squared distance of the critic's slopes from 1 (wgan-gp, ctgan)."""
+    consistency_weight: float = Field(default=2.0, ge=0, le=1e6)
+    """Weight of the distance between two judgements of a real image (ctgan)."""
+    consistency_margin: float = Field(default=0.0, ge=0, le=1e6)
+    """Distance between two judgements that costs nothing (ctgan; 0 in the authors' code)."""
     steps: int = Field(default=50_000, ge=0, le=10**9)
     """Generator steps; 0 writes the untrained generator."""
     batch_size: int = Field(default=64, ge=1, le=2**16)
@@ -53,9 +65,12 @@ class TrainingConfig(Settings):
     num_critic: int = Field(default=5, ge=1, le=1000)
     """Discriminator steps for one generator step."""
     generator_lr: float = Field(default=2e-4, gt=0, le=1)
-    """Adam's learning rate of the generator, constant (no shipped script lowers it)."""
+    """Adam's learning rate of the generator."""
     discriminator_lr: float = Field(default=2e-4, gt=0, le=1)
     """Adam's learning rate of the discriminator."""
+    lr_decay: Literal["none", "linear"] = "none"
+    """Learning rates: constant (no script of AutoGAN's or AdversarialNAS' lowers them), or down
+    to 0 in a straight line over `steps`."""
     beta1: float = Field(default=0.0, ge=0, lt=1)
     """Adam's first decay, both networks."""
     beta2: float = Field(default=0.9, ge=0, lt=1)
@@ -64,9 +79,13 @@ class TrainingConfig(Settings):
     """Moving average of the generator's weights, each generator step; 0 scores the live ones."""
     ema_warm_start: bool = False
     """Lower the decay to (1 + n) / (10 + n) in the first steps n; the paper's code does not."""
+    generator_init: Initialisation = "xavier"
+    """Weights the generator starts from: Xavier, PyTorch's default, or WGAN-GP's he."""
     discriminator_init: Initialisation = "xavier"
-    """Weights the discriminator's convolutions start from: Xavier, or PyTorch's default, which
-    AdversarialNAS' training came down to on a GPU."""
+    """Weights the discriminator starts from: Xavier, PyTorch's default, which AdversarialNAS'
+    training came down to on a GPU, or WGAN-GP's he."""
+    dequantise: bool = False
+    """Fill the steps between the 256 grey levels of real images with noise, as WGAN-GP does."""
     norm_statistics: Literal["live", "reestimated"] = "live"
     """Batch-norm statistics under the averaged weights: those of training, as in the published
     code, or re-estimated before each score and at the end."""
@@ -86,6 +105,15 @@ class TrainingConfig(Settings):
     """Generator steps between checkpoints: what a crash may lose."""
     log_every: int = Field(default=50, ge=1, le=1000)
     """Generator steps between lines of the log."""
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        if self.compile and self.framework != "hinge-sn":
+            raise ValueError(
+                f"compile = true with framework {self.framework}: torch.compile cannot take the "
+                "second derivative of a gradient penalty, train without compile"
+            )
+        return self
 
 
 # Found by trial on two CPU cores: demo for digits at width 16, small for CIFAR-10 at width 32.
@@ -147,9 +175,50 @@ PRESETS_OF_SPACES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def presets_for(space: str) -> dict[str, dict[str, Any]]:
-    """Return the sets of settings that have a name, for generators of a space."""
-    return PRESETS | PRESETS_OF_SPACES.get(space, {})
+# WGAN-GP's and CT-GAN's own recipe, whatever the space (the authors' CT_gan_cifar_resnet.py). Their
+# generators are scored with the statistics of a batch: re-estimated here. In the two small ones
+# the consistency weighs less: dropout is loud in a narrow critic, and at the paper's weight of 2
+# it learned to answer the same to everything.
+CRITIC: dict[str, Any] = {
+    "lr_decay": "linear",
+    "ema_decay": 0.0,
+    "generator_init": "he",
+    "discriminator_init": "he",
+    "dequantise": True,
+    "norm_statistics": "reestimated",
+}
+CRITIC_PRESETS: dict[str, dict[str, Any]] = {
+    "demo": PRESETS["demo"]
+    | CRITIC
+    | {
+        "steps": 750,
+        "num_critic": 2,
+        "generator_lr": 5e-4,
+        "ema_decay": 0.99,
+        "consistency_weight": 0.1,
+    },
+    "small": PRESETS["small"]
+    | CRITIC
+    | {"steps": 1_500, "num_critic": 2, "ema_decay": 0.995, "consistency_weight": 0.2},
+    "paper": CRITIC | {"steps": 100_000},
+}
+
+
+def presets_for(space: str, framework: Framework = "hinge-sn") -> dict[str, dict[str, Any]]:
+    """Return the sets of settings that have a name, for generators of a space in a framework."""
+    if framework == "hinge-sn":
+        return PRESETS | PRESETS_OF_SPACES.get(space, {})
+    return {name: {"framework": framework} | preset for name, preset in CRITIC_PRESETS.items()}
+
+
+class Start(NamedTuple):
+    """Weights that training starts from in place of drawn ones, by the networks' own names."""
+
+    generator: dict[str, Tensor]
+    discriminator: dict[str, Tensor] | None
+    """None draws the discriminator's as usual."""
+    origin: dict[str, JsonValue]
+    """Where they come from, in JSON; it is part of a run's settings and of its lineage."""
 
 
 def train(
@@ -164,8 +233,12 @@ def train(
     cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
+
+    What is trained, and recorded, is the genome as it suits the framework. Without a `start`
+    weights are drawn, as in the papers.
 
     `cache` is a folder where the numbers of real images are kept between runs.
 
@@ -174,6 +247,7 @@ def train(
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same; Incompatible when the directory holds other settings.
     """
+    genome = suited(genome, config.framework)
     settings = {
         "method": "retrain",
         "genome": genome.model_dump(mode="json"),
@@ -183,6 +257,7 @@ def train(
         "backbone": backbone.fingerprint,
         "device": device.type,
         "config": config.model_dump(mode="json"),
+        "inherited": start and start.origin,
         "versions": versions(),
     }
     with Run.open(directory, settings, stop) as run:
@@ -196,7 +271,7 @@ def train(
             config.num_reference,
             cache,
         )
-        training = _Training(genome, config, run, scorer, device)
+        training = _Training(genome, config, run, scorer, device, start)
         while True:
             if training.score_is_due:
                 training.score()
@@ -224,9 +299,11 @@ class _Training:
         run: Run,
         scorer: Scorer,
         device: torch.device,
+        start: Start | None,
     ) -> None:
         self.genome, self.config, self.run, self.device = genome, config, run, device
         self.scorer, self.images = scorer, scorer.images
+        self.inherited_from = start and start.origin
         self.gan = new_gan(genome, config, scorer.side, self.images.channels, device)
         if config.compile:
             check_compiler(device)
@@ -239,6 +316,8 @@ class _Training:
         self._seconds_before = 0.0
         if checkpoint := run.latest():
             self._load(checkpoint)
+        elif start:
+            self._begin(start)
         self._first_step = self.step
         self._started = time.monotonic()
 
@@ -261,11 +340,15 @@ class _Training:
     def advance(self) -> None:
         """Make the discriminator's steps and one generator step."""
         config = self.config
+        if config.lr_decay == "linear":
+            self.gan.scale_learning_rates(1 - self.step / config.steps)
         for k in range(self.step * config.num_critic, (self.step + 1) * config.num_critic):
             z = self._latents("discriminator latents", k, config.batch_size)
-            self.d_losses.push(self.gan.discriminator_step(self.batches.at(k), z))
+            random = self._stream("discriminator noise", k)
+            self.d_losses.push(self.gan.discriminator_step(self._real(k), z, random))
         z = self._latents("generator latents", self.step, config.generator_batch_size)
-        self.g_losses.push(self.gan.generator_step(z))
+        random = self._stream("generator noise", self.step)
+        self.g_losses.push(self.gan.generator_step(z, random))
         self.step += 1
 
     def score(self) -> None:
@@ -331,6 +414,7 @@ class _Training:
         result = {
             "genome_id": self.genome.genome_id,
             "name": self.genome.title,
+            "inherited_from": self.inherited_from,
             "steps": self.step,
             "images": self.num_images,
             "seconds": self.seconds,
@@ -378,6 +462,7 @@ class _Training:
             "images": self.num_images,
             "weights": "moving average" if self.config.ema_decay else "live",
             "config": self.config.model_dump(mode="json"),
+            "inherited_from": self.inherited_from,
         }
         save_generator(
             self.run.path(name),
@@ -388,10 +473,18 @@ class _Training:
             lineage=lineage,
         )
 
+    def _real(self, count: int) -> Tensor:
+        if not self.config.dequantise:
+            return self.batches.at(count)
+        levels = self.images.train.index_select(0, self.batches.indices(count))
+        return dequantised(levels, self._stream("dequantisation", count))
+
     def _latents(self, purpose: str, count: int, batch_size: int) -> Tensor:
-        random = stream(self.config.seed, purpose, count, device=self.device)
         size = (batch_size, self.genome.generator.latent_dim)
-        return torch.randn(size, generator=random, device=self.device)
+        return torch.randn(size, generator=self._stream(purpose, count), device=self.device)
+
+    def _stream(self, purpose: str, count: int) -> torch.Generator:
+        return stream(self.config.seed, purpose, count, device=self.device)
 
     def _losses(self) -> dict[str, float]:
         num = self.config.log_every
@@ -405,6 +498,22 @@ class _Training:
                 f"checkpoint in {self.run.directory} is good, try a lower learning rate"
             )
         return losses
+
+    def _begin(self, start: Start) -> None:
+        """Take over weights; the moving average starts from them.
+
+        Norms get the statistics of these weights alone: a supernet's are of many architectures, or
+        it kept none.
+        """
+        gan = self.gan
+        new = {"generator": start.generator, "averages": start.generator}
+        if start.discriminator is not None:
+            new["discriminator"] = start.discriminator
+        gan.load_state(gan.state() | new, 0)
+        with reestimated_norms(gan.generator, self._latents("norm latents", 0, NUM_NORM_LATENTS)):
+            own = {k: t.clone() for k, t in module_state(gan.generator).items()}
+        load_module_state(gan.generator, own)
+        gan.generator.train()
 
     def _load(self, checkpoint: Checkpoint) -> None:
         state, tensors = checkpoint.state, checkpoint.tensors
@@ -424,12 +533,13 @@ def new_gan(
     image_channels: int,
     device: torch.device,
 ) -> GAN:
-    """Build and initialise a genome's networks on `device`, ready to train."""
+    """Build and initialise a genome's networks on `device`, ready to train in a framework."""
+    genome = suited(genome, config.framework)
     with torch.device("meta"):
         generator = build_generator(genome.generator, resolution, image_channels)
         discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
     return GAN(
-        fresh(generator, config.seed, "generator weights", device),
+        fresh(generator, config.seed, "generator weights", device, config.generator_init),
         fresh(
             discriminator,
             config.seed,
@@ -443,7 +553,27 @@ def new_gan(
         ema_decay=config.ema_decay,
         ema_warm_start=config.ema_warm_start,
         precision=config.precision,
+        objective=objective_of(config),
     )
+
+
+def objective_of(config: TrainingConfig) -> Objective:
+    """Return the losses of the settings' framework."""
+    match config.framework:
+        case "hinge-sn":
+            return Hinge()
+        case "wgan-gp":
+            return WGANGP(config.gradient_penalty)
+        case "ctgan":
+            return CTGAN(
+                config.gradient_penalty, config.consistency_weight, config.consistency_margin
+            )
+
+
+def dequantised(levels: Tensor, random: torch.Generator) -> Tensor:
+    """Spread grey levels, uint8, evenly over the 1/128 that each has: float32 in [-1, 1]."""
+    noise = torch.empty_like(levels, dtype=torch.float32).uniform_(generator=random)
+    return noise.add_(levels).div_(128).sub_(1)
 
 
 def plan(
@@ -458,6 +588,7 @@ def plan(
 
     The time comes from steps made here and now; scoring is not in it.
     """
+    genome = suited(genome, config.framework)
     cost = genome_cost(genome, resolution, images.channels)
     times = time_steps(
         new_gan(genome, config, resolution, images.channels, device),

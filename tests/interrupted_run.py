@@ -1,6 +1,6 @@
 """Run a tiny training or search that kills itself, as `kill -9` would, at the n-th look at `stop`.
 
-Called as: python interrupted_run.py training|search|adversarial DIRECTORY N
+Called as: python interrupted_run.py training|ctgan|search|adversarial DIRECTORY N
 """
 
 import os
@@ -28,6 +28,7 @@ def stop() -> bool:
 
 RUNS = {
     "training": tiny.run_training,
+    "ctgan": tiny.run_ctgan,
     "search": tiny.run_search,
     "adversarial": tiny.run_adversarial,
 }

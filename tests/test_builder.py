@@ -18,6 +18,7 @@ from gan_nas.builder import (
 )
 from gan_nas.cost import num_parameters
 from gan_nas.errors import InvalidInput
+from gan_nas.networks import ToRGB
 from gan_nas.published import published_genome, published_names
 from gan_nas.sampling import sample_genomes
 from gan_nas.spaces.autogan import AutoGANGenerator, decode
@@ -72,7 +73,9 @@ def test_published_generators_have_their_sizes(name: str, resolution: int, param
 def test_every_published_genome_builds(name: str) -> None:
     genome = published_genome(name)
     judge = meta(lambda: build_discriminator(genome.discriminator, 32))
-    assert num_parameters(judge) == {128: 1_053_824, 512: 16_798_208}[genome.discriminator.width]
+    own = genome.discriminator
+    without_head_bias = {128: 1_053_824, 512: 16_798_208}[own.width]
+    assert num_parameters(judge) == without_head_bias + (own.space == "ctgan")
     with torch.device("meta"):
         images = build_generator(genome.generator, 32)(torch.empty(2, genome.generator.latent_dim))
         assert judge(images).shape == (2, 1)
@@ -295,3 +298,36 @@ def test_a_genomes_sizes_are_the_networks() -> None:
     assert network.to_rgb.conv.weight.shape == (2, 5, 3, 3)
     judge = build_discriminator(SNResNetDiscriminator(space="sn_resnet", width=6), 24, 2)
     assert judge.block1.conv1.weight.shape == (6, 2, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "fans", "numerator"),
+    [
+        (lambda: nn.Conv2d(40, 60, 3), 9 * (40 + 60), 4),
+        (lambda: nn.Conv2d(40, 60, 4, stride=2), 16 * (40 + 60 / 4), 4),
+        (lambda: nn.Conv2d(400, 400, 3, groups=400), 9 * 2, 4),  # depthwise
+        (lambda: nn.Conv2d(60, 90, 1), 60 + 90, 2),
+        (lambda: nn.ConvTranspose2d(40, 60, 4, stride=2), 16 * (40 / 4 + 60), 4),
+        (lambda: nn.Linear(50, 150), 200, 2),
+        (lambda: ToRGB(200, 3).conv, 9 * 203, 4),  # a convolution among others, when alone
+    ],
+)
+def test_he_is_uniform_with_the_published_variance(
+    make: Callable[[], nn.Module], fans: float, numerator: int
+) -> None:
+    module = make()
+    initialise(module, stream(0, "weights"), "he")
+    weight, bias = module.get_parameter("weight"), module.get_parameter("bias")
+    bound = sqrt(3 * numerator / fans)
+    assert float(weight.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert float(weight.detach().std()) == pytest.approx(bound / sqrt(3), rel=0.05)
+    assert not bias.any()
+
+
+def test_he_gives_the_output_half_the_variance_and_norms_one() -> None:
+    network = ToRGB(200, 3)
+    initialise(network, stream(0, "weights"), "he")
+    bound = sqrt(6 / (9 * 203))
+    assert float(network.conv.weight.detach().abs().max()) == pytest.approx(bound, rel=0.01)
+    assert torch.equal(network.norm.weight, torch.ones(200))
+    assert not network.norm.bias.any()

@@ -23,7 +23,7 @@ from golden_autogan import (
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from gan_nas.losses import hinge_discriminator_loss, hinge_generator_loss
+from gan_nas.losses import generator_loss, hinge_discriminator_loss
 from gan_nas.ops import published_order
 from gan_nas.search.controller import Controller, LegacyReinforce, State
 from gan_nas.spaces.autogan import AutoGANGenerator, token_sizes
@@ -145,7 +145,7 @@ def test_losses_and_gradients(build, name, stage, tokens):
     check_gradient_norms(discriminator, keys, golden + "d_gradnorm")
 
     discriminator.requires_grad_(False)
-    loss = hinge_generator_loss(discriminator(generator(latents())))
+    loss = generator_loss(discriminator(generator(latents())))
     close(loss, GOLDEN[golden + "g_loss"])
     loss.backward()
     check_gradient_norms(generator, canonical, golden + "g_gradnorm")
@@ -197,7 +197,7 @@ def test_printed_spot_values(name):
         close(images[0, :, 0, 0], train_pixel)
         d_loss, g_loss = PRINTED_LOSSES[name]
         close(hinge_discriminator_loss(real, discriminator(images)), d_loss)
-        close(hinge_generator_loss(discriminator(images)), g_loss)
+        close(generator_loss(discriminator(images)), g_loss)
 
 
 def test_full_width_top1():

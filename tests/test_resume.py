@@ -14,6 +14,7 @@ from gan_nas.errors import Incompatible, Interrupted
 
 RUNS: dict[str, Callable[..., dict[str, Any]]] = {
     "training": tiny.run_training,
+    "ctgan": tiny.run_ctgan,
     "search": tiny.run_search,
     "adversarial": tiny.run_adversarial,
 }

@@ -1,18 +1,33 @@
 """One genome trained: what is written, what is refused, and that it learns."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 import torch
+from torch import Tensor
 
 from gan_nas.configs import resolve
-from gan_nas.errors import MissingResource, RunFailed
-from gan_nas.gan import check_compiler
+from gan_nas.errors import InvalidInput, MissingResource, RunFailed
+from gan_nas.frameworks import FRAMEWORKS, Framework
+from gan_nas.gan import GAN, check_compiler
+from gan_nas.genome import Genome
+from gan_nas.published import published_genome
 from gan_nas.runs import read_log
 from gan_nas.scoring import Scorer, generate
-from gan_nas.training import PRESETS, TrainingConfig, plan, train
+from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.streams import stream
+from gan_nas.training import (
+    PRESETS,
+    TrainingConfig,
+    dequantised,
+    new_gan,
+    plan,
+    presets_for,
+    train,
+)
 from gan_nas.weights import load_generator
 
 
@@ -79,7 +94,9 @@ def test_reestimated_norms_change_the_batch_norms_of_the_file(tmp_path: Path) ->
 def test_divergence_is_named_and_never_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gan_nas.gan.hinge_generator_loss", lambda fake: fake.mean() * float("nan"))
+    monkeypatch.setattr(
+        "gan_nas.objectives.generator_loss", lambda fake: fake.mean() * float("nan")
+    )
     with pytest.raises(RunFailed, match=r"diverged|NaN"):
         tiny.run_training(tmp_path / "run", save_every=1, log_every=1)
     assert not list((tmp_path / "run").glob("checkpoint/*/manifest.json"))
@@ -106,14 +123,114 @@ def test_the_plan_counts_every_step() -> None:
     assert found["generator"]["parameters"] > 0
 
 
+def test_the_recipe_of_ctgan_is_its_authors() -> None:
+    for framework in ("wgan-gp", "ctgan"):
+        paper = resolve(TrainingConfig, presets_for("degas", framework)["paper"])
+        assert paper.framework == framework
+        assert (paper.steps, paper.num_critic) == (100_000, 5)
+        assert (paper.batch_size, paper.generator_batch_size) == (64, 128)
+        assert (paper.generator_lr, paper.discriminator_lr, paper.lr_decay) == (
+            2e-4,
+            2e-4,
+            "linear",
+        )
+        assert (paper.beta1, paper.beta2, paper.ema_decay) == (0.0, 0.9, 0.0)
+        assert (paper.generator_init, paper.discriminator_init) == ("he", "he")
+        assert (paper.dequantise, paper.norm_statistics) == (True, "reestimated")
+        assert (paper.gradient_penalty, paper.consistency_weight) == (10.0, 2.0)
+        assert paper.consistency_margin == 0
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("space", ["autogan", "adversarialnas", "degas"])
+def test_every_preset_resolves_and_names_its_framework(space: str, framework: Framework) -> None:
+    presets = presets_for(space, framework)
+    assert {"demo", "small", "paper"} <= presets.keys()
+    for preset in presets.values():
+        assert resolve(TrainingConfig, preset).framework == framework
+    assert ("repo" in presets) == ((space, framework) == ("adversarialnas", "hinge-sn"))
+
+
+@pytest.mark.parametrize("framework", ["wgan-gp", "ctgan"])
+def test_a_penalty_and_a_compiler_are_refused_in_one_sentence(framework: str) -> None:
+    with pytest.raises(InvalidInput, match="second derivative of a gradient penalty"):
+        resolve(TrainingConfig, {"framework": framework}, ["compile=true"])
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_what_is_written_is_the_genome_that_was_trained(
+    framework: Framework, tmp_path: Path
+) -> None:
+    result = tiny.run_training(tmp_path / "run", framework=framework, steps=1)
+    _, about = load_generator(tmp_path / "run" / "generator.safetensors", tiny.CPU)
+    judge = about.genome.discriminator
+    assert result["genome_id"] == about.genome.genome_id
+    assert about.genome.generator == tiny.GENOME.generator
+    assert isinstance(judge, CTGANCritic) == (framework != "hinge-sn")
+    assert judge.width == tiny.GENOME.discriminator.width
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert settings["genome"] == about.genome.model_dump(mode="json")
+    assert about.lineage["config"]["framework"] == framework
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_plan_of_every_framework_counts_its_own_discriminator(framework: Framework) -> None:
+    config = TrainingConfig.model_validate(tiny.TRAINING | {"framework": framework})
+    found = plan(tiny.GENOME, tiny.digits(), config, resolution=16, device=tiny.CPU)
+    gan = new_gan(tiny.GENOME, config, 16, 1, tiny.CPU)
+    own = sum(p.numel() for p in gan.discriminator.parameters())
+    assert found["discriminator"]["parameters"] == own
+    assert found["predicted_seconds"] > 0
+
+
+def test_learning_rates_fall_to_zero_in_a_straight_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[float, float]] = []
+    original = GAN.generator_step
+
+    def noted(gan: GAN, *arguments: Any) -> Tensor:
+        seen.append(
+            (
+                gan.generator_optimizer.param_groups[0]["lr"],
+                gan.discriminator_optimizer.param_groups[0]["lr"],
+            )
+        )
+        return original(gan, *arguments)
+
+    monkeypatch.setattr(GAN, "generator_step", noted)
+    rates = {"generator_lr": 0.01, "discriminator_lr": 0.02}
+    tiny.run_training(tmp_path / "run", lr_decay="linear", steps=4, **rates)
+    expected = [(0.01 * share, 0.02 * share) for share in (1.0, 0.75, 0.5, 0.25)]
+    torch.testing.assert_close(seen, expected)
+    seen.clear()
+    tiny.run_training(tmp_path / "constant", steps=2, **rates)
+    assert seen == [(0.01, 0.02)] * 2
+
+
+def test_dequantised_levels_fill_their_steps_and_no_more() -> None:
+    levels = torch.arange(256, dtype=torch.uint8, device="cpu").repeat(100, 1)
+    found = dequantised(levels, stream(0, "noise"))
+    assert found.dtype == torch.float32
+    assert torch.equal(((found + 1) * 128).floor(), levels.float())
+    rest = (found.double() + 1) * 128 - levels
+    assert float(rest.mean()) == pytest.approx(0.5, abs=0.01)
+    assert torch.equal(found, dequantised(levels, stream(0, "noise")))
+
+
 @pytest.mark.slow
-def test_training_on_digits_beats_the_untrained_generator_by_far(tmp_path: Path) -> None:
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("genome", [tiny.GENOME, published_genome("ctgan-cifar10")])
+def test_training_on_digits_beats_the_untrained_generator_by_far(
+    genome: Genome, framework: Framework, tmp_path: Path
+) -> None:
     from gan_nas.metrics import load_backbone
 
     digits = tiny.digits()
-    config = resolve(TrainingConfig, PRESETS["demo"], ["steps=250"])
+    demo = presets_for(genome.generator.space, framework)["demo"]
+    config = resolve(TrainingConfig, demo, ["steps=250"])
     result = train(
-        tiny.GENOME.resized(16, 16),
+        genome.resized(16, 16),
         digits,
         config,
         tmp_path / "run",

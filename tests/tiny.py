@@ -30,6 +30,15 @@ TRAINING = {
     "save_every": 2,
     "log_every": 2,
 }
+CTGAN = {
+    "framework": "ctgan",
+    "lr_decay": "linear",
+    "ema_decay": 0.0,
+    "generator_init": "he",
+    "discriminator_init": "he",
+    "dequantise": True,
+    "norm_statistics": "reestimated",
+}
 SEARCH = {
     "resolution": 16,
     "iterations": 4,
@@ -116,6 +125,10 @@ def run_training(
         backbone=backbone(),
         stop=stop,
     )
+
+
+def run_ctgan(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:
+    return run_training(directory, stop, **(CTGAN | changes))
 
 
 def run_search(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Train the genomes a search found from scratch, and name the winner.
+"""Train the genomes a search found, each alone, and name the winner.
 
 AutoGAN (Gong et al. 2019), sec. 3.3.3: the shared weights only rank architectures; the final
 choice is made between the top K after each was trained alone.
@@ -12,10 +12,12 @@ import torch
 
 from gan_nas.data import Images
 from gan_nas.errors import RunFailed
+from gan_nas.frameworks import suited
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import Progress, silent
 from gan_nas.runs import never
+from gan_nas.search.inheritance import Supernets, start_from
 from gan_nas.training import TrainingConfig, train
 
 
@@ -31,15 +33,22 @@ def retrain_all(
     cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
+    supernets: Supernets | None = None,
 ) -> dict[str, Any]:
     """Train every genome in `directory`/retrained/ID with equal budgets; best distance first.
 
+    ID is of the genome as it suits the framework; rows have the id it was found with. Training
+    starts from scratch, or from the weights of `supernets`, then in retrained/ID-inherited.
     A trial that diverged or collapsed is listed as failed and stops nothing; one that is finished
     is not run again. Returns {"retrained": rows, "winner": id or None}.
     """
     rows: list[dict[str, Any]] = []
     for number, genome in enumerate(genomes):
-        where = directory / "retrained" / genome.genome_id
+        trained, start = suited(genome, config.framework), None
+        where = directory / "retrained" / trained.genome_id
+        if supernets is not None:
+            start = start_from(supernets, trained, resolution, images.channels)
+            where = where.with_name(f"{trained.genome_id}-inherited")
         try:
             result = train(
                 genome,
@@ -52,11 +61,12 @@ def retrain_all(
                 cache=cache,
                 stop=stop,
                 progress=_numbered(progress, number, len(genomes)),
+                start=start,
             )
         except RunFailed as error:
             rows.append({"id": genome.genome_id, "outcome": "failed", "why": str(error)})
             continue
-        kept = ("first", "best", "last", "real", "steps", "seconds", "files")
+        kept = ("inherited_from", "first", "best", "last", "real", "steps", "seconds", "files")
         row = {"id": genome.genome_id, "name": genome.title, "outcome": "completed"}
         rows.append(row | {key: result[key] for key in kept})
     distance = f"frechet_distance[{backbone.name}]"

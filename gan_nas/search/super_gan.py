@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from gan_nas.builder import build_discriminator, build_super_discriminator, build_supernet
 from gan_nas.cost import GanCost, network_cost, num_parameters
 from gan_nas.gan import GAN, Tensors, descend, fresh, gradients
-from gan_nas.networks import SNResNet
+from gan_nas.networks import DownCellNetwork, SNResNet, UpCellNetwork
 from gan_nas.objectives import Hinge
+from gan_nas.runs import Finished
 from gan_nas.search.adversarialnas_config import Config
+from gan_nas.search.inheritance import Trained
 from gan_nas.search.relaxation import Logits, Mixture, Relaxed, tau_at
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
@@ -198,6 +200,21 @@ def time_search(
     times = StepTimes(median(d for d, _ in spent[1:]), median(g for _, g in spent[1:]))
     what = f"search at {resolution} px"
     return [PhaseTime(what, times, config.num_critic, config.batch_size, config.iterations)]
+
+
+def trained(finished: Finished) -> Trained:
+    """Return the supernets of a finished search, or its fixed discriminator."""
+    settings = finished.settings
+    config = Config.model_validate(settings["config"])
+    side, channels = settings["image_side"], settings["image_channels"]
+    gan = SuperGAN(config, side, channels, torch.device("cpu"))
+    gan.load_state(finished.checkpoint.tensors, finished.checkpoint.state["generator_steps"])
+    generator, discriminator = gan.generator.network, gan.discriminator
+    if isinstance(discriminator, Relaxed):
+        discriminator = discriminator.network
+    assert isinstance(generator, UpCellNetwork)
+    assert isinstance(discriminator, SNResNet | DownCellNetwork)
+    return Trained(sizes_of(config, config.width), generator, discriminator)
 
 
 def supernet_costs(config: Config, resolution: int, image_channels: int) -> GanCost:

@@ -6,7 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import Command
+from commands import Command, sets
+from tiny import TRAINING
+
+from gan_nas.frameworks import suited
+from gan_nas.published import load_genome
 
 
 def test_retrain_writes_a_generator_and_its_scores(
@@ -56,6 +60,58 @@ def test_help_config_lists_every_setting(gan_nas: Command) -> None:
     assert "generator_lr" in gan_nas("retrain", "--help-config").out
 
 
+@pytest.mark.parametrize("framework", ["hinge-sn", "wgan-gp", "ctgan"])
+def test_a_framework_brings_its_presets_and_its_discriminator(
+    gan_nas: Command, folder: Path, framework: str
+) -> None:
+    options = ("--data", folder, "--width", 4, "--preset", "paper", "--dry-run")
+    answer = gan_nas("retrain", "sngan-cifar10", *options, "--framework", framework, "--json")
+    plan = answer.json
+    assert plan["config"]["framework"] == framework
+    assert plan["steps"] == (50_000 if framework == "hinge-sn" else 100_000)
+    replaced = f"{framework} trains against its own discriminator, ctgan at width 4"
+    assert (replaced in answer.err) == (framework != "hinge-sn")
+    suffix = "" if framework == "hinge-sn" else f"-{framework}"
+    assert plan["run"] == f"runs/retrain-sngan-cifar10-w4{suffix}-{folder.stem}-0"
+
+
+def test_without_a_framework_the_genomes_discriminator_decides(
+    gan_nas: Command, folder: Path
+) -> None:
+    options = ("--data", folder, "--width", 4, "--dry-run", "--json")
+    for name, framework in (("ctgan-cifar10", "ctgan"), ("sngan-cifar10", "hinge-sn")):
+        answer = gan_nas("retrain", name, *options)
+        assert answer.json["config"]["framework"] == framework
+        assert "its own discriminator" not in answer.err
+    rows = gan_nas("retrain", "ctgan-cifar10", "--help-config", "--json").json["settings"]
+    assert {"ctgan"} == {row["preset"] for row in rows if row["name"] == "framework"}
+
+
+def test_a_run_in_a_framework_goes_on_and_says_what_it_trained(
+    gan_nas: Command, training_options: list[str], tmp_path: Path
+) -> None:
+    options = (*training_options, "--width", 4, "--framework", "ctgan", "--run", tmp_path / "run")
+    result = gan_nas("retrain", "sngan-cifar10", *options, "--json").json
+    assert result["steps"] == 3
+    genome = json.loads((tmp_path / "run" / "config.json").read_text())["genome"]
+    assert genome["discriminator"]["space"] == "ctgan"
+    assert gan_nas("retrain", "sngan-cifar10", *options, "--json").json == result
+
+
+def test_derive_trains_what_it_found_in_a_framework(
+    gan_nas: Command, finished_search: Path
+) -> None:
+    options = (finished_search, "--top-k", 1, "--retrain", *sets(TRAINING | {"steps": 1}))
+    answer = gan_nas("derive", *options, "--framework", "ctgan", "--json")
+    assert "ctgan trains against its own discriminator" in answer.err
+    (found,), (row,) = answer.json["genomes"], answer.json["retrained"]
+    genome = load_genome(found["file"])
+    assert row["id"] == genome.genome_id
+    trained = finished_search / "retrained" / suited(genome, "ctgan").genome_id
+    assert (trained / "config.json").is_file()
+    assert gan_nas("derive", *options, "--framework", "ctgna").code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -64,6 +120,8 @@ def test_help_config_lists_every_setting(gan_nas: Command) -> None:
         (["sngan-cifar10", "--device", "cuda:99"], 3, "no device cuda:99"),
         (["sngan-cifar10", "--data", "nowhere"], 2, "neither a data set"),
         (["sngan-cifar10", "--resolution", "36"], 2, "multiple of 8"),
+        (["sngan-cifar10", "--framework", "ctgna"], 2, "did you mean ctgan?"),
+        (["ctgan-cifar10", "--set", "compile=true"], 2, "train without compile"),
     ],
 )
 def test_what_cannot_be_trained_is_one_sentence(
