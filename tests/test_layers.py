@@ -10,7 +10,7 @@ ORDER = re.findall(
     allocator errors files versions streams configs spaces genome frameworks sampling diff published
     slots spectral ops mixing stage_ops stages cells networks critic builder cost losses objectives
     reconstruction data metrics states runs weights scoring plots progress gan timing training
-    search bench cli
+    search bench bench_scores cli
     """,
 )
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_nas.errors import RunFailed
-from gan_nas.metrics.frechet import FrechetReference, frechet_distance
+from gan_nas.errors import Incompatible, RunFailed
+from gan_nas.metrics.frechet import FrechetReference, frechet_distance, triangular_root
 from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.statistics import Statistics
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics_golden.npz", allow_pickle=False)
 
@@ -109,7 +110,8 @@ def test_optimal_transport_gives_the_distance_in_any_dimension(dim: int) -> None
     transport = np.eye(dim) + k * np.outer(u, u)
     real, fake = np.diag(values), transport @ np.diag(values) @ transport
     expected = k**2 * float(u @ (values * u))
-    assert frechet_distance(gaussian(real), gaussian(fake)) == pytest.approx(expected, rel=1e-6)
+    for a, b in ((real, fake), (fake, real)):
+        assert frechet_distance(gaussian(a), gaussian(b)) == pytest.approx(expected, rel=1e-7)
 
 
 @pytest.mark.parametrize("dim", [1, 3, 16, 64])
@@ -124,6 +126,76 @@ def test_symmetric_invariant_to_motions_and_quadratic_in_scale(dim: int) -> None
     ):
         assert frechet_distance(Moments.of(a), Moments.of(b)) == pytest.approx(expected, rel=1e-7)
     assert distance >= float((x.mean(0) - y.mean(0)).square().sum()) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("num", "num_fake", "dim"), [(500, 400, 16), (500, 400, 1), (40, 30, 64), (2, 2, 8), (2, 90, 8)]
+)
+def test_the_distance_is_torch_fidelitys(num: int, num_fake: int, dim: int) -> None:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    x, y = sample(num, dim, 0), sample(num_fake, dim, 1)
+    if dim == 1:  # its covariance of one feature has no dimensions
+        expected = float((x.mean() - y.mean()) ** 2 + (x.std() - y.std()) ** 2)
+    else:
+        statistics = [fid_features_to_statistics(features) for features in (x, y)]
+        metric = fid_statistics_to_metric(*statistics, verbose=False)
+        expected = metric["frechet_inception_distance"]
+    assert frechet_distance(Moments.of(x), Moments.of(y)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("num", "dim"), [(200, 1), (200, 16), (10, 16), (2, 16), (30, 64), (129, 128), (1000, 128)]
+)
+def test_the_triangular_root_is_one_of_any_covariance(num: int, dim: int) -> None:
+    for covariance in (Moments.of(sample(num, dim, 0)).covariance, torch.zeros(dim, dim).double()):
+        root = triangular_root(covariance)
+        assert torch.equal(root, root.tril())
+        scale = float(covariance.abs().max()) * 1e-13 * dim
+        torch.testing.assert_close(root @ root.T, covariance, rtol=0, atol=scale)
+
+
+@pytest.mark.parametrize(("num", "num_fake"), [(30, 20), (30, 300), (300, 20)])
+def test_fewer_images_than_dimensions_give_the_nuclear_norm(num: int, num_fake: int) -> None:
+    """tr (S1 S2)^(1/2) is the sum of the singular values of X1 X2', both centred and scaled."""
+    x, y = sample(num, 64, 0), sample(num_fake, 64, 1)
+    a, b = ((z - z.mean(0)) / math.sqrt(len(z) - 1) for z in (x, y))
+    nuclear = float(torch.linalg.svdvals(a @ b.T).sum())
+    expected = float((x.mean(0) - y.mean(0)).square().sum() + a.square().sum() + b.square().sum())
+    distance = frechet_distance(Moments.of(x), Moments.of(y))
+    assert distance == pytest.approx(expected - 2 * nuclear, rel=1e-7)
+
+
+@pytest.mark.parametrize("num", [2, 50, 5000])
+def test_a_collapsed_generator_is_at_the_distance_of_its_point(num: int) -> None:
+    real, point = sample(300, 16, 0), sample(1, 16, 1)
+    fake = Moments.of(point.expand(num, -1))
+    expected = (real.mean(0) - point).square().sum() + Moments.of(real).covariance.trace()
+    for a, b in ((Moments.of(real), fake), (fake, Moments.of(real))):
+        assert frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-9)
+    assert frechet_distance(fake, fake) == pytest.approx(0, abs=1e-20)
+
+
+def test_statistics_serve_as_moments_do() -> None:
+    real, fake = Moments.of(sample(100, 8, 0)), Moments.of(sample(50, 8, 1))
+    reference = FrechetReference(Statistics(None, real.mean, real.covariance))
+    assert reference.count is None
+    assert reference.distance(fake) == frechet_distance(real, fake)
+    assert reference.distance(Statistics.of(fake)) == frechet_distance(real, fake)
+
+
+def test_other_dimensions_are_incompatible() -> None:
+    with pytest.raises(Incompatible, match="8 dimensions cannot be compared to a reference of 4"):
+        frechet_distance(Moments.of(sample(20, 4, 0)), Moments.of(sample(20, 8, 0)))
+
+
+def test_the_moments_are_left_as_they_were() -> None:
+    real, fake = Moments.of(sample(50, 8, 0)), Moments.of(sample(50, 8, 1))
+    statistics = Statistics.of(fake)
+    scatter, covariance = real.scatter.clone(), statistics.covariance.clone()
+    FrechetReference(real).distance(statistics)
+    assert torch.equal(real.scatter, scatter)
+    assert torch.equal(statistics.covariance, covariance)
 
 
 def test_equal_covariances_leave_the_squared_distance_of_means() -> None:

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,11 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.metrics.inception_score import inception_style_score
+from gan_nas.metrics.inception_score import (
+    InceptionScore,
+    inception_style_score,
+    shuffled_order,
+)
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics_golden.npz", allow_pickle=False)
 LOGITS = torch.from_numpy(GOLDEN["is_logits"])
@@ -31,7 +36,8 @@ def test_the_score_is_that_of_the_published_implementations(splits: int) -> None
 
 def test_shuffling_first_gives_the_shuffled_value() -> None:
     order = np.random.RandomState(2020).permutation(len(LOGITS))
-    mean, deviation = inception_style_score(LOGITS[order], 10)
+    mean, deviation = inception_style_score(LOGITS, 10, torch.from_numpy(order))
+    assert inception_style_score(LOGITS[order], 10) == pytest.approx((mean, deviation), rel=1e-12)
     assert mean == pytest.approx(float(GOLDEN["exp_is_splits10_shuffled2020_mean"]), rel=1e-7)
     assert deviation == pytest.approx(float(GOLDEN["exp_is_splits10_shuffled2020_std"]), rel=1e-7)
 
@@ -99,3 +105,82 @@ def test_logits_that_are_not_finite_fail_the_run(value: float) -> None:
     logits[2, 1] = value
     with pytest.raises(RunFailed, match="NaN or infinity"):
         inception_style_score(logits)
+
+
+@pytest.mark.parametrize("splits", [1, 3, 10])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_score_is_torch_fidelitys(splits: int, shuffle: bool) -> None:
+    from torch_fidelity.metric_isc import isc_features_to_metric
+
+    logits = LOGITS[:977]
+    metric = isc_features_to_metric(logits, splits, shuffle, rng_seed=7)
+    order = torch.from_numpy(np.random.RandomState(7).permutation(977)) if shuffle else None
+    mean, deviation = inception_style_score(logits, splits, order)
+    assert mean == pytest.approx(metric["inception_score_mean"], rel=1e-9)
+    assert deviation == pytest.approx(metric["inception_score_std"], rel=1e-9, abs=1e-15)
+
+
+def whole(logits: Tensor, splits: int) -> list[float]:
+    """Score each split from all of its logits, as the definition says, in log space."""
+    edges = [i * len(logits) // splits for i in range(splits + 1)]
+    scores = []
+    for a, b in pairwise(edges):
+        log_p = logits[a:b].double().log_softmax(1)
+        log_q = log_p.logsumexp(0) - math.log(b - a)
+        scores.append(float((log_p.exp() * (log_p - log_q)).sum(1).mean().exp()))
+    return scores
+
+
+@pytest.mark.parametrize("splits", [1, 7, 10, 1000])
+@pytest.mark.parametrize("batch", [1, 64, 999, 1000])
+def test_logits_that_come_in_parts_score_as_the_whole(splits: int, batch: int) -> None:
+    score = InceptionScore(len(LOGITS), splits)
+    for part in torch.split(LOGITS, batch):
+        score.update(part)
+    scores = torch.tensor(whole(LOGITS, splits), dtype=torch.float64)
+    expected = (float(scores.mean()), float(scores.std(correction=0)))
+    assert score.result() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_a_thousand_classes_are_scored_in_constant_memory() -> None:
+    score = InceptionScore(50_000, 10)
+    score.update(torch.randn(2000, 1008, generator=torch.Generator("cpu").manual_seed(0)))
+    kept = [x for x in vars(score).values() if isinstance(x, Tensor)]
+    assert sum(x.numel() for x in kept) < 10 * 1008 + 50_000 + 100
+
+
+def test_a_shuffle_is_a_permutation_of_its_seed() -> None:
+    order = shuffled_order(1000, 0)
+    assert torch.equal(order.sort().values, torch.arange(1000))
+    assert torch.equal(order, shuffled_order(1000, 0))
+    assert not torch.equal(order, shuffled_order(1000, 1))
+
+
+def test_sorted_classes_score_their_number_when_shuffled() -> None:
+    logits = one_hot(torch.arange(1000) // 100, 1e6)
+    assert inception_style_score(logits, 10)[0] == pytest.approx(1, rel=1e-9)
+    shuffled, _ = inception_style_score(logits, 10, shuffled_order(1000, 0))
+    assert 9 < shuffled < 10
+
+
+@pytest.mark.parametrize(
+    "order", [torch.arange(9), torch.zeros(10), torch.arange(1, 11), torch.arange(-1, 9)]
+)
+def test_an_order_that_is_no_permutation_is_refused(order: Tensor) -> None:
+    with pytest.raises(InvalidInput, match=r"0 \.\.\. 9 once"):
+        inception_style_score(torch.zeros(10, 4), 2, order)
+
+
+def test_more_or_fewer_logits_than_announced_are_refused() -> None:
+    score = InceptionScore(10)
+    score.update(torch.zeros(9, 4))
+    with pytest.raises(InvalidInput, match="9 images came, not of the 10"):
+        score.result()
+    with pytest.raises(InvalidInput, match="more logits came than the 10"):
+        score.update(torch.zeros(2, 4))
+
+
+def test_the_score_ignores_the_default_device() -> None:
+    expected = inception_style_score(LOGITS, 10, shuffled_order(1000, 0))
+    with torch.device("meta"):
+        assert inception_style_score(LOGITS, 10, shuffled_order(1000, 0)) == expected
