@@ -55,6 +55,15 @@ class Checkpoint(NamedTuple):
     tensors: dict[str, dict[str, Tensor]]
 
 
+class Finished(NamedTuple):
+    """What a finished run has left."""
+
+    run_id: str
+    settings: dict[str, Any]
+    result: dict[str, Any]
+    checkpoint: Checkpoint
+
+
 class Run:
     """One run directory, held by one process at a time."""
 
@@ -143,7 +152,7 @@ class Run:
         Steps never decrease within a run. Raises MissingResource when the disk is full; the
         earlier checkpoints then stay as they were.
         """
-        saved = self._checkpoints()
+        saved = _checkpoints(self.directory)
         assert not saved or step >= _order(saved[-1])[0], "an earlier step than the saved one"
         folder = self.path("checkpoint", _next_name(step, saved))
         temporary = folder.with_name(f".{folder.name}.tmp")
@@ -175,7 +184,7 @@ class Run:
         """
         for leftover in self.path("checkpoint").glob(".*.tmp"):
             shutil.rmtree(leftover)
-        found = self._newest()
+        found = _newest(self.directory, self.run_id)
         if found is None:
             self._cut_log(0)
             return None
@@ -187,7 +196,7 @@ class Run:
 
     def read(self) -> Checkpoint | None:
         """Read the newest whole checkpoint and leave everything as it is; raises as `latest`."""
-        found = self._newest()
+        found = _newest(self.directory, self.run_id)
         return found and found[0]
 
     def check(self) -> None:
@@ -211,28 +220,6 @@ class Run:
         """Read the result of a finished run."""
         return _read_object(self.path(RESULT))
 
-    def _checkpoints(self) -> list[Path]:
-        """List the checkpoint folders, oldest first."""
-        folder = self.path("checkpoint")
-        if not folder.exists():
-            return []
-        return sorted(filter(_is_checkpoint, folder.iterdir()), key=_order)
-
-    def _newest(self) -> tuple[Checkpoint, int, list[Path]] | None:
-        """Return the newest whole checkpoint, its log's length and the damaged ones after it."""
-        saved = self._checkpoints()
-        for index in reversed(range(len(saved))):
-            content = _read_checkpoint(saved[index], self.run_id)
-            if content is not None:
-                return *content, saved[index + 1 :]
-            logger.warning("%s is damaged; trying the one before it", saved[index])
-        if saved:
-            raise InvalidInput(
-                f"every checkpoint in {self.path('checkpoint')} is damaged; choose another run "
-                "directory, or remove that folder to start over"
-            )
-        return None
-
     def _log_length(self) -> int:
         path = self.path(LOG)
         return path.stat().st_size if path.exists() else 0
@@ -248,6 +235,18 @@ def stored_config(directory: Path) -> dict[str, Any]:
     Raises InvalidInput for a directory that is no run's.
     """
     return _read_config(directory)[1]
+
+
+def read_finished(directory: Path) -> Finished:
+    """Read what a finished run has left; others may work in the directory meanwhile.
+
+    Raises InvalidInput for a directory that is no run's, or for a run that has not ended.
+    """
+    run_id, settings = _read_config(directory)
+    found = _newest(directory, run_id)
+    if not (directory / RESULT).exists() or found is None:
+        raise InvalidInput(f"the run in {directory} has not ended: run it to its end first")
+    return Finished(run_id, settings, _read_object(directory / RESULT), found[0])
 
 
 def read_log(directory: Path) -> list[dict[str, Any]]:
@@ -357,6 +356,30 @@ def _read_checkpoint(folder: Path, run_id: str) -> tuple[Checkpoint, int] | None
     except (OSError, ValueError, RecursionError, KeyError, SafetensorError):
         return None
     return Checkpoint(content["step"], content["state"], tensors), content["log_bytes"]
+
+
+def _checkpoints(directory: Path) -> list[Path]:
+    """List the checkpoint folders of a run, oldest first."""
+    folder = directory / "checkpoint"
+    if not folder.exists():
+        return []
+    return sorted(filter(_is_checkpoint, folder.iterdir()), key=_order)
+
+
+def _newest(directory: Path, run_id: str) -> tuple[Checkpoint, int, list[Path]] | None:
+    """Return the newest whole checkpoint, its log's length and the damaged ones after it."""
+    saved = _checkpoints(directory)
+    for index in reversed(range(len(saved))):
+        content = _read_checkpoint(saved[index], run_id)
+        if content is not None:
+            return *content, saved[index + 1 :]
+        logger.warning("%s is damaged; trying the one before it", saved[index])
+    if saved:
+        raise InvalidInput(
+            f"every checkpoint in {directory / 'checkpoint'} is damaged; choose another run "
+            "directory, or remove that folder to start over"
+        )
+    return None
 
 
 def _sha256(data: bytes) -> str:

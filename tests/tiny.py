@@ -11,10 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
+from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.published import published_genome
 from gan_nas.runs import never, read_log
-from gan_nas.search import adversarialnas, autogan
+from gan_nas.search import adversarialnas, autogan, degas
 from gan_nas.training import TrainingConfig, train
 
 CPU = torch.device("cpu")
@@ -88,6 +89,23 @@ ADVERSARIAL = {
     "log_every": 2,
 }
 
+DEGAS = {
+    "resolution": 16,
+    "num_images": 40,
+    "iterations": 6,
+    "width": 4,
+    "derived_width": 4,
+    "derived_discriminator_width": 4,
+    "batch_size": 8,
+    "clip_norm": 0.5,
+    "architecture_lr": 0.1,
+    "derive_every": 2,
+    "num_scored": 20,
+    "top_k": 2,
+    "save_every": 2,
+    "log_every": 2,
+}
+
 
 class Features(nn.Module):
     """A random linear network: scores need features, not good ones."""
@@ -145,14 +163,26 @@ def run_adversarial(
     )
 
 
+def run_degas(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:
+    config = degas.Config.model_validate(DEGAS | changes)
+    return degas.search(config, digits(), directory, device=CPU, stop=stop)
+
+
+def run_reconstruction(
+    directory: Path, stop: Callable[[], bool] = never, genome: Genome = GENOME, **changes: Any
+) -> dict[str, Any]:
+    config = degas.Config.model_validate(DEGAS | changes)
+    return degas.reconstruct(genome, config, digits(), directory, device=CPU, stop=stop)
+
+
 def traces(directory: Path) -> dict[str, Any]:
     """Return all that a run leaves behind, times and its own path aside."""
     newest = sorted((directory / "checkpoint").iterdir())[-1]
     state = json.loads((newest / "state.json").read_text())["state"]
-    del state["scores"]  # the last ones may come after the last checkpoint
+    state.pop("scores", None)  # the last ones may come after the last checkpoint
     files = [
         path
-        for pattern in ("genomes/*.json", "history/*.json", "samples/*.png", "edges.png")
+        for pattern in ("genomes/*.json", "history/*.json", "samples/*.png", "*.png")
         for path in directory.glob(pattern)
     ]
     return {

@@ -44,6 +44,7 @@ from gan_nas.search.derivation import Found, Limit, best_architectures, best_wit
 from gan_nas.search.prices import generator_prices
 from gan_nas.search.super_gan import SuperGAN, networks, sizes_of, supernet_costs
 from gan_nas.search.super_gan import time_search as time_search
+from gan_nas.search.super_gan import trained as trained
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,

@@ -49,6 +49,9 @@ from gan_nas.search.shared_gan import (
 from gan_nas.search.shared_gan import (
     time_search as time_search,
 )
+from gan_nas.search.shared_gan import (
+    trained as trained,
+)
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream

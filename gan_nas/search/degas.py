@@ -28,12 +28,13 @@ from gan_nas.genome import DiscriminatorGenome, Genome, Source
 from gan_nas.networks import StageNetwork
 from gan_nas.plots import save_curves, save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
-from gan_nas.runs import Checkpoint, Run, never, read_log, stored_config
+from gan_nas.runs import Checkpoint, Finished, Run, never, read_log, stored_config
 from gan_nas.search.degas_config import PRESETS as PRESETS
 from gan_nas.search.degas_config import Config as Config
 from gan_nas.search.degas_config import resolved
 from gan_nas.search.derivation import Limit
 from gan_nas.search.glo import GLO, Alpha
+from gan_nas.search.inheritance import Trained
 from gan_nas.search.pruning import Prices, best_architectures, cheapest, generator_prices, prune
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import (
@@ -44,6 +45,7 @@ from gan_nas.spaces.degas import (
     from_operations,
 )
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.states import load_module_state
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY, PhaseTime, StepTimes
 from gan_nas.versions import versions
@@ -138,8 +140,8 @@ def derive(
 ) -> dict[str, Any]:
     """Write the best `count` genomes of a finished search, best first; the first is the pruned one.
 
-    Limits replace the search's. Raises InvalidInput for a search that has not ended, or limits
-    that no architecture keeps.
+    Those that the search has found keep their loss. Limits replace the search's. Raises
+    InvalidInput for a search that has not ended, or limits that no architecture keeps.
     """
     stored = stored_config(directory)
     if stored.get("method") != "degas":
@@ -157,7 +159,9 @@ def derive(
         alpha = Alpha(places(config), device)
         alpha.load_state_dict(checkpoint.tensors["alpha"])
         found = best_genomes(config, alpha, run, stored["data"], side, channels)
-        return run.result() | {"genomes": [row for _, row in found]}
+        result = run.result()
+        losses = {row["id"]: {"loss": row["loss"]} for row in result["genomes"]}
+        return result | {"genomes": [row | losses.get(row["id"], {}) for _, row in found]}
 
 
 def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
@@ -171,7 +175,8 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
     network = supernet(config, resolution, images.channels)
     with torch.device("meta"):
         weights = Alpha(places(config), torch.device("meta")).weights()
-        cost = network_cost(_Weighted(network, weights), torch.empty(1, config.latent_dim))
+        # Of two images: batch norm refuses a single pixel, the first map at 8 px.
+        cost = network_cost(_Weighted(network, weights), torch.empty(2, config.latent_dim))
     num_images = min(config.num_images or len(images.train), len(images.train))
     latent_bytes = 4 * num_images * config.latent_dim
     return {
@@ -181,7 +186,7 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
         "steps": config.iterations,
         "images": config.iterations * config.batch_size,
         "memory_bytes": 12 * num_parameters(network)
-        + config.batch_size * cost.activation_bytes
+        + config.batch_size * cost.activation_bytes // 2
         + latent_bytes
         + images.train.numel(),
         "predicted_seconds": phase.seconds,
@@ -217,7 +222,8 @@ def time_search(
         spent.append((time.perf_counter() - middle, middle - started))
     times = StepTimes(median(a for a, _ in spent[1:]), median(w for _, w in spent[1:]))
     what = f"search at {resolution} px"
-    return [PhaseTime(what, times, 1, config.batch_size, config.iterations)]
+    parts = ("alpha", "weights")  # weights stands for latents too
+    return [PhaseTime(what, times, 1, config.batch_size, config.iterations, parts)]
 
 
 class _Reconstruction:
@@ -270,7 +276,11 @@ class _Reconstruction:
         progress("search iterations", self.step, self.config.iterations, losses)
 
     def keep(self) -> None:
-        """Draw reconstructions; keep what pruning would leave now, entropies and a histogram."""
+        """Draw reconstructions; keep what pruning would leave now, entropies and a histogram.
+
+        Raises RunFailed rather than drawing NaN.
+        """
+        self._losses()
         rows = _evenly(len(self.glo.latents), NUM_SHOWN, self.glo.device)
         made = self.glo.reconstruct(rows, self.glo.mixture())
         made = made.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
@@ -293,6 +303,8 @@ class _Reconstruction:
     def save(self) -> None:
         """Write a checkpoint, then stop if asked to; raises RunFailed rather than saving NaN."""
         self._losses()
+        if not self.glo.is_finite():
+            raise self._diverged("a weight")
         state = {
             "losses": {name: window.count for name, window in self.losses.items()},
             "seconds": self.seconds,
@@ -340,11 +352,15 @@ class _Reconstruction:
     def _losses(self) -> dict[str, float]:
         losses = {name: w.mean(self.config.log_every) for name, w in self.losses.items()}
         if not all(map(isfinite, losses.values())):
-            raise RunFailed(
-                f"the search diverged before iteration {self.step:,}: a loss is not finite; the "
-                f"last checkpoint in {self.run.directory} is good, try a lower learning rate"
-            )
+            raise self._diverged("a loss")
         return losses
+
+    def _diverged(self, what: str) -> RunFailed:
+        work = "search" if self.glo.alpha is not None else "reconstruction"
+        return RunFailed(
+            f"the {work} diverged before iteration {self.step:,}: {what} is not finite; the "
+            f"last checkpoint in {self.run.directory} is good, try a lower learning rate"
+        )
 
     def _load(self, checkpoint: Checkpoint) -> None:
         state, tensors = checkpoint.state, checkpoint.tensors
@@ -442,6 +458,17 @@ def _fresh_supernet(
 ) -> nn.Module:
     network = supernet(config, resolution, image_channels)
     return fresh(network, config.seed, "supernet weights", device, "default")
+
+
+def trained(finished: Finished) -> Trained:
+    """Return the supernet of a finished search; its latents lay in the unit ball."""
+    settings = finished.settings
+    config = Config.model_validate(settings["config"])
+    network = supernet(config, settings["image_side"], settings["image_channels"])
+    network.to_empty(device="cpu")
+    load_module_state(network, finished.checkpoint.tensors["network"])
+    scale = config.latent_dim**-0.5
+    return Trained(sizes_of(config, config.width), network, None, scale)
 
 
 def sizes_of(config: Config, width: int) -> DEGASGenerator:

@@ -37,7 +37,7 @@ class Config(Settings):
     not known to us; its text links up-sampled maps alone)."""
     final_normal: bool = False
     """Search a normal operation at full size, after the last up-sampling."""
-    batch_size: int = Field(default=64, ge=1, le=2**16)
+    batch_size: int = Field(default=64, ge=2, le=2**16)
     """Images of a step (DARTS)."""
     lr: float = Field(default=0.3, gt=0, le=10)
     """SGD's learning rate of the weights (sec. 4.1 prints it, not of what; 0.03 for STL-10)."""
@@ -134,6 +134,7 @@ PRESETS["small"] = PRESETS["demo"] | {
 def resolved(config: Config, resolution: int) -> dict[str, str]:
     """Answer what the paper leaves open, question by question, as this search does."""
     both = "yes" if config.stem_residual else "no"
+    bands = "two" if resolution < 16 else "three"
     stop = " as printed" if config.lr in (0.3, 0.03) else ""
     return {
         "residual from the stem to the first up-sampled map": both,
@@ -149,7 +150,7 @@ def resolved(config: Config, resolution: int) -> dict[str, str]:
             f"{config.l2_weight:g} mean squared error + {config.laplacian_weight:g} Laplacian, "
             "means over values"
         ),
-        "levels of the pyramid": "three bands and the low-pass",
+        "levels of the pyramid": f"{bands} bands and the low-pass",
         "first latents": f"{config.latent_start}, in the unit {config.latent_space}",
         "length of the latent vector": str(config.latent_dim),
         "channels in the search": str(config.width),

@@ -129,12 +129,13 @@ class GLO:
         return loss.detach()
 
     def alpha_step(self, step: int) -> Tensor:
-        """Update alpha with weights and latents as they are; returns the loss."""
+        """Update alpha with weights, latents and norms as they are; returns the loss."""
         assert self.alpha is not None
         same = self.config.alpha_data == "same"
         indices = (self.batches if same else self.alpha_batches).indices(step)
         alpha = list(self.alpha.parameters())
-        with gradients(self.weights, needed=False), gradients(alpha, needed=True):
+        frozen = gradients(self.weights, needed=False), batch_statistics(self.network)
+        with frozen[0], frozen[1], gradients(alpha, needed=True):
             loss = self._loss(self.latents[indices], indices)
             self.alpha_optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -152,9 +153,13 @@ class GLO:
             return self._generate(self.latents[indices], weights)
 
     def loss_of(self, num: int, weights: Mapping[str, Tensor] | None = None) -> float:
-        """Return the mean loss of `num` images, evenly spaced over the set."""
+        """Return the mean loss of `num` images, evenly spaced over the set.
+
+        In batches of nearly the same size, none smaller than those of a step if `num` allows: norms
+        use the statistics of each, and know none of a single pixel.
+        """
         rows = torch.linspace(0, len(self.latents) - 1, num, device=self.device).round().long()
-        batches = torch.split(rows, self.config.batch_size)
+        batches = torch.tensor_split(rows, max(1, num // self.config.batch_size))
         losses = [
             len(batch) * self._compare(self.reconstruct(batch, weights), batch) for batch in batches
         ]
@@ -163,6 +168,16 @@ class GLO:
     def mixture(self) -> dict[str, Tensor]:
         """Return the weights of all operations, or none where there is no alpha."""
         return self.alpha.weights() if self.alpha is not None else {}
+
+    def is_finite(self) -> bool:
+        """Tell whether weights, latents and alpha hold finite numbers alone; waits for the device.
+
+        A loss can be finite though the gradients after it were not.
+        """
+        tensors = [*self.weights, self.latents]
+        if self.alpha is not None:
+            tensors.extend(self.alpha.parameters())
+        return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
 
     def state(self) -> Tensors:
         """Return all tensors that a checkpoint needs."""

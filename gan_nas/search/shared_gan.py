@@ -10,9 +10,18 @@ from gan_nas.cells import autogan_choices
 from gan_nas.cost import num_parameters
 from gan_nas.gan import GAN, fresh
 from gan_nas.networks import AutoGANNetwork, SNResNet
+from gan_nas.runs import Finished
 from gan_nas.search.autogan_config import Config
+from gan_nas.search.inheritance import Trained
 from gan_nas.slots import choose
-from gan_nas.spaces.autogan import NUM_CELLS, Tokens, decode, decode_cell, split_tokens
+from gan_nas.spaces.autogan import (
+    NUM_CELLS,
+    AutoGANGenerator,
+    Tokens,
+    decode,
+    decode_cell,
+    split_tokens,
+)
 from gan_nas.timing import PhaseTime, time_steps
 
 TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with
@@ -99,14 +108,31 @@ def shared_parameters(config: Config, resolution: int, image_channels: int) -> i
     return sum(map(num_parameters, _on_meta(config, resolution, image_channels)))
 
 
+def trained(finished: Finished) -> Trained:
+    """Return the shared networks of a finished search."""
+    config = Config.model_validate(finished.settings["config"])
+    tensors = finished.checkpoint.tensors
+    channels = len(tensors["generator"]["to_rgb.conv.weight"])
+    resolution = finished.result["resolution"]
+    gan = new_shared_gan(config, resolution, channels, torch.device("cpu"), num_resets=0)
+    gan.load_state(tensors, finished.checkpoint.state["generator_steps"])
+    assert isinstance(gan.generator, AutoGANNetwork)
+    assert isinstance(gan.discriminator, SNResNet)
+    return Trained(_sizes(config), gan.generator, gan.discriminator)
+
+
 def _on_meta(
     config: Config, resolution: int, image_channels: int
 ) -> tuple[AutoGANNetwork, SNResNet]:
     """Build both networks without their weights."""
-    sizes = decode((0,) * 14, config.width, config.latent_dim)
-    sizes = sizes.model_copy(update={"skip_tap": config.skip_tap})
     with torch.device("meta"):
         return (
-            build_supernet(sizes, resolution, image_channels),
+            build_supernet(_sizes(config), resolution, image_channels),
             SNResNet(config.discriminator_width, image_channels),
         )
+
+
+def _sizes(config: Config) -> AutoGANGenerator:
+    """Return some generator of the search's sizes."""
+    sizes = decode((0,) * 14, config.width, config.latent_dim)
+    return sizes.model_copy(update={"skip_tap": config.skip_tap})

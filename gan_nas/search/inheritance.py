@@ -1,0 +1,156 @@
+"""Start training from what a search has learned: the supernets' weights, cut to a genome.
+
+The papers train what they found from scratch. Here a genome of the search's own space and sizes
+can take over the weights of the operations it chose. They are the live ones, not an average: a
+moving average of a supernet mixes steps that trained other architectures. Mixture weights do not
+survive: an operation that had half a say computes all of its edge now.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan_nas.builder import (
+    MAX_RESOLUTION,
+    GeneratorNetwork,
+    build_discriminator,
+    build_generator,
+    choose_cells,
+)
+from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.genome import DiscriminatorGenome, GeneratorGenome, Genome
+from gan_nas.networks import DownCellNetwork, SNResNet
+from gan_nas.runs import Finished, read_finished
+from gan_nas.search import METHODS, load_method
+from gan_nas.slots import inherited_state
+from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator
+from gan_nas.spaces.degas import DEGASGenerator, operations
+from gan_nas.states import module_state
+from gan_nas.training import Start
+
+CELLS = ("cells", "stages", "final_normal")  # what a search decides; the rest are sizes
+
+
+class Trained(NamedTuple):
+    """The networks a search trained, with their weights, on the CPU."""
+
+    sizes: GeneratorGenome
+    """Some generator of the supernet's sizes."""
+    generator: GeneratorNetwork
+    discriminator: SNResNet | DownCellNetwork | None
+    latent_scale: float = 1.0
+    """How long its latents were, to those of N(0, I)."""
+
+
+class Supernets(NamedTuple):
+    """A finished search, and the networks it trained."""
+
+    directory: Path
+    finished: Finished
+    trained: Trained
+
+
+def read_supernets(directory: Path) -> Supernets:
+    """Read the networks of a finished search; raises InvalidInput when it is none."""
+    finished = read_finished(directory)
+    method = finished.settings.get("method")
+    if method not in METHODS:
+        raise InvalidInput(
+            f"{directory} is a run of {method}: weights are inherited from a search by "
+            f"{' or '.join(METHODS)}"
+        )
+    return Supernets(directory, finished, load_method(method).trained(finished))
+
+
+def start_from(supernets: Supernets, genome: Genome, resolution: int, image_channels: int) -> Start:
+    """Return the weights that a genome's networks inherit, for images of side `resolution`.
+
+    The generator's are complete: what a supernet lacks are norms' weights, which are 1, biases, 0,
+    and statistics, which start anew. Where latents were shorter in the search than those of
+    N(0, I), as in DEGAS' unit ball, the stem's weight makes up for it. The discriminator's are
+    inherited where the search trained just this one, at its width.
+
+    Raises Incompatible for a genome of another space, other sizes or other images.
+    """
+    check_sizes(supernets, genome.generator)
+    directory, finished, trained = supernets
+    own = (
+        ("resolution", resolution, finished.result["resolution"]),
+        ("channels", image_channels, trained.generator.to_rgb.conv.out_channels),
+    )
+    for name, asked, known in own:
+        if asked != known:
+            raise Incompatible(
+                f"the images' {name} are {asked} and those of the search in {directory} {known}: "
+                "weights are inherited for equal ones, or train from scratch"
+            )
+    discriminator = _discriminator(trained.discriminator, genome.discriminator, image_channels)
+    networks = ["generator"] + ["discriminator"] * (discriminator is not None)
+    origin = {
+        "method": finished.settings["method"],
+        "run_id": finished.run_id,
+        "data": finished.settings["data"],
+        "networks": networks,
+    }
+    choose_cells(trained.generator, genome.generator)
+    with torch.device("meta"):
+        derived = build_generator(genome.generator, resolution, image_channels)
+    return Start(_completed(trained, module_state(derived)), discriminator, origin)
+
+
+def check_sizes(supernets: Supernets, generator: GeneratorGenome) -> None:
+    """Raise Incompatible when a genome's generator is not within the supernet."""
+    directory, sizes = supernets.directory, supernets.trained.sizes
+    if generator.space != sizes.space:
+        raise Incompatible(
+            f"the genome is of the space {generator.space} and the search in {directory} of "
+            f"{sizes.space}: weights are inherited within one space, or train from scratch"
+        )
+    for name in type(sizes).model_fields.keys() - set(CELLS):
+        asked, known = getattr(generator, name), getattr(sizes, name)
+        if asked != known:
+            hint = "derived_width must equal width to inherit" if name == "width" else ""
+            raise Incompatible(
+                f"the genome's {name} is {asked} and that of the supernet in {directory} {known}: "
+                f"{hint or 'it must be the same to inherit'}, or train from scratch"
+            )
+    if isinstance(generator, DEGASGenerator) and isinstance(sizes, DEGASGenerator):
+        known_places = operations(sizes)
+        for place, op in operations(generator).items():
+            if op is not None and known_places[place] is None:
+                raise Incompatible(
+                    f"the genome has {op} at {place}, which the search in {directory} left out: "
+                    "take a genome without it, or train from scratch"
+                )
+
+
+def _completed(trained: Trained, derived: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the chosen operations' tensors, with what only a derived network has."""
+    tensors = {k: t.detach() for k, t in inherited_state(trained.generator).items()}
+    if trained.latent_scale != 1:
+        tensors["stem.weight"] = tensors["stem.weight"] * trained.latent_scale
+    for name in derived.keys() - tensors.keys():
+        one = name.endswith((".norm.weight", ".running_var"))
+        assert one or name.endswith((".bias", ".running_mean", ".num_batches_tracked")), name
+        tensors[name] = torch.full_like(derived[name], float(one), device="cpu")
+    assert tensors.keys() == derived.keys(), "a supernet has nothing that its parts have not"
+    return tensors
+
+
+def _discriminator(
+    trained: SNResNet | DownCellNetwork | None, genome: DiscriminatorGenome, image_channels: int
+) -> dict[str, Tensor] | None:
+    """Return the tensors of a discriminator that the search trained, or None if it did not."""
+    if trained is None:
+        return None
+    if isinstance(trained, DownCellNetwork):
+        if not isinstance(genome, AdversarialNASDiscriminator):
+            return None
+        choose_cells(trained, genome)
+    tensors = {k: t.detach() for k, t in inherited_state(trained).items()}
+    with torch.device("meta"):
+        wanted = module_state(build_discriminator(genome, MAX_RESOLUTION, image_channels))
+    fits = {k: t.shape for k, t in tensors.items()} == {k: t.shape for k, t in wanted.items()}
+    return tensors if fits else None
