@@ -25,6 +25,7 @@ from gan_nas.cli import (
     sample,
     score,
     search,
+    stats,
 )
 from gan_nas.cli.printing import remark, remark_log_records, suggest
 from gan_nas.errors import (
@@ -68,6 +69,7 @@ for command in (
     compare.compare,
     sample.sample,
     score.score,
+    stats.stats,
     doctor.doctor,
     bench.bench,
     reconstruct.reconstruct,

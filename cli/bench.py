@@ -57,7 +57,9 @@ def bench(
     on = compute_on(device, threads)
     search = settings(chosen.Config, chosen.PRESETS, preset, None, precision, on)
     presets = presets_for(space, framework_of(genome.discriminator))
-    training = settings(TrainingConfig, presets, preset, None, precision, on)
+    # A search has presets of its own, such as paper-stl10.
+    of_training = preset if preset in presets else "paper"
+    training = settings(TrainingConfig, presets, of_training, None, precision, on)
     if width is None:
         genome = genome.resized(search.derived_width, search.derived_discriminator_width)
     else:
@@ -83,18 +85,22 @@ def bench(
 
 
 def _show(measured: dict[str, Any]) -> None:
-    columns = ("D step", "G step", "together", "images/s", "steps", "time")
+    of_alpha = any("alpha_ms" in row for row in measured["rows"])
+    steps = ("alpha or D", "weights or G") if of_alpha else ("D step", "G step")
+    columns = (*steps, "together", "images/s", "steps", "time")
     rows = table("", *columns, numbers=columns)
     for row in measured["rows"]:
-        times = (row["discriminator_ms"], row["generator_ms"], row["amortised_ms"])
+        parts = ("alpha", "weights") if "alpha_ms" in row else ("discriminator", "generator")
         rows.add_row(
             row["what"],
-            *(f"{time:.1f} ms" for time in times),
+            *(f"{row[f'{part}_ms']:.1f} ms" for part in (*parts, "amortised")),
             f"{row['images_per_second']:,.0f}",
             f"{row['steps']:,}",
             duration(3600 * row["hours"]),
         )
     show(rows, "")
+    if of_alpha:
+        show("search:   a step on alpha, and one on weights and latents")
     show(
         f"together: a D step and its share of a G step\n"
         f"sampling: {measured['samples_per_second']:,.0f} images/s\n"

@@ -1,13 +1,15 @@
-"""`gan-nas compare`: two genomes side by side."""
+"""`gan-nas compare`: two genomes, or two files of scores, side by side."""
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
+from gan_nas.cli.compare_scores import are_scores, compare_scores
 from gan_nas.cli.drawing import explain_drawing, is_drawn, show_both
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, short_name, show, show_json, table
@@ -19,20 +21,33 @@ GRAPHS = ("cells", "stages")  # the fields of a network that are drawn
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="A genome file or a published name.")],
+    first: Annotated[
+        str, typer.Argument(metavar="A", help="A genome, or scores of gan-nas score.")
+    ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     resolution: options.Resolution = 32,
     channels: options.Channels = 3,
     width: options.Width = None,
+    any_passport: Annotated[
+        bool, typer.Option("--any-passport", help="Compare scores that were made differently.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Compare two genomes: what turns A into B, costs, known scores.
+    """Compare two genomes: what turns A into B, costs, known scores; or two files of scores.
 
     Exits with 0 when both are the same architecture at the same sizes, and with 1, as diff does,
     when they differ. Names and sources don't count. Cells of the space adversarialnas and stages of
     degas are drawn side by side, edge by edge. Known scores are as their sources report them, each
     under its own protocol.
+
+    Files that gan-nas score -o wrote are compared number by number. Exits with 1 when a difference
+    exceeds the noise of --repeats, and with 4 when the scores were made differently.
     """
+    if are_scores(first, second):
+        differ = compare_scores(
+            Path(first), Path(second), any_passport=any_passport, as_json=as_json
+        )
+        raise typer.Exit(int(differ))
     a, b = (resized(load_genome(reference), width) for reference in (first, second))
     changes = diff(a, b)
     sides = [_side(genome, resolution, channels) for genome in (a, b)]

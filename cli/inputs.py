@@ -106,10 +106,13 @@ def find_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> dict[s
 
 def backbone_for(
     name: str,
-    images: "Images",
+    images: "Images | None",
     device: "torch.device",
     stop: Callable[[], bool],
     progress: Progress,
+    *,
+    precision: str = "float32",
+    download: bool = False,
 ) -> "Backbone":
     """Load a backbone, or train it once, with its progress shown."""
     from gan_nas.data import cache_dir
@@ -118,7 +121,9 @@ def backbone_for(
     def show(done: int, total: int) -> None:
         progress("classifier images", done, total, {})
 
-    return load_backbone(name, images, cache_dir(), device, stop, show)
+    return load_backbone(
+        name, images, cache_dir(), device, stop, show, precision=precision, download=download
+    )
 
 
 def default_directory(what: str, data: str, seed: int) -> Path:

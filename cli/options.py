@@ -66,7 +66,8 @@ BackboneName = Annotated[
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="What scores rest on: classifier (trained on the data) or classifier:PATH.",
+        help="What scores rest on: classifier (trained on the data), classifier:PATH (a CIFAR "
+        "ResNet), inception (that of IS and FID) or inception:PATH.",
     ),
 ]
 Threads = Annotated[

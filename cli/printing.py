@@ -10,6 +10,8 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from gan_nas.protocols import is_distance
+
 
 class _Console(Console):
     """A console that lets a broken pipe through: `main` answers it."""
@@ -95,13 +97,13 @@ def duration(seconds: float) -> str:
 
 
 def short_name(score: str) -> str:
-    """Say frechet_distance[classifier] as distance and classifier_score as score."""
+    """Say frechet_distance[classifier] as distance, classifier_score as score, fid as fid."""
     return score.partition("[")[0].removeprefix("frechet_").removeprefix("classifier_")
 
 
 def by_importance(names: Iterable[str]) -> list[str]:
     """Put distances before scores, which say little alone."""
-    return sorted(names, key=lambda name: not name.startswith("frechet"))
+    return sorted(names, key=lambda name: not is_distance(name))
 
 
 def remark_log_records() -> None:

@@ -1,7 +1,8 @@
-"""`gan-nas score`: how good a generator is, by which measure, against what."""
+"""`gan-nas score`: how good a generator, or a folder of images, is, by which measure."""
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,76 +12,256 @@ from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.files import write_text
 from gan_nas.progress import Progress
+from gan_nas.protocols import PROTOCOLS, Protocol, Quantise, Scores, find_protocol
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
+    from gan_nas.data import Images
+    from gan_nas.metrics.backbone import Backbone
     from gan_nas.weights import GeneratorFile
 
 IMAGES_PER_FEATURE = 5  # fewer leave the covariance of the features too rough to compare
 
 
 def score(
-    path: options.GeneratorPath,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WHAT",
+            help="A generator.safetensors of a run, or a folder, zip or npz of images.",
+        ),
+    ],
     num: Annotated[
-        int, typer.Option("-n", metavar="N", min=2, max=10**6, help="Images to generate.")
-    ] = 10_000,
+        int | None,
+        typer.Option("-n", metavar="N", min=2, max=10**6, help="Images; else the protocol's."),
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="How papers score: default, autogan, sngan, studiogan."),
+    ] = "default",
+    metrics: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="Of is, fid, kid, prdc, fid-infinity, with commas."),
+    ] = "is,fid",
+    repeats: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=1000, help="Sets of latents; gives standard errors."),
+    ] = 1,
     seed: options.Seed = None,
     data: options.SameData = None,
     data_root: options.DataRoot = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Statistics of real images, see gan-nas stats."),
+    ] = None,
     backbone: options.BackboneName = "classifier",
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights of --backbone inception; else torch.hub's."),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch those weights (91 MB) if they are missing.")
+    ] = False,
+    features_precision: Annotated[
+        str,
+        typer.Option(metavar="TYPE", help="Of inception's convolutions: float32 or bf16."),
+    ] = "float32",
     splits: Annotated[
-        int, typer.Option(metavar="N", min=1, max=100, help="Parts the score is averaged over.")
-    ] = 1,
+        int | None,
+        typer.Option(metavar="N", min=1, max=100, help="Parts of the score; else the protocol's."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the scores, for compare."),
+    ] = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Score a generator file against the training images of its data.
+    """Score a generator, or anybody's images, against the real ones of a data set.
 
-    Numbers carry the name of their backbone: a classifier's are neither IS nor FID. The scores of
-    real held-out images stand beside them. Only numbers of equal passports can be compared.
+    Numbers carry the name of their backbone: only --backbone inception gives an inception_score
+    and a fid. The scores of real held-out images stand beside them. Only numbers of equal
+    passports can be compared.
+
+    Example: gan-nas score runs/first/generator.safetensors --metrics is,fid,kid -o scores.json
     """
     from gan_nas.data import cache_dir, load_images
-    from gan_nas.scoring import Scorer, generate
+    from gan_nas.judging import judge
+    from gan_nas.metrics.measures import parse_measures, smallest_number
+    from gan_nas.metrics.statistics import load_statistics
+    from gan_nas.reference import check_reference
+    from gan_nas.scoring import Scorer
+
+    chosen = find_protocol(protocol)
+    measures = parse_measures(metrics)
+    on = compute_on(device, threads)
+    source = _source(path, on, chosen.quantise)
+    if repeats > 1 and source.about is None:
+        raise InvalidInput(f"{path} holds the same images every time: repeats is for generators")
+    images = None
+    if data or source.data or reference is None or backbone == "classifier":
+        images = load_images(data or source.needed_data, data_root).to(on)
+        source.check(images, is_named=data is not None)
+    asked = num or chosen.num_fake
+    count = asked if source.num is None else min(asked, source.num)
+    if count < smallest_number(measures):
+        raise InvalidInput(
+            f"{count} images are too few for {metrics}; take at least {smallest_number(measures)}"
+        )
+    if num is None and count < chosen.num_fake:
+        remark(
+            f"warning: the protocol {protocol} asks for {chosen.num_fake:,} images and there are "
+            f"{count:,}",
+            style="yellow",
+        )
+    with stopping() as stop, progress_on_stderr() as progress:
+        judge_by = backbone_for(
+            _backbone(backbone, weights),
+            images,
+            on,
+            stop,
+            progress,
+            precision=features_precision,
+            download=download,
+        )
+        _warn_if_few(count, judge_by, source)
+        statistics = load_statistics(reference) if reference else None
+        if statistics is not None:
+            for sentence in check_reference(statistics, judge_by, source.side, str(reference)):
+                remark(f"warning: {sentence}", style="yellow")
+        scorer = Scorer(
+            judge_by,
+            images,
+            source.side,
+            splits or chosen.num_splits,
+            cache=cache_dir(),
+            measures=measures,
+            shuffle=chosen.shuffle,
+            split=chosen.split,
+            statistics=statistics,
+        )
+        result = judge(
+            scorer,
+            lambda one: _counted(source.images(count, one, stop), count, progress),
+            count,
+            seed=(seed or 0) if source.about else None,
+            repeats=repeats,
+            quantise=chosen.quantise if source.about else "none",
+            protocol=protocol if _follows(chosen, count, splits) else None,
+            name=source.title,
+        )
+    if output is not None:
+        write_text(output, result.model_dump_json(indent=2) + "\n")
+    if as_json:
+        show_json(result.model_dump(mode="json"))
+    else:
+        _show(result)
+
+
+class _Source:
+    """What is judged: a generator file, or images as they are."""
+
+    def __init__(
+        self,
+        path: Path,
+        side: int,
+        channels: int,
+        num: int | None,
+        about: "GeneratorFile | None",
+        images: "Callable[[int, int, Callable[[], bool]], Iterable[Tensor]]",
+    ) -> None:
+        self.path, self.side, self.channels, self.num, self.about = path, side, channels, num, about
+        self.images = images
+
+    @property
+    def title(self) -> str:
+        """Return what the table is of."""
+        return self.about.genome.title if self.about else str(self.path)
+
+    @property
+    def data(self) -> str | None:
+        """Return the data set in a generator file's lineage."""
+        name = self.about.lineage.get("data") if self.about else None
+        return name if isinstance(name, str) else None
+
+    @property
+    def needed_data(self) -> str:
+        """Return the data set, which cannot be done without."""
+        if self.data is None:
+            what = "this generator was never trained on data" if self.about else "these are images"
+            raise InvalidInput(f"{what}: name the real ones with --data")
+        return self.data
+
+    def check(self, images: "Images", *, is_named: bool) -> None:
+        """Refuse real images of another kind; warn of data that changed."""
+        if self.channels != images.channels:
+            raise Incompatible(
+                f"{self.path} makes images of {self.channels} channels and {images.name} has "
+                f"{images.channels}: score it against the data it was trained on"
+            )
+        lineage = self.about.lineage if self.about else {}
+        if not is_named and lineage.get("data_fingerprint") != images.fingerprint:
+            remark(f"warning: {images.name} is not as it was when this was trained", style="yellow")
+
+
+def _source(path: Path, device: "torch.device", quantise: Quantise) -> _Source:
+    if path.suffix != ".safetensors":
+        from gan_nas.data.image_stream import open_images
+
+        stream = open_images(path)
+
+        def as_they_are(num: int, _: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
+            return _first(stream.batches(), num, stop)
+
+        return _Source(path, stream.side, stream.channels, stream.num, None, as_they_are)
+
+    from gan_nas.scoring import generate
     from gan_nas.weights import load_generator
 
-    on = compute_on(device, threads)
-    generator, about = load_generator(path, on)
-    images = load_images(data or _data_of(about), data_root).to(on)
-    if about.image_channels != images.channels:
-        raise Incompatible(
-            f"{path} makes images of {about.image_channels} channels and {images.name} has "
-            f"{images.channels}: score it against the data it was trained on"
-        )
-    if not data and about.lineage.get("data_fingerprint") != images.fingerprint:
-        remark(f"warning: {images.name} is not as it was when this was trained", style="yellow")
-    with stopping() as stop, progress_on_stderr() as progress:
-        judge = backbone_for(backbone, images, on, stop, progress)
-        _warn_if_few(num, judge.embed(images.train[:1])[0].shape[1])
-        scorer = Scorer(judge, images, about.resolution, splits, cache=cache_dir())
-        fakes = generate(
-            generator, num, about.genome.generator.latent_dim, seed or 0, on, stop=stop
-        )
-        values = scorer.score(_counted(fakes, num, progress))
-        real = scorer.real
-    passport = scorer.passport(num, seed or 0).model_dump(mode="json")
-    if as_json:
-        show_json({"scores": values, "real": real, "passport": passport})
-    else:
-        _show(about, values, real, passport)
+    generator, about = load_generator(path, device)
+    latent_dim = about.genome.generator.latent_dim
+
+    def generated(num: int, seed: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
+        return generate(generator, num, latent_dim, seed, device, stop=stop, quantise=quantise)
+
+    return _Source(path, about.resolution, about.image_channels, None, about, generated)
 
 
-def _data_of(about: "GeneratorFile") -> str:
-    """Return the data set in the file's lineage."""
-    name = about.lineage.get("data")
-    if not isinstance(name, str):
-        raise InvalidInput("this generator was never trained on data: name some with --data")
-    return name
+def _first(batches: "Iterable[Tensor]", num: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
+    from gan_nas.errors import Interrupted
+
+    for batch in batches:
+        if stop():
+            raise Interrupted("stopped while reading images; nothing was written")
+        yield batch[:num]
+        num -= len(batch)
+        if num <= 0:
+            return
 
 
-def _warn_if_few(num: int, num_features: int) -> None:
+def _backbone(name: str, weights: Path | None) -> str:
+    if weights is None:
+        return name
+    if name != "inception":
+        raise InvalidInput(f"--weights are those of --backbone inception, which is {name}")
+    return f"inception:{weights}"
+
+
+def _follows(protocol: Protocol, num: int, splits: int | None) -> bool:
+    """Tell whether nothing was changed against the protocol."""
+    return num == protocol.num_fake and splits in (None, protocol.num_splits)
+
+
+def _warn_if_few(num: int, backbone: "Backbone", source: _Source) -> None:
+    import torch
+
+    size = (1, source.channels, source.side, source.side)
+    num_features = backbone.embed(torch.zeros(size, dtype=torch.uint8, device="cpu"))[0].shape[1]
     enough = IMAGES_PER_FEATURE * num_features
     if num < enough:
         remark(
@@ -98,19 +279,24 @@ def _counted(batches: "Iterable[Tensor]", num: int, progress: Progress) -> "Iter
         progress("scoring images", done, num, {})
 
 
-def _show(
-    about: "GeneratorFile",
-    values: dict[str, float],
-    real: dict[str, float],
-    passport: dict[str, Any],
-) -> None:
+def _show(result: Scores) -> None:
     columns = ("generated", "real, held out")
-    rows = table("score", *columns, numbers=columns, title=about.genome.title)
-    for name in by_importance(values):
-        rows.add_row(name, f"{values[name]:.4g}", f"{real[name]:.4g}")
+    rows = table("score", *columns, numbers=columns, title=result.name)
+    for name in by_importance(result.scores):
+        error = f" ± {result.errors[name]:.2g}" if name in result.errors else ""
+        real = result.real.get(name)
+        rows.add_row(
+            name, f"{result.scores[name]:.4g}{error}", "" if real is None else f"{real:.4g}"
+        )
     show(rows, "")
-    side, num, seed = passport["image_side"], passport["num_fake"], passport["seed"]
+    passport = result.passport
+    seed = "as they are" if passport.seed is None else f"seed {passport.seed}"
+    times = f", {passport.repeats} times" if passport.repeats > 1 else ""
+    real_images = "" if passport.num_real is None else f"{passport.num_real:,} "
     show(
-        f"{num:,} images of {side} px, seed {seed}, against {passport['num_real']:,} of "
-        f"{passport['reference']}; backbone {passport['backbone']} {passport['weights']}"
+        f"{passport.num_fake:,} images of {passport.image_side} px{times}, {seed}, against "
+        f"{real_images}of {passport.reference} ({passport.split}); backbone {passport.backbone} "
+        f"{passport.weights}"
     )
+    if passport.protocol:
+        show(f"protocol {passport.protocol}: {PROTOCOLS[passport.protocol].says}")

@@ -72,8 +72,7 @@ def report(
 def _row(phase: PhaseTime) -> dict[str, Any]:
     return {
         "what": phase.what,
-        "discriminator_ms": 1000 * phase.times.discriminator,
-        "generator_ms": 1000 * phase.times.generator,
+        **{f"{part}_ms": 1000 * t for part, t in zip(phase.parts, phase.times, strict=True)},
         "amortised_ms": 1000 * phase.seconds_per_step,
         "images_per_second": phase.batch_size / phase.seconds_per_step,
         "steps": phase.steps,

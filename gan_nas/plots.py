@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_nas.files import write_atomically
+from gan_nas.protocols import is_distance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,13 +70,13 @@ def save_curves(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw the losses and each score over the images seen, and write them as one PNG.
 
     `log` is what a run logged, "images" being how many were seen: every value named ..._loss is a
-    loss, ..._score and frechet_distance[...] are scores; a null leaves a gap.
+    loss, ..._score and distances, such as fid, are scores; a null leaves a gap.
     """
     from matplotlib.figure import Figure  # no pyplot: no global state, no window
 
     log = [row for row in log if "images" in row]
     losses = _names(log, lambda name: name.endswith("_loss"))
-    scores = _names(log, lambda name: name.endswith("_score") or name.startswith("frechet"))
+    scores = _names(log, lambda name: name.endswith("_score") or is_distance(name))
     panels = ([losses] if losses else []) + [[name] for name in scores]
     figure = Figure(figsize=(4.5 * max(1, len(panels)), 3.2), layout="constrained")
     for index, names in enumerate(panels):
@@ -159,7 +160,7 @@ def _draw(
     axes.plot(xs, ys, color=colour, linewidth=1.4, label=_words(name), marker="." if marked else "")
     known = [(y, x) for x, y in points if not isnan(y)]
     if marked and known:
-        lower_is_better = name.startswith("frechet")
+        lower_is_better = is_distance(name)
         y, x = min(known) if lower_is_better else max(known)
         axes.plot([x], [y], "o", color=colour, markersize=5)
         axes.annotate(
@@ -183,7 +184,8 @@ def _names(log: Sequence[Mapping[str, Any]], wanted: Callable[[str], bool]) -> l
 
 def _words(name: str) -> str:
     words = name.replace("frechet_distance[", "Frechet distance [").replace("_", " ")
-    return {"d loss": "discriminator", "g loss": "generator"}.get(words, words)
+    names = {"d loss": "discriminator", "g loss": "generator", "fid": "FID"}
+    return names.get(words, words)
 
 
 def _short(value: float) -> str:

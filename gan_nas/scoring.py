@@ -1,12 +1,11 @@
 """Scores of generated images: which generator is better, by which measure, against what."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from gan_nas.data import Images, resize
@@ -14,84 +13,80 @@ from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cache import cached
 from gan_nas.metrics.frechet import FrechetReference
-from gan_nas.metrics.inception_score import inception_style_score
+from gan_nas.metrics.measures import PAIRWISE, USUAL, Measure, embed, evenly, values_of
 from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.reservoir import SIZE
+from gan_nas.metrics.statistics import Statistics
+from gan_nas.protocols import Passport, Quantise, Split
 from gan_nas.streams import stream
+from gan_nas.versions import versions
 
 CHUNK = 500  # real images resized and embedded at a time
 
 
-class Passport(BaseModel):
-    """The protocol behind scores: numbers with different passports must not be compared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backbone: str
-    weights: str  # hash of the backbone's weights
-    backbone_side: int
-    image_side: int
-    quantise: Literal["floor"]
-    num_fake: int
-    num_real: int
-    num_splits: int
-    reference: str  # name of the data set
-    reference_fingerprint: str
-    seed: int
-    precision: str  # of the generator; backbone and statistics have float32 and float64
-    torch: str
-
-
-class Scores(BaseModel):
-    """Named scores, the same of real held-out images, and their protocol."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    values: dict[str, float]
-    real: dict[str, float]
-    passport: Passport
-
-
 class Scorer:
-    """Scores uint8 images of `side` pixels against the training images at that side.
+    """Scores uint8 images of `side` pixels against real images at that side.
 
-    Real and fake images have the stage's size first, then the backbone's. The distance's
-    reference (moments and root) is computed once. `num_reference` takes that many training images,
-    evenly spaced, instead of all. The numbers of real images are kept in the folder `cache`.
+    Real and fake images have the stage's size first, then the backbone's. The distance's reference
+    (moments and root) is computed once: of the `split` of `images`, or of `num_reference` of them,
+    evenly spaced; or it is `statistics`, beside which images are optional. The numbers of real
+    images are kept in the folder `cache`. One pass gives all `measures`.
     """
 
     def __init__(
         self,
         backbone: Backbone,
-        images: Images,
+        images: Images | None,
         side: int,
         num_splits: int = 1,
         num_reference: int | None = None,
         cache: Path | None = None,
+        *,
+        measures: Sequence[Measure] = USUAL,
+        shuffle: bool = False,
+        split: Split = "train",
+        statistics: Statistics | None = None,
     ) -> None:
-        self.backbone = backbone
-        self.images = images
-        self.side = side
-        self.num_splits = num_splits
-        self.cache = cache
-        self._key = f"{backbone.fingerprint} {images.fingerprint} {side} px"
-        all_images = num_reference is None or num_reference >= len(images.train)
-        key = f"{self._key}, {'all' if all_images else num_reference} training images"
-        tensors = cached(cache, "moments", key, lambda: self._train_moments(num_reference))
-        moments = Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
-        self._reference = FrechetReference(moments)
+        self.backbone, self._images, self.side = backbone, images, side
+        self.num_splits, self.shuffle, self.split = num_splits, shuffle, split
+        self.cache, self.measures, self.statistics = cache, tuple(measures), statistics
+        self._pixels: Tensor | None = None
+        if images is not None:
+            pixels = images.train if split == "train" else images.held_out
+            self._pixels = evenly(pixels, num_reference or len(pixels))
+        elif statistics is None or PAIRWISE & set(measures):
+            raise InvalidInput(
+                f"{', '.join(measures)} cannot be made of statistics alone: name the real images"
+            )
+        self._reference = FrechetReference(statistics or self._moments())
+        self.num_real = self._reference.count
+
+    @property
+    def images(self) -> Images:
+        """Return the real images."""
+        assert self._images is not None
+        return self._images
 
     @cached_property
     def real(self) -> dict[str, float]:
         """Return the scores of the real held-out images: what a perfect generator reaches.
 
-        Fewer held-out images than splits make one split each.
+        Fewer held-out images than splits make one split each. Where the held-out images are the
+        reference themselves, the training images stand in.
         """
-        held_out = self.images.held_out
-        splits = min(self.num_splits, len(held_out))
-        key = f"{self._key}, held out, {splits} splits, against {self._reference.count}"
+        if self._images is None:
+            return {}
+        images = self.images.held_out if self.split == "train" else self.images.train
+        splits = min(self.num_splits, len(images))
+        against = f"{self._reference.count}"
+        if self.statistics is not None:
+            against = self.statistics.fingerprint
+        key = f"{self._key}, {self.split} as reference, {splits} splits, against {against}"
+        if self.shuffle or self.measures != USUAL:
+            key += f", {self.shuffle}, {self.measures}"
 
         def compute() -> dict[str, Tensor]:
-            scores = self._scores(self._at_side(held_out), splits)
+            scores = self._scores(self._at_side(images), splits)
             return {
                 name: torch.tensor(score, dtype=torch.float64, device="cpu")
                 for name, score in scores.items()
@@ -101,67 +96,105 @@ class Scorer:
         return {name: float(score) for name, score in scores.items()}
 
     def score(self, batches: Iterable[Tensor]) -> dict[str, float]:
-        """Return `classifier_score` (labelled backbones only) and `frechet_distance[backbone]`.
+        """Return the measures by name: a score (labelled backbones only) and a distance, usually.
 
         Raises RunFailed when a feature or logit is not finite.
         """
         return self._scores(batches, self.num_splits)
 
-    def passport(self, num_fake: int, seed: int, precision: str = "float32") -> Passport:
+    def passport(
+        self,
+        num_fake: int,
+        seed: int | None,
+        precision: str = "float32",
+        *,
+        quantise: Quantise | Literal["none"] = "floor",
+        protocol: str | None = None,
+        repeats: int = 1,
+    ) -> Passport:
         """Return the protocol of scores made of `num_fake` images from latents of `seed`."""
+        if self.statistics is not None:
+            about = self.statistics.passport
+            name = str(about.get("reference", "a file of statistics"))
+            split = str(about.get("split", "unknown"))
+            fingerprint = self.statistics.fingerprint
+        else:
+            name, split, fingerprint = self.images.name, self.split, self.images.fingerprint
         return Passport(
+            protocol=protocol,
             backbone=self.backbone.name,
+            canonical=self.backbone.canonical,
             weights=self.backbone.fingerprint,
             backbone_side=self.backbone.side,
+            resize=self.backbone.resize,
+            features_precision=self.backbone.precision,
             image_side=self.side,
-            quantise="floor",
+            quantise=quantise,
             num_fake=num_fake,
-            num_real=self._reference.count,
+            num_real=self.num_real,
             num_splits=self.num_splits,
-            reference=self.images.name,
-            reference_fingerprint=self.images.fingerprint,
+            shuffle=self.shuffle,
+            split=split,
+            reference=name,
+            reference_fingerprint=fingerprint,
             seed=seed,
+            repeats=repeats,
             precision=precision,
             torch=torch.__version__,
+            gan_nas=versions()["gan_nas"],
         )
 
-    def _train_moments(self, num: int | None) -> dict[str, Tensor]:
-        moments, _ = self._embed(self._at_side(self.images.train, num), keep_logits=False)
-        count = torch.tensor(moments.count, device="cpu")
-        return {"count": count, "mean": moments.mean.cpu(), "scatter": moments.scatter.cpu()}
+    @cached_property
+    def _real_features(self) -> Tensor | None:
+        if not PAIRWISE & set(self.measures):
+            return None
+        assert self._pixels is not None
+        few = evenly(self._pixels, SIZE)
+        return embed(self.backbone, self._at_side(few), self.measures).features
+
+    @property
+    def _key(self) -> str:
+        """Return what numbers of real images depend on."""
+        return f"{self.backbone.fingerprint} {self.images.fingerprint} {self.side} px"
+
+    def _moments(self) -> Moments:
+        """Return those of the reference images, from the cache if they are there."""
+        pixels = self._pixels
+        assert pixels is not None
+        whole = self.images.train if self.split == "train" else self.images.held_out
+        number = "all" if len(pixels) == len(whole) else len(pixels)
+        kind = "training" if self.split == "train" else "held-out"
+
+        def compute() -> dict[str, Tensor]:
+            moments = embed(self.backbone, self._at_side(pixels), ()).moments.cpu()
+            count = torch.tensor(moments.count, device="cpu")
+            return {"count": count, "mean": moments.mean, "scatter": moments.scatter}
+
+        tensors = cached(self.cache, "moments", f"{self._key}, {number} {kind} images", compute)
+        return Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
 
     def _scores(self, batches: Iterable[Tensor], splits: int) -> dict[str, float]:
-        moments, logits = self._embed(batches, keep_logits=self.backbone.labelled)
-        distance = self._reference.distance(moments)
-        scores = {f"frechet_distance[{self.backbone.name}]": distance}
-        if self.backbone.labelled:
-            scores["classifier_score"], _ = inception_style_score(torch.cat(logits), splits)
-        return scores
+        fake = embed(self.backbone, self._checked(batches), self.measures)
+        return values_of(
+            fake,
+            self.backbone,
+            self.measures,
+            self._reference,
+            self._real_features,
+            splits=splits,
+            shuffle=self.shuffle,
+        )
 
-    def _embed(
-        self, batches: Iterable[Tensor], *, keep_logits: bool
-    ) -> tuple[Moments, list[Tensor]]:
-        moments: Moments | None = None
-        kept: list[Tensor] = []
+    def _checked(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         for batch in batches:
             if batch.shape[-1] != self.side:
                 raise Incompatible(
                     f"images of {batch.shape[-1]} px cannot be scored against real images at "
                     f"{self.side} px; make a scorer for their side"
                 )
-            features, logits = self.backbone.embed(batch)
-            moments = moments.update(features) if moments else Moments.of(features)
-            if keep_logits:
-                kept.append(logits)
-        if moments is None:
-            raise InvalidInput("there are no images to score; generate at least 2")
-        return moments, kept
+            yield batch
 
-    def _at_side(self, images: Tensor, num: int | None = None) -> Iterator[Tensor]:
-        if num is not None and num < len(images):
-            # Evenly spaced, since folders are sorted by class.
-            every = torch.arange(num, device=images.device)
-            images = images[every * len(images) // num]
+    def _at_side(self, images: Tensor) -> Iterator[Tensor]:
         return (resize(chunk, self.side) for chunk in torch.split(images, CHUNK))
 
 
@@ -173,6 +206,7 @@ def generate(
     device: torch.device | str,
     batch_size: int = 100,
     stop: Callable[[], bool] = lambda: False,
+    quantise: Quantise = "floor",
 ) -> Iterator[Tensor]:
     """Yield `num` images, uint8 (B, C, H, W), in batches, from latents that every child shares.
 
@@ -190,10 +224,14 @@ def generate(
             images = generator(z[: num - start].to(device))
             if not bool(images.isfinite().all()):
                 raise RunFailed("the generator's images contain NaN or infinity: it has diverged")
-            images = to_uint8(images)
+            images = to_uint8(images, quantise)
         yield images
 
 
-def to_uint8(images: Tensor) -> Tensor:
-    """Quantise images in [-1, 1] by floor(127.5 x + 127.5), clamped, as AutoGAN's code does."""
-    return images.float().mul(127.5).add_(127.5).clamp_(0, 255).to(torch.uint8)
+def to_uint8(images: Tensor, quantise: Quantise = "floor") -> Tensor:
+    """Quantise images in [-1, 1] by floor(127.5 x + 127.5), clamped, as AutoGAN's code does.
+
+    round takes 128 for the second number, as StyleGAN's and StudioGAN's do.
+    """
+    offset = 127.5 if quantise == "floor" else 128
+    return images.float().mul(127.5).add_(offset).clamp_(0, 255).to(torch.uint8)

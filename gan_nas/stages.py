@@ -140,7 +140,9 @@ def _separable(rectified: Tensor, layers: Sequence[nn.Module], scale: Tensor) ->
 
 def _norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
     """Normalise by the batch's statistics, times a scalar."""
-    weight = None if scale is None else scale.expand(x.shape[1])
+    # Not expanded alone: PyTorch 2.15's backward pass on a CPU reads the weights of channels_last
+    # maps as if they lay one after the other, whatever their strides.
+    weight = None if scale is None else scale.expand(x.shape[1]).contiguous()
     return F.batch_norm(x, None, None, weight, training=True)
 
 

@@ -23,13 +23,17 @@ class StepTimes(NamedTuple):
 
 
 class PhaseTime(NamedTuple):
-    """What a phase of a run takes: seconds of its steps, and how many there are."""
+    """What a phase of a run takes: seconds of its steps, and how many there are.
+
+    `parts` names the two kinds of steps, where they are not those of two networks.
+    """
 
     what: str
     times: StepTimes
     num_critic: int
     batch_size: int
     steps: int
+    parts: tuple[str, str] = ("discriminator", "generator")
 
     @property
     def seconds_per_step(self) -> float:

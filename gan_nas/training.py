@@ -437,7 +437,7 @@ class _Training:
     @property
     def best(self) -> dict[str, Any]:
         """Return the scores with the lowest distance; the earliest of equals."""
-        distance = f"frechet_distance[{self.scorer.backbone.name}]"
+        distance = self.scorer.backbone.distance_name
         return min(self.scores, key=lambda score: float(score[distance]))
 
     @contextmanager

@@ -17,6 +17,8 @@ RUNS: dict[str, Callable[..., dict[str, Any]]] = {
     "ctgan": tiny.run_ctgan,
     "search": tiny.run_search,
     "adversarial": tiny.run_adversarial,
+    "degas": tiny.run_degas,
+    "reconstruction": tiny.run_reconstruction,
 }
 
 
@@ -68,7 +70,7 @@ def test_stopped_at_any_place_and_resumed_equals_uninterrupted(
         RUNS[kind](directory)
         assert tiny.traces(directory) == traces, f"stopped at look {place} of {num_looks}"
         num_stops += 1
-    assert num_stops >= 10
+    assert num_stops >= min(10, num_looks)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.45, 0.7, 0.95])

@@ -2,6 +2,7 @@ import math
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.frechet import frechet_distance
 from gan_nas.metrics.inception_score import inception_style_score
 from gan_nas.metrics.moments import Moments
-from gan_nas.scoring import Scorer, Scores, generate, to_uint8
+from gan_nas.protocols import Scores
+from gan_nas.scoring import Scorer, generate, to_uint8
 
 FRECHET = "frechet_distance[classifier]"
 
@@ -130,21 +132,29 @@ def test_the_passport_names_the_whole_protocol(digits: Images, backbone: Backbon
     scorer = Scorer(backbone, digits, 16, num_splits=2)
     passport = scorer.passport(500, seed=7, precision="bf16")
     assert passport.model_dump() == {
+        "protocol": None,
         "backbone": "classifier",
+        "canonical": False,
         "weights": backbone.fingerprint,
         "backbone_side": 8,
+        "resize": backbone.resize,
+        "features_precision": "float32",
         "image_side": 16,
         "quantise": "floor",
         "num_fake": 500,
         "num_real": 1437,
         "num_splits": 2,
+        "shuffle": False,
+        "split": "train",
         "reference": "digits",
         "reference_fingerprint": digits.fingerprint,
         "seed": 7,
+        "repeats": 1,
         "precision": "bf16",
         "torch": torch.__version__,
+        "gan_nas": version("gan-nas"),
     }
-    scores = Scores(values={FRECHET: 3.0}, real=scorer.real, passport=passport)
+    scores = Scores(scores={FRECHET: 3.0}, real=scorer.real, passport=passport)
     assert Scores.model_validate_json(scores.model_dump_json()) == scores
     with pytest.raises(ValidationError):
         Scores.model_validate({**scores.model_dump(), "more": 1})

@@ -132,9 +132,13 @@ def test_pools_normalise_without_weights_and_average_what_is_there() -> None:
     torch.testing.assert_close(pools[1].get_submodule("pool")(ones), ones)
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("stem_residual", "final_normal"), VARIANTS)
-def test_merged_sums_equal_plain_ones(stem_residual: bool, final_normal: bool) -> None:
+def test_merged_sums_equal_plain_ones(
+    stem_residual: bool, final_normal: bool, memory_format: torch.memory_format
+) -> None:
     network = supernet(drawn(0), stem_residual, final_normal)
+    network.to(memory_format=memory_format)  # type: ignore[call-overload]
     weights = mixtures(stem_residual, final_normal)
     z, upstream = normals(100, 4, 128), normals(101, 4, 2, 16, 16)
     inputs = [*network.parameters(), *weights.values()]

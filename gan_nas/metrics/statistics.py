@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
 from gan_nas.metrics.backbone import hash_tensors
 from gan_nas.metrics.moments import Moments
+from gan_nas.npy import read_header
 
 Passport = Mapping[str, Any]  # what JSON can hold
 
@@ -69,7 +70,7 @@ class Statistics:
 
 def save_statistics(path: Path, statistics: Statistics) -> None:
     """Write statistics to an .npz or .safetensors file, atomically; equal ones give equal bytes."""
-    suffix = _suffix(path)
+    suffix = checked_suffix(path)
     tensors = {"mu": statistics.mean, "sigma": statistics.covariance}
     about = {
         "format": FORMAT,
@@ -93,7 +94,7 @@ def load_statistics(path: Path) -> Statistics:
     Shapes are compared before anything is allocated. Raises MissingResource without the file, and
     InvalidInput when it is damaged or holds no mean and covariance.
     """
-    suffix = _suffix(path)
+    suffix = checked_suffix(path)
     if not path.is_file():
         raise MissingResource(
             f"the reference statistics {path} do not exist; name an .npz or .safetensors file, or "
@@ -119,7 +120,8 @@ def load_statistics(path: Path) -> Statistics:
     return statistics
 
 
-def _suffix(path: Path) -> str:
+def checked_suffix(path: Path) -> str:
+    """Return .npz or .safetensors; raises InvalidInput for a path that ends otherwise."""
     if path.suffix not in SUFFIXES:
         raise InvalidInput(
             f"statistics cannot stand in {path}{nearest(path.suffix, list(SUFFIXES))}; name a "
@@ -141,10 +143,10 @@ def _read_npz(path: Path) -> tuple[Tensor, Tensor, str | None]:
         headers = {}
         for name in archive.namelist():
             with archive.open(name) as member:
-                headers[name.removesuffix(".npy")] = _header(member)
-        _check_shapes(path, {name: shape for name, (shape, _) in headers.items()})
+                headers[name.removesuffix(".npy")] = read_header(member)
+        _check_shapes(path, {name: header.shape for name, header in headers.items()})
         for name in ("mu", "sigma"):
-            dtype = headers[name][1]
+            dtype = headers[name].dtype
             if dtype.kind != "f" or dtype.itemsize > 8:
                 raise InvalidInput(
                     f"{path} holds {name} as {shorten(dtype.name)}, allowed are float16, 32 and 64"
@@ -152,19 +154,11 @@ def _read_npz(path: Path) -> tuple[Tensor, Tensor, str | None]:
         mean, covariance = (_tensor(archive, name) for name in ("mu", "sigma"))
         if ABOUT not in headers:
             return mean, covariance, None
-        shape, dtype = headers[ABOUT]
+        shape, _, dtype = headers[ABOUT]
         if shape != () or dtype.kind != "U" or dtype.itemsize > 4 * MAX_ABOUT:
             raise InvalidInput(f"{path} holds a passport that is no text: make it anew")
         with archive.open(f"{ABOUT}.npy") as member:
             return mean, covariance, str(npy.read_array(member, allow_pickle=False))
-
-
-def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read shape and type of an array without its numbers."""
-    version = npy.read_magic(member)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(member)
-    return shape, dtype
 
 
 def _tensor(archive: zipfile.ZipFile, name: str) -> Tensor:

@@ -427,8 +427,8 @@ class _Search:
         if not scores:
             return 0.0  # diverged: below every score and every 1 / distance
         if self.config.reward == "score":
-            return scores["classifier_score"]
-        return 1 / max(scores[f"frechet_distance[{self.backbone.name}]"], 1e-12)
+            return scores[self.backbone.score_name]
+        return 1 / max(scores[self.backbone.distance_name], 1e-12)
 
     def _watch_losses(self) -> None:
         """Trigger the dynamic reset when a loss has stood still (sec. 3.2) or is not finite.

@@ -69,7 +69,7 @@ def retrain_all(
         kept = ("inherited_from", "first", "best", "last", "real", "steps", "seconds", "files")
         row = {"id": genome.genome_id, "name": genome.title, "outcome": "completed"}
         rows.append(row | {key: result[key] for key in kept})
-    distance = f"frechet_distance[{backbone.name}]"
+    distance = backbone.distance_name
     rows.sort(key=lambda row: float(row["last"][distance]) if "last" in row else float("inf"))
     winner = rows[0]["id"] if rows and "last" in rows[0] else None
     return {"retrained": rows, "winner": winner, "ranked_by": f"last {distance}"}

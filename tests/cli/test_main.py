@@ -19,6 +19,7 @@ COMMANDS = (
     "compare",
     "sample",
     "score",
+    "stats",
     "doctor",
     "bench",
 )

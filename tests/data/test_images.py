@@ -17,7 +17,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_every_file_of_the_folder_that_is_a_data_set_is_listed() -> None:
     folder = Path(data.__file__).parent
-    others = {"__init__", "batches", "download", "image_folder"}
+    others = {"__init__", "batches", "download", "image_files", "image_folder", "image_stream"}
     assert {path.stem for path in folder.glob("*.py")} - others == set(DATA_SETS)
 
 

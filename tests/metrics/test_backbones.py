@@ -6,14 +6,15 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images, resize
 from gan_nas.errors import GanNasError, Interrupted, InvalidInput, MissingResource
-from gan_nas.metrics import load_backbone
+from gan_nas.metrics import custom_backbone, load_backbone
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cifar_resnet import CifarResNet, load_cifar_resnet
 from gan_nas.metrics.classifier import SmallCNN, in_domain_classifier
+from gan_nas.scoring import Scorer
 
 
 def noise(*shape: int) -> Tensor:
@@ -67,13 +68,12 @@ def test_every_backbone_takes_images_of_any_size_and_colour(
     assert features.isfinite().all()
 
 
-def test_every_backbone_embeds_images_one_by_one_as_together(
-    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_backbone_embeds_images_one_by_one_as_together(backbone: Backbone) -> None:
     images = noise(12, 1, 8, 8)
     features, logits = backbone.embed(images)
-    monkeypatch.setattr("gan_nas.metrics.backbone.BATCH_SIZE", 5)
-    torch.testing.assert_close(backbone.embed(images), (features, logits), rtol=1e-4, atol=1e-5)
+    assert backbone.batch_size == 500
+    by_fives = replace(backbone, batch_size=5)
+    torch.testing.assert_close(by_fives.embed(images), (features, logits), rtol=1e-4, atol=1e-5)
     order = torch.randperm(12)
     torch.testing.assert_close(
         backbone.embed(images[order])[0], features[order], rtol=1e-4, atol=1e-5
@@ -81,6 +81,8 @@ def test_every_backbone_embeds_images_one_by_one_as_together(
 
 
 def test_every_backbone_resizes_by_the_one_resize(backbone: Backbone) -> None:
+    assert backbone.side is not None
+    assert backbone.resize == f"bilinear / block mean to {backbone.side}"
     images = noise(4, backbone.channels, 12, 12)
     expected = backbone.embed(resize(images, backbone.side))
     assert torch.equal(backbone.embed(images)[0], expected[0])
@@ -106,11 +108,131 @@ def test_grey_equals_colour_of_three_equal_channels(backbone: Backbone) -> None:
     )
 
 
-@pytest.mark.parametrize("spec", ["clasifier", "", "inception", "other:x", "classifier:"])
+def test_every_backbone_names_its_scores_after_itself(backbone: Backbone) -> None:
+    assert not backbone.canonical
+    assert backbone.score_name == "classifier_score"
+    assert backbone.distance_name == f"frechet_distance[{backbone.name}]"
+    assert backbone.precision == "float32"
+
+
+@pytest.mark.parametrize(
+    "spec", ["clasifier", "", "inceptio", "other:x", "classifier:", "inception:"]
+)
 def test_an_unknown_backbone_is_refused(spec: str) -> None:
     with pytest.raises(InvalidInput, match="allowed are classifier") as refusal:
         load_backbone(spec, toy(), None, "cpu")
-    assert ("did you mean" in str(refusal.value)) == spec.startswith("clas")
+    assert ("did you mean" in str(refusal.value)) == spec.startswith(("clas", "incep"))
+
+
+# Networks from Python.
+
+
+class Means(nn.Module):
+    """Any size in; eight numbers an image out, and two logits if wanted."""
+
+    def __init__(self, logits: bool = False, channels: int = 3) -> None:
+        super().__init__()
+        self.mix = nn.Linear(channels, 8, device="cpu")
+        nn.init.constant_(self.mix.weight, 0.5)
+        nn.init.zeros_(self.mix.bias)
+        self.head = nn.Linear(8, 2, device="cpu") if logits else None
+        self.seen: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        assert not self.training
+        self.seen.append(images)
+        features = self.mix(images.float().mean((2, 3)) / 255)
+        return features if self.head is None else (features, self.head(features))
+
+
+@pytest.mark.parametrize("side", [1, 5, 32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_module_may_judge_images_as_they_are(side: int, channels: int) -> None:
+    network = Means().train()
+    backbone = custom_backbone("means", network)
+    images = noise(70, channels, side, side)
+    features, logits = backbone.embed(images)
+    assert (features.shape, logits.shape) == ((70, 8), (70, 0))
+    assert features.dtype == torch.float32
+    assert [len(batch) for batch in network.seen] == [32, 32, 6]
+    assert {batch.dtype for batch in network.seen} == {torch.uint8}
+    assert torch.equal(torch.cat(network.seen), images.expand(-1, 3, -1, -1))
+    assert (backbone.side, backbone.resize) == (None, "the network's own")
+    assert not backbone.labelled
+
+
+def test_colour_becomes_luma_for_a_grey_module() -> None:
+    network = Means(channels=1)
+    white = torch.full((2, 3, 4, 4), 255, dtype=torch.uint8, device="cpu")
+    custom_backbone("grey", network, channels=1).embed(white)
+    assert torch.equal(network.seen[0], white[:, :1])
+
+
+def test_a_module_with_logits_gets_a_classifier_score_if_they_are_of_classes() -> None:
+    images = noise(4, 3, 8, 8)
+    backbone = custom_backbone("means", Means(logits=True), labelled=True, resize="none")
+    assert backbone.embed(images)[1].shape == (4, 2)
+    assert (backbone.labelled, backbone.resize) == (True, "none")
+    mute = custom_backbone("means", Means(), labelled=True)
+    with pytest.raises(InvalidInput, match="labelled and returned no logits"):
+        mute.embed(images)
+
+
+@pytest.mark.parametrize("name", ["inception", "fid", "inception_score"])
+def test_a_module_never_prints_is_or_fid_whatever_its_name(name: str) -> None:
+    backbone = custom_backbone(name, Means(logits=True), labelled=True)
+    images = toy(3)
+    scores = Scorer(backbone, images, 8).score([noise(40, 3, 8, 8)])
+    assert set(scores) == {"classifier_score", f"frechet_distance[{name}]"}
+
+
+def test_the_fingerprint_of_a_module_is_that_of_its_tensors() -> None:
+    network = Means()
+    before = custom_backbone("a", network).fingerprint
+    assert custom_backbone("b", Means().bfloat16().float()).fingerprint == before
+    assert custom_backbone("c", Means().bfloat16()).fingerprint != before
+    nn.init.ones_(network.mix.bias)
+    assert custom_backbone("a", network).fingerprint != before
+    assert custom_backbone("a", network, fingerprint="mine").fingerprint == "mine"
+    with pytest.raises(InvalidInput, match="give it a fingerprint"):
+        custom_backbone("a", nn.Flatten())
+    bare = custom_backbone("a", nn.Flatten(), fingerprint="pixels")
+    with pytest.raises(InvalidInput, match="are features"):
+        bare.embed(noise(2, 3, 4, 4))  # bytes are no features
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a]", "fid\n"])
+def test_a_name_that_would_spoil_tables_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be named"):
+        custom_backbone(name, Means())
+
+
+class Odd(nn.Module):
+    def __init__(self, returned: object) -> None:
+        super().__init__()
+        self.returned = returned
+
+    def forward(self, images: Tensor) -> object:
+        return self.returned
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        torch.zeros(3, 4, device="cpu"),
+        torch.zeros(2, device="cpu"),
+        torch.zeros(2, 4, 1, 1, device="cpu"),
+        (torch.zeros(2, 4, device="cpu"), torch.zeros(2, device="cpu")),
+        (torch.zeros(2, 4, device="cpu"),) * 3,
+        [torch.zeros(2, 4, device="cpu")],
+        None,
+    ],
+)
+def test_what_is_neither_features_nor_logits_is_refused(returned: object) -> None:
+    backbone = custom_backbone("odd", Odd(returned), fingerprint="odd")
+    with pytest.raises(InvalidInput, match=r"expected are features \(N, d\)") as refusal:
+        backbone.embed(noise(2, 3, 4, 4))
+    assert "\n" not in str(refusal.value)
 
 
 # The in-domain classifier.

@@ -1,0 +1,116 @@
+"""`gan-nas stats`: reference statistics of real images, to score against."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gan_nas.cli import options
+from gan_nas.cli.inputs import backbone_for, compute_on
+from gan_nas.cli.printing import remark, show, show_json
+from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.signals import stopping
+from gan_nas.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from gan_nas.data import Images
+    from gan_nas.data.image_stream import ImageStream
+
+
+def stats(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="digits, cifar10, stl10, or a folder, zip or npz of square images of one size.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="What to write: an .npz or .safetensors file."
+        ),
+    ],
+    backbone: options.BackboneName = "classifier",
+    resolution: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=4096, help="Pixels to resize to; else as they are."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a data set: train (if absent), held-out or all. Other images are all taken.",
+        ),
+    ] = None,
+    data_root: options.DataRoot = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write mean and covariance of the features of real images, and how they were made.
+
+    Images are read a batch at a time, however many there are. The file's layout is that of TTUR and
+    pytorch-fid (mu and sigma), so other tools read the npz; its passport names backbone, weights,
+    resizing and images, and stops comparisons with anything else.
+
+    Example: gan-nas stats cifar10 -o cifar10.npz, then gan-nas score ... --reference cifar10.npz
+    """
+    from gan_nas.metrics.statistics import checked_suffix, save_statistics
+    from gan_nas.reference import make_statistics, split_of
+
+    checked_suffix(output)
+    if output.exists() and output.resolve() == Path(data).expanduser().resolve():
+        raise InvalidInput(f"{output} holds the images themselves: name another file to write")
+    on = compute_on(device, threads)
+    images, own = _images(data, data_root, backbone)
+    part = split_of(images, split)
+    with stopping() as stop, progress_on_stderr() as progress:
+        network = backbone_for(backbone, own, on, stop, progress)
+        statistics = make_statistics(
+            network,
+            images,
+            split=part,
+            side=resolution,
+            stop=stop,
+            progress=lambda done, total: progress("embedding images", done, total, {}),
+        )
+    save_statistics(output, statistics)
+    num, num_features = statistics.count or 0, len(statistics.mean)
+    if num <= num_features:
+        remark(
+            f"warning: {num:,} images do not fill the covariance of {num_features} features; take "
+            "more",
+            style="yellow",
+        )
+    about = dict(statistics.passport)
+    if as_json:
+        show_json({"file": str(output), "fingerprint": statistics.fingerprint, "passport": about})
+        return
+    show(
+        str(output),
+        f"{num:,} images ({about['split']}) of {about['image_side']} px of {about['reference']}; "
+        f"{num_features} features of the backbone {about['backbone']} {about['weights']}",
+    )
+
+
+def _images(
+    data: str, data_root: Path | None, backbone: str
+) -> "tuple[Images | ImageStream, Images | None]":
+    """Return what is to be embedded and, where the backbone needs it, what trains that."""
+    from gan_nas.data import DATA_SETS, load_images
+    from gan_nas.data.image_stream import open_images
+
+    path = Path(data).expanduser()
+    if data in DATA_SETS or not path.exists():  # which load_images explains
+        images = load_images(data, data_root)
+        return images, images
+    stream = open_images(path)
+    if backbone != "classifier":
+        return stream, None
+    if path.suffix == ".npz":
+        raise InvalidInput(
+            f"{path} trains no classifier: name --backbone inception or classifier:PATH, or unpack "
+            "its images into a folder"
+        )
+    return stream, load_images(data)

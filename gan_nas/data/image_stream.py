@@ -1,0 +1,181 @@
+"""Images to be judged as they are: read again and again from where they lie, never all at once.
+
+Neither cropped nor resized nor held out: what cannot be taken as it is, is refused by name.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_nas import npy
+from gan_nas.data.image_files import (
+    BROKEN,
+    EXTENSIONS,
+    Header,
+    Source,
+    decode,
+    open_source,
+    read_header,
+)
+from gan_nas.errors import InvalidInput, shorten
+
+USUAL_NAMES = ("arr_0", "images", "samples")  # of the images in an npz that holds labels, too
+ALLOWED = "allowed is uint8 (N, H, W, C) or (N, C, H, W), square, with 1 or 3 channels"
+MAX_SIDE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStream:
+    """`num` square images of one side, all grey (1 channel) or all coloured (3 channels)."""
+
+    name: str
+    num: int
+    side: int
+    channels: int
+    read: Callable[[int], Iterator[Tensor]]
+
+    def batches(self, batch_size: int = 100) -> Iterator[Tensor]:
+        """Yield all images in order, uint8 (B, C, H, W) on the CPU, holding one batch at a time.
+
+        Files come sorted by name. Raises InvalidInput naming the file that cannot be read.
+        """
+        assert batch_size > 0
+        return self.read(batch_size)
+
+
+class PixelHash:
+    """The name of a sequence of images by their pixels, however they are stored and cut."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, images: Tensor) -> None:
+        """Look at the next images, uint8 (B, C, H, W)."""
+        assert images.dtype == torch.uint8
+        for image in images.cpu().contiguous():
+            self._digest.update(str(tuple(image.shape)).encode())
+            self._digest.update(image.numpy().data)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return 16 hex digits of the sha256 over shapes and bytes."""
+        return self._digest.hexdigest()[:16]
+
+
+def open_images(path: Path) -> ImageStream:
+    """Look at the images in a folder (recursively), a zip, or the array of an .npz.
+
+    All headers are read, so that files of another size or kind are found before any work is done.
+    Raises InvalidInput naming the first file that differs.
+    """
+    if not path.exists():
+        raise InvalidInput(f"{path} does not exist; name a folder, a zip or an .npz of images")
+    return _open_npz(path) if path.suffix == ".npz" and path.is_file() else _open_files(path)
+
+
+def _open_files(path: Path) -> ImageStream:
+    with open_source(path) as source:
+        if not source.names:
+            raise InvalidInput(f"{path} holds no images; images end in {', '.join(EXTENSIONS)}")
+        first = read_header(source, source.names[0])
+        for name in source.names:
+            _check(source, name, read_header(source, name), first)
+
+    def read(batch_size: int) -> Iterator[Tensor]:
+        # The names that were counted, whatever has been added since.
+        with open_source(path) as now:
+            for start in range(0, len(source.names), batch_size):
+                names = source.names[start : start + batch_size]
+                images = torch.from_numpy(np.stack([pixels(now, name) for name in names]))
+                yield images.permute(0, 3, 1, 2).contiguous()
+
+    def pixels(now: Source, name: str) -> np.ndarray:
+        image = decode(now, name, first.mode)
+        _check(now, name, Header(first.mode, *image.size), first)
+        return np.asarray(image).reshape(first.height, first.width, -1)
+
+    return ImageStream(
+        str(path), len(source.names), first.width, 1 if first.mode == "L" else 3, read
+    )
+
+
+def _check(source: Source, name: str, header: Header, first: Header) -> None:
+    if header == first and header.width == header.height <= MAX_SIDE:
+        return
+    kinds = {"L": "grey", "RGB": "colour"}
+    size = f"is {kinds[header.mode]} of {header.width} x {header.height} pixels"
+    if name != source.names[0]:
+        size += f" and {source.names[0]} {kinds[first.mode]} of {first.width} x {first.height}"
+    raise InvalidInput(
+        f"{source.path / name} {size}: images are judged as they are, so bring all to one square "
+        f"size of at most {MAX_SIDE} pixels, and to grey or to colour"
+    )
+
+
+def _open_npz(path: Path) -> ImageStream:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = _name_of_images(path, archive)
+            with archive.open(name) as member:
+                header = npy.read_header(member)
+                num_bytes = archive.getinfo(name).file_size - member.tell()
+    except InvalidInput:
+        raise
+    except BROKEN as error:
+        raise _damaged(path, error) from error
+    (num, *shape), channels_last = _layout(path, name, header)
+    if num_bytes != num * prod(shape):
+        raise _damaged(path, f"{name} is cut off or too long")
+
+    def read(batch_size: int) -> Iterator[Tensor]:
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(name) as member:
+                npy.read_header(member)
+                for start in range(0, num, batch_size):
+                    size = (min(batch_size, num - start), *shape)
+                    # A bytearray, since torch warns of memory it may not write to.
+                    content = bytearray(member.read(prod(size)))
+                    images = torch.frombuffer(content, dtype=torch.uint8).view(size)
+                    yield images.permute(0, 3, 1, 2).contiguous() if channels_last else images
+        except BROKEN as error:
+            raise _damaged(path, error) from error
+
+    side, channels = (shape[0], shape[2]) if channels_last else (shape[1], shape[0])
+    return ImageStream(str(path), num, side, channels, read)
+
+
+def _name_of_images(path: Path, archive: zipfile.ZipFile) -> str:
+    names = archive.namelist()
+    usual = [name for name in names if name.removesuffix(".npy") in USUAL_NAMES]
+    found = names if len(names) == 1 else usual
+    if len(found) != 1:
+        raise InvalidInput(
+            f"{path} holds {shorten(', '.join(names) or 'nothing')}; it must hold one array, or "
+            f"its images as one of {', '.join(USUAL_NAMES)}"
+        )
+    return found[0]
+
+
+def _layout(path: Path, name: str, header: npy.Header) -> tuple[tuple[int, ...], bool]:
+    """Return the shape, and whether channels come last."""
+    shape = header.shape
+    if header.dtype == np.uint8 and not header.is_fortran and len(shape) == 4 and shape[0] > 0:
+        for channels, sides, last in ((shape[3], shape[1:3], True), (shape[1], shape[2:], False)):
+            if channels in (1, 3) and sides[0] == sides[1] and 0 < sides[0] <= MAX_SIDE:
+                return shape, last
+    order = " in Fortran's order" if header.is_fortran else ""
+    raise InvalidInput(
+        f"{path} holds {name} of {shorten(header.dtype.name)} {shorten(shape)}{order}; {ALLOWED}"
+    )
+
+
+def _damaged(path: Path, error: object) -> InvalidInput:
+    reason = str(error).split("\n")[0] or type(error).__name__
+    return InvalidInput(f"{path} is not a readable npz of images ({reason}): fetch or make it anew")

@@ -1,0 +1,162 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import Command
+from PIL import Image
+
+from gan_nas.data import load_images
+from gan_nas.data.image_stream import open_images
+from gan_nas.metrics import cache_dir, load_backbone
+from gan_nas.metrics.statistics import load_statistics
+from gan_nas.reference import check_reference, make_statistics
+
+
+def test_statistics_of_a_folder_are_written_with_their_passport(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    backbone = load_backbone("classifier", load_images(str(folder)), cache_dir(), "cpu")
+    expected = make_statistics(backbone, open_images(folder))
+    for name in ("a.npz", "b.safetensors"):
+        made = gan_nas("stats", folder, "-o", tmp_path / name, "--json", "--device", "cpu")
+        assert made.code == 0
+        statistics = load_statistics(tmp_path / name)
+        assert torch.equal(statistics.mean, expected.mean)
+        assert torch.equal(statistics.covariance, expected.covariance)
+        assert statistics.passport == expected.passport == made.json["passport"]
+        assert made.json["file"] == str(tmp_path / name)
+        assert made.json["fingerprint"] == statistics.fingerprint
+        assert check_reference(statistics, backbone, 16) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.safetensors"]
+
+
+def test_data_sets_have_splits_and_any_resolution(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    del folder  # for its cache
+    path = tmp_path / "digits.npz"
+    for options, num, side in (((), 1437, 8), (("--split", "all", "--resolution", 16), 1797, 16)):
+        made = gan_nas("stats", "digits", "-o", path, *options)
+        assert made.code == 0
+        assert f"{num:,} images" in made.out
+        assert f"of {side} px of digits" in made.out
+        assert "embedding" in made.err
+        statistics = load_statistics(path)
+        assert (statistics.count, statistics.passport["image_side"]) == (num, side)
+    with np.load(path, allow_pickle=False) as written:  # as pytorch-fid does
+        assert written["mu"].shape == (64,)
+        assert written["sigma"].shape == (64, 64)
+
+
+def test_few_images_are_remarked(gan_nas: Command, folder: Path, tmp_path: Path) -> None:
+    made = gan_nas("stats", folder, "-o", tmp_path / "x.npz")
+    assert made.code == 0
+    assert "60 images do not fill the covariance of 64 features" in made.err
+
+
+@pytest.fixture
+def odd(tmp_path: Path, folder: Path) -> dict[str, Path]:
+    """What cannot be used, by name."""
+    random = np.random.default_rng(0)
+    paths = {name: tmp_path / name for name in ("mixed", "empty", "cut")}
+    for path in paths.values():
+        path.mkdir()
+    for i, file in enumerate(sorted(folder.iterdir())[:20]):
+        for name in ("mixed", "cut"):
+            (paths[name] / file.name).write_bytes(file.read_bytes())
+        if i == 7:
+            Image.new("L", (24, 24)).save(paths["mixed"] / file.name)
+            (paths["cut"] / file.name).write_bytes(file.read_bytes()[:-50])
+    paths |= {name: tmp_path / f"{name}.npz" for name in ("floats", "objects", "broken", "good")}
+    np.savez(paths["floats"], random.normal(size=(20, 8, 8, 3)))
+    np.savez(paths["objects"], np.array([None, {}], dtype=object))
+    paths["broken"].write_bytes(b"PK\x03\x04 and no more")
+    np.savez(paths["good"], random.integers(0, 256, (20, 8, 8, 3), np.uint8))
+    return paths | {"absent": tmp_path / "absent"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mixed", r"07.png is grey of 24 x 24"),
+        ("cut", r"07.png cannot be read"),
+        ("empty", "holds no images"),
+        ("floats", "float64"),
+        ("objects", "object"),
+        ("broken", "not a readable npz"),
+        ("good", "trains no classifier"),
+        ("absent", "neither a data set"),
+    ],
+)
+def test_images_that_cannot_be_used_are_named_and_nothing_is_written(
+    gan_nas: Command, odd: dict[str, Path], name: str, said: str, tmp_path: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    refused = gan_nas("stats", odd[name], "-o", tmp_path / "out.npz")
+    assert (refused.code, refused.out) == (2, "")
+    assert said in refused.err
+    assert str(odd[name]) in refused.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-o", "out.txt"), "ends with .npz or .safetensors"),
+        ((), "missing option '--output'"),
+        (("-o", "out.npz", "--split", "held_out"), "did you mean held-out?"),
+        (("-o", "out.npz", "--backbone", "clasifier"), "unknown backbone 'clasifier'"),
+        (("-o", "out.npz", "--resolution", "0"), "invalid value for '--resolution'"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_work(
+    gan_nas: Command, options: tuple[str, ...], said: str
+) -> None:
+    refused = gan_nas("stats", "digits", *options)
+    assert (refused.code, refused.out) == (2, "")
+    assert said in refused.err
+    assert "embedding" not in refused.err
+
+
+def test_the_images_themselves_are_not_overwritten(gan_nas: Command, odd: dict[str, Path]) -> None:
+    content = odd["good"].read_bytes()
+    refused = gan_nas("stats", odd["good"], "-o", odd["good"])
+    assert refused.code == 2
+    assert "holds the images themselves" in refused.err
+    assert odd["good"].read_bytes() == content
+
+
+def test_a_reference_of_another_backbone_or_a_damaged_one_is_refused(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    path, fitting = tmp_path / "digits.npz", tmp_path / "fitting.npz"
+    assert gan_nas("stats", "digits", "-o", path, "--resolution", 16).code == 0
+    assert gan_nas("stats", folder, "-o", fitting).code == 0
+    score = ("score", folder, "--data", folder, "-n", 20, "--reference")
+    assert gan_nas(*score, fitting).code == 0
+    refused = gan_nas(*score, path)
+    assert (refused.code, refused.out) == (4, "")
+    assert "do not fit: backbone 'classifier" in refused.err
+    path.write_bytes(path.read_bytes()[:-100])
+    damaged = gan_nas(*score, path)
+    assert (damaged.code, damaged.out) == (2, "")
+    assert "digits.npz is not a readable" in damaged.err
+
+
+def test_an_interrupt_ends_with_75_and_writes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", "from gan_nas.cli import main; main()"]
+    command += ["stats", "digits", "-o", str(tmp_path / "x.npz"), "--threads", "1"]
+    environment = os.environ | {"GAN_NAS_CACHE": str(tmp_path / "cache")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("classifier")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 75
+    assert "go on  gan-nas stats digits" in said
+    assert not list(tmp_path.rglob("*.npz"))

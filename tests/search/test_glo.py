@@ -1,0 +1,428 @@
+"""GLO's two steps: what each changes and what not, and that plainly written ones do the same."""
+
+from itertools import chain, pairwise
+from math import log
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_nas.builder import build_generator, build_stage_supernet
+from gan_nas.gan import fresh
+from gan_nas.networks import StageNetwork
+from gan_nas.ops import published_order
+from gan_nas.reconstruction import reconstruction_loss
+from gan_nas.search.degas import places, sizes_of
+from gan_nas.search.degas_config import PRESETS, Config
+from gan_nas.search.glo import GLO, Alpha, batch_statistics
+from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS
+from gan_nas.streams import stream
+
+CPU = tiny.CPU
+
+
+def pixels(num: int = 40) -> Tensor:
+    return tiny.digits().at(16).train[:num]
+
+
+def searching(num: int = 40, **changes: Any) -> GLO:
+    """Return a search at its start."""
+    config = Config.model_validate(tiny.DEGAS | changes)
+    with torch.device("meta"):
+        network = build_stage_supernet(
+            sizes_of(config, config.width),
+            16,
+            1,
+            stem_residual=config.stem_residual,
+            final_normal=config.final_normal,
+        )
+    alpha = Alpha(places(config), CPU)
+    alpha.initialise(stream(0, "alpha"))
+    network = fresh(network, 0, "supernet weights", CPU, "default")  # type: ignore[assignment]
+    glo = GLO(config, network, pixels(num), alpha)
+    glo.start()
+    return glo
+
+
+def copies(glo: GLO) -> dict[str, list[Tensor]]:
+    """Return copies of all that a search holds."""
+    assert glo.alpha is not None
+    return {
+        "weights": [p.detach().clone() for p in glo.network.parameters()],
+        "buffers": [b.detach().clone() for b in glo.network.buffers()],
+        "latents": [glo.latents.clone()],
+        "alpha": [glo.alpha.logits.detach().clone()],
+    }
+
+
+def same(before: list[Tensor], after: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_a_step_changes_all_weights_and_the_latents_of_its_batch_alone() -> None:
+    glo = searching()
+    for step in range(3):
+        before = copies(glo)
+        loss = glo.step(step)
+        after = copies(glo)
+        assert loss.shape == ()
+        assert not loss.requires_grad
+        for name, old, new in zip(
+            [name for name, _ in glo.network.named_parameters()],
+            before["weights"],
+            after["weights"],
+            strict=True,
+        ):
+            assert not torch.equal(old, new), name
+        moved = (before["latents"][0] != after["latents"][0]).any(1).nonzero().flatten()
+        assert moved.tolist() == sorted(glo.batches.indices(step).tolist())
+        assert same(before["alpha"], after["alpha"])
+
+
+@pytest.mark.parametrize("space", ["ball", "sphere"])
+@pytest.mark.parametrize("start", ["pca", "gauss"])
+def test_latents_stay_in_the_ball_or_on_the_sphere(space: str, start: str) -> None:
+    glo = searching(latent_space=space, latent_start=start, latent_lr_ratio=1e3, num_images=None)
+    for step in range(5):
+        norms = glo.latents.norm(dim=1)
+        assert norms.max() <= 1 + 1e-6
+        if space == "sphere":
+            assert norms.min() >= 1 - 1e-6
+        glo.step(step)
+    assert glo.latents.isfinite().all()
+
+
+@pytest.mark.parametrize("alpha_data", ["resample", "same"])
+def test_a_step_on_alpha_changes_nothing_else(alpha_data: str) -> None:
+    glo = searching(alpha_data=alpha_data, stem_residual=True, final_normal=True)
+    for step in range(3):
+        glo.step(step)
+        before = copies(glo)
+        loss = glo.alpha_step(step)
+        after = copies(glo)
+        assert not loss.requires_grad
+        for name in ("weights", "buffers", "latents"):
+            assert same(before[name], after[name]), name
+        assert glo.alpha is not None
+        real = torch.isfinite(glo.alpha.get_buffer("_mask"))
+        changed = before["alpha"][0] != after["alpha"][0]
+        assert torch.equal(changed, real)  # every operation's logit, and no padding
+        assert not glo.alpha.logits.requires_grad
+        assert all(p.requires_grad for p in glo.weights)
+        assert glo.network.training
+
+
+def test_padding_stays_zero_under_adam_and_weight_decay() -> None:
+    glo = searching(architecture_weight_decay=10.0)
+    assert glo.alpha is not None
+    for step in range(4):
+        glo.alpha_step(step)
+        padding = glo.alpha.logits[glo.alpha.get_buffer("_mask") != 0]
+        assert len(padding) == 5 * (9 - 4)
+        assert (padding == 0).all()
+    for key, state in glo.alpha_optimizer.state[glo.alpha.logits].items():
+        assert torch.isfinite(state).all(), key
+
+
+def test_the_step_on_alpha_looks_at_other_images_or_at_those_of_the_step_before() -> None:
+    def looked_at(alpha_data: str) -> tuple[list[list[int]], list[list[int]]]:
+        glo = searching(alpha_data=alpha_data)
+        seen: list[list[int]] = []
+        compare = glo._compare
+
+        def noted(made: Tensor, indices: Tensor) -> Tensor:
+            seen.append(indices.tolist())
+            return compare(made, indices)
+
+        glo._compare = noted  # type: ignore[method-assign]
+        for step in range(5):
+            glo.step(step)
+            glo.alpha_step(step)
+        return seen[::2], seen[1::2]
+
+    weights, alpha = looked_at("same")
+    assert weights == alpha
+    weights, alpha = looked_at("resample")
+    assert weights != alpha
+    assert sorted(chain(*weights)) == sorted(chain(*alpha)) == list(range(40))
+
+
+class PlainGLO:
+    """The same two steps, every operation on its own and every update written out."""
+
+    def __init__(self, glo: GLO, network: StageNetwork) -> None:
+        assert glo.alpha is not None
+        self.config, self.network = glo.config, network
+        network.load_state_dict(glo.network.state_dict())
+        self.z = glo.latents.clone()
+        self.alphas = {
+            place: glo.alpha.logits[i, :n].detach().clone()
+            for i, (place, n) in enumerate(glo.alpha.sizes.items())
+        }
+        self.velocity = [torch.zeros_like(p) for p in network.parameters()]
+        self.moments = {
+            place: (torch.zeros_like(a), torch.zeros_like(a)) for place, a in self.alphas.items()
+        }
+
+    def loss(self, z: Tensor, alphas: dict[str, Tensor], target: Tensor) -> Tensor:
+        weights = {place: row.softmax(0) for place, row in alphas.items()}
+        made = self.network(z, weights)
+        c = self.config
+        return reconstruction_loss(made, target, c.l2_weight, c.laplacian_weight)
+
+    def step(self, indices: Tensor, target: Tensor, lr: float) -> float:
+        c = self.config
+        parameters = list(self.network.parameters())
+        z = self.z[indices].requires_grad_()
+        loss = self.loss(z, self.alphas, target)
+        z_gradient, *gradients = torch.autograd.grad(loss, [z, *parameters])
+        norm = torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
+        factor = min(1.0, c.clip_norm / (float(norm) + 1e-6))
+        with torch.no_grad():
+            for p, g, v in zip(parameters, gradients, self.velocity, strict=True):
+                v.mul_(c.momentum).add_(factor * g + c.weight_decay * p)
+                p.sub_(lr * v)
+            for row, g in zip(indices.tolist(), z_gradient, strict=True):
+                self.z[row] -= lr * c.latent_lr_ratio * g
+            for row in set(indices.tolist()):
+                self.z[row] /= max(float(self.z[row].norm()), 1.0)
+        return loss.item()
+
+    def alpha_step(self, indices: Tensor, target: Tensor, step: int) -> float:
+        c = self.config
+        alphas = {place: a.clone().requires_grad_() for place, a in self.alphas.items()}
+        loss = self.loss(self.z[indices], alphas, target)
+        beta1, beta2 = c.architecture_beta1, c.architecture_beta2
+        gradients = torch.autograd.grad(loss, list(alphas.values()))
+        for (place, a), gradient in zip(self.alphas.items(), gradients, strict=True):
+            g = gradient + c.architecture_weight_decay * a
+            first, second = self.moments[place]
+            first.mul_(beta1).add_((1 - beta1) * g)
+            second.mul_(beta2).add_((1 - beta2) * g * g)
+            corrected = first / (1 - beta1 ** (step + 1)), second / (1 - beta2 ** (step + 1))
+            a.sub_(c.architecture_lr * corrected[0] / (corrected[1].sqrt() + 1e-8))
+        return loss.item()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"clip_norm": 100.0, "lr": 0.05, "weight_decay": 0.1, "lr_levels": 2},
+        {"batch_size": 12, "num_images": 5, "alpha_data": "same", "stem_residual": True},
+    ],
+    ids=["clipped", "free", "duplicates"],
+)
+def test_three_iterations_equal_plain_ones(changes: dict[str, Any]) -> None:
+    num = changes.get("num_images", 40)
+    # Gradients of alpha are small at first, and Adam divides by them: a moderate rate.
+    glo = searching(num, **{"architecture_lr": 1e-3} | changes)
+    network = searching(num, **changes).network
+    assert isinstance(network, StageNetwork)
+    plain = PlainGLO(glo, network)
+    # Both in the published order: merged sums are equal to rounding, which steps would magnify.
+    with published_order(network), published_order(glo.network):
+        for step in range(3):
+            indices = glo.batches.indices(step)
+            target = glo.batches.at(step)
+            loss = plain.step(indices, target, glo.lr_at(step))
+            assert float(glo.step(step)) == pytest.approx(loss, rel=1e-5)
+            batches = glo.batches if glo.config.alpha_data == "same" else glo.alpha_batches
+            loss = plain.alpha_step(batches.indices(step), batches.at(step), step)
+            assert float(glo.alpha_step(step)) == pytest.approx(loss, rel=1e-5)
+    torch.testing.assert_close(glo.latents, plain.z, rtol=0, atol=2e-6)
+    for (name, ours), theirs in zip(
+        glo.network.named_parameters(), network.parameters(), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-6, msg=lambda m, n=name: n + m)
+    assert glo.alpha is not None
+    for i, (place, n) in enumerate(glo.alpha.sizes.items()):
+        torch.testing.assert_close(
+            glo.alpha.logits[i, :n], plain.alphas[place], rtol=0, atol=2e-5, msg=place
+        )
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_the_learning_rate_falls_from_first_to_last_in_steps_of_a_cosine(preset: str) -> None:
+    config = Config.model_validate(PRESETS[preset])
+    glo = searching()
+    glo.config = config
+    rates = [glo.lr_at(step) for step in range(config.iterations)]
+    assert rates[0] == config.lr
+    assert all(a >= b for a, b in pairwise(rates))
+    levels = list(dict.fromkeys(rates))
+    assert len(levels) == config.lr_levels
+    assert config.lr_last < rates[-1] < config.lr_last + 0.002 * config.lr
+    # PyTorch's schedule, an epoch a level.
+    optimizer = torch.optim.SGD([torch.zeros(1, device="cpu")], config.lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, config.lr_levels, config.lr_last
+    )
+    for level in levels:
+        assert level == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+
+
+def test_an_image_that_is_in_a_batch_several_times_gets_all_its_gradients() -> None:
+    glo = searching(3, batch_size=8, latent_lr_ratio=0.01)
+    indices = glo.batches.indices(0)
+    assert len(indices) > len(indices.unique())
+    before = glo.latents.clone()
+    z = glo.latents[indices].requires_grad_()
+    assert glo.alpha is not None
+    loss = glo._loss(z, indices)
+    (gradient,) = torch.autograd.grad(loss, z)
+    with torch.no_grad():
+        for row, g in zip(indices.tolist(), gradient, strict=True):
+            before[row] -= glo.lr_at(0) * 0.01 * g
+    glo.step(0)
+    expected = before / before.norm(dim=1, keepdim=True).clamp(min=1)
+    torch.testing.assert_close(glo.latents, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_reconstructing_and_its_loss_leave_everything_as_it_was(mixed: bool) -> None:
+    glo = searching()
+    glo.step(0)
+    before = copies(glo)
+    weights = glo.mixture() if mixed else None
+    made = glo.reconstruct(torch.arange(7, device="cpu"), weights)
+    assert made.shape == (7, 1, 16, 16)
+    assert made.abs().max() <= 1
+    assert not made.requires_grad
+    losses = [glo.loss_of(20, weights) for _ in range(2)]
+    assert losses[0] == losses[1]
+    for name, tensors in copies(glo).items():
+        assert same(before[name], tensors), name
+    assert glo.network.training
+
+
+def test_the_loss_of_all_images_is_that_of_their_reconstructions() -> None:
+    glo = searching(batch_size=8)
+    rows = torch.arange(40, device="cpu")
+    total = sum(
+        reconstruction_loss(glo.reconstruct(part, glo.mixture()), glo.batches.of(part)).item()
+        for part in rows.split(8)
+    )
+    assert glo.loss_of(40, glo.mixture()) == pytest.approx(total / 5, rel=1e-6)
+
+
+def test_norms_use_the_statistics_of_the_batch_and_keep_none() -> None:
+    with torch.device("cpu"):
+        network = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+        x = torch.randn(4, 3, 5, 5, generator=stream(0, "x")) * 3 + 1
+    network.train()
+    expected = network(x)
+    before = [b.clone() for b in network.buffers()]
+    with batch_statistics(network):
+        assert torch.equal(network(x), expected)
+        assert not network.training
+    assert same(before, list(network.buffers()))
+    with pytest.raises(ZeroDivisionError), batch_statistics(network):
+        raise ZeroDivisionError
+    assert network.training
+    assert len(list(network.buffers())) == len(before)
+
+
+def test_batches_of_the_loss_never_hold_a_single_image() -> None:
+    """At 8 pixels the first map has one pixel, and a norm needs two values."""
+    config = Config.model_validate(tiny.DEGAS)
+    with torch.device("meta"):
+        network = build_generator(sizes_of(config, 4), 8, 1)
+    network = fresh(network, 0, "weights", CPU, "default")  # type: ignore[assignment]
+    glo = GLO(config, network, tiny.digits().train[:33])
+    glo.start()
+    for num in (2, 7, 8, 9, 15, 16, 17, 33):
+        assert 0 < glo.loss_of(num) < 4
+
+
+def test_alpha_is_a_softmax_of_its_own_for_each_place() -> None:
+    config = Config.model_validate(tiny.DEGAS)
+    alpha = Alpha(places(config), CPU)
+    assert alpha.entropies() == {
+        place: pytest.approx(log(len(ops))) for place, ops in places(config).items()
+    }
+    alpha.initialise(stream(0, "alpha"))
+    drawn = alpha.logits.detach()
+    assert drawn.shape == (8, 9)
+    assert 0 < drawn.abs().max() < 5e-3
+    assert (drawn != 0).sum() == 3 * len(NORMAL_OPS) + 5 * len(UP_OPS) == 47
+    alpha.logits.data *= 1000
+    for place, row in alpha.weights().items():
+        assert len(row) == len(places(config)[place])
+        assert row.sum().item() == pytest.approx(1)
+        logs = alpha.log_probabilities()[place]
+        torch.testing.assert_close(
+            row.detach().log(), torch.tensor(logs, device="cpu"), rtol=1e-5, atol=1e-5
+        )
+        entropy = -(row * row.log()).sum().item()
+        assert alpha.entropies()[place] == pytest.approx(entropy, abs=1e-5)
+
+
+def test_alpha_far_apart_has_entropy_zero_and_finite_logarithms() -> None:
+    alpha = Alpha({"0.normal": NORMAL_OPS, "0.up": UP_OPS}, CPU)
+    alpha.logits.data[:, 1] = 2000.0
+    assert alpha.entropies() == {"0.normal": 0.0, "0.up": 0.0}
+    assert all(p == -2000 for row in alpha.log_probabilities().values() for p in row[2:])
+
+
+def test_every_tensor_lands_on_the_device_of_the_images_whatever_the_default() -> None:
+    """A tensor made without its device would land on meta and break here, as it would on a GPU."""
+    expected = searching()
+    with torch.device("meta"):
+        glo = searching()
+        for work in (glo, expected):
+            work.step(0)
+            work.alpha_step(0)
+        assert glo.loss_of(20) == expected.loss_of(20)
+        assert glo.is_finite()
+        state = glo.state()
+        glo.load_state(state)
+    assert same(copies(glo)["latents"], copies(expected)["latents"])
+    assert all(t.device == CPU for group in state.values() for t in group.values())
+
+
+def test_loaded_state_goes_on_as_if_nothing_had_happened() -> None:
+    whole, first, second = searching(), searching(), searching(seed=5)
+    second.batches, second.alpha_batches = first.batches, first.alpha_batches
+    for step in range(4):
+        whole.step(step)
+        whole.alpha_step(step)
+    for step in range(2):
+        first.step(step)
+        first.alpha_step(step)
+    second.load_state({k: {n: t.clone() for n, t in g.items()} for k, g in first.state().items()})
+    for step in range(2, 4):
+        second.step(step)
+        second.alpha_step(step)
+    for name, tensors in copies(whole).items():
+        assert same(tensors, copies(second)[name]), name
+
+
+@pytest.mark.parametrize("what", ["weights", "latents", "alpha"])
+def test_a_search_that_holds_nan_is_not_finite(what: str) -> None:
+    glo = searching()
+    assert glo.is_finite()
+    assert glo.alpha is not None
+    {"weights": glo.weights[1].data, "latents": glo.latents, "alpha": glo.alpha.logits.data}[
+        what
+    ].flatten(0, -1)[-1:].fill_(float("nan"))
+    assert not glo.is_finite()
+
+
+def test_bf16_steps_are_close_to_float32_and_keep_float32_weights() -> None:
+    def change(precision: str) -> Tensor:
+        glo = searching(precision=precision)
+        before = glo.latents.clone()
+        glo.step(0)
+        glo.alpha_step(0)
+        assert {p.dtype for p in glo.weights} == {torch.float32}
+        assert glo.latents.dtype == torch.float32
+        return glo.latents - before
+
+    full, half = change("float32"), change("bf16")
+    assert F.cosine_similarity(full.flatten(), half.flatten(), dim=0) > 0.8
