@@ -15,6 +15,7 @@ import typer
 
 from gan_nas.cli import (
     bench,
+    bench_score,
     build,
     compare,
     derive,
@@ -46,6 +47,9 @@ EXIT_CODES: dict[type[GanNasError], int] = {
 }
 BUG, KILLED, BROKEN_PIPE = 70, 130, 141
 
+# The library knows of no options, so it cannot name them.
+OPTIONS_IN_WORDS = {"another run directory": "--run", "any passport": "--any-passport"}
+
 EXIT_CODES_IN_WORDS = (
     "Exit codes: 0 done; 1 compare found a difference; 2 wrong usage, setting or file; 3 no such "
     "device, data, weights or disk space; 4 things that do not belong together; 5 the run failed; "
@@ -75,6 +79,8 @@ for command in (
     reconstruct.reconstruct,
 ):
     app.command()(command)
+# A word of its own for Typer, which knows no command with an argument and a sub-command.
+app.command("bench score")(bench_score.bench_score)
 
 # Newer Typers carry click inside, older ones depend on it: this name is the same in both.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -113,8 +119,11 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     remark_log_records()
+    words = arguments
+    if words[:2] == ["bench", "score"]:
+        words = ["bench score", *words[2:]]
     try:
-        code = app(arguments or ["--help"], prog_name="gan-nas", standalone_mode=False)
+        code = app(words or ["--help"], prog_name="gan-nas", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         _give_up_stdout()
@@ -148,8 +157,10 @@ def explain(error: Exception) -> tuple[int, str]:
     """Return the exit code of an error and one sentence about it."""
     if isinstance(error, GanNasError):
         code = next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-        # The library knows of no options, so it cannot name this one.
-        return code, str(error).replace("another run directory", "another run directory (--run)")
+        sentence = str(error)
+        for words, option in OPTIONS_IN_WORDS.items():
+            sentence = sentence.replace(words, f"{words} ({option})")
+        return code, sentence
     if isinstance(error, _UsageError):
         command = error.ctx.command_path if error.ctx else "gan-nas"
         return error.exit_code, f"{_lowered(error.format_message())}; see {command} --help"

@@ -44,7 +44,7 @@ def bench(
     """Time the steps of a search and of a training, and predict a preset's hours here.
 
     The genome is the one that is trained, at the preset's widths. Hours are of training steps
-    alone, without scoring.
+    alone, without scoring, which gan-nas bench score times.
     """
     from gan_nas.bench import report
     from gan_nas.search import load_method

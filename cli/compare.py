@@ -28,9 +28,7 @@ def compare(
     resolution: options.Resolution = 32,
     channels: options.Channels = 3,
     width: options.Width = None,
-    any_passport: Annotated[
-        bool, typer.Option("--any-passport", help="Compare scores that were made differently.")
-    ] = False,
+    any_passport: options.AnyPassport = False,
     as_json: options.Json = False,
 ) -> None:
     """Compare two genomes: what turns A into B, costs, known scores; or two files of scores.

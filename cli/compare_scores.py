@@ -1,6 +1,7 @@
 """Two files of scores side by side: whether they may be compared, and differ by more than noise."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -51,9 +52,7 @@ def compare_scores(first: Path, second: Path, *, any_passport: bool, as_json: bo
             }
         )
     else:
-        _show(a, b, (first, second), names, beyond)
-        if differences:
-            remark(f"Scored differently: {describe(differences)}.", style="yellow")
+        _show(a, b, (first, second), names, beyond, differences)
     return any(beyond.values())
 
 
@@ -79,17 +78,28 @@ def _show(
     paths: tuple[Path, Path],
     names: list[str],
     beyond: dict[str, bool | None],
+    differences: dict[str, tuple[Any, Any]],
 ) -> None:
-    titles = [one.name or path.name for one, path in zip((a, b), paths, strict=True)]
-    if titles[0] == titles[1]:
-        titles = [str(path) for path in paths]
+    names_of = [
+        [one.name or path.name for one, path in zip((a, b), paths, strict=True)],
+        [path.name for path in paths],
+        [f"{path.parent.name}/{path.name}" for path in paths],
+        ["A", "B"],
+    ]
+    titles = next(titles for titles in names_of if titles[0] != titles[1])  # short: they share 80
     columns = (*titles, "difference", "beyond the noise")
     rows = table("score", *columns, numbers=columns)
     rows.columns[0].no_wrap = True
+    for column in rows.columns[1:3]:
+        column.overflow = "fold"  # long names differ at their ends
     for name in names:
         difference = b.scores[name] - a.scores[name]
         verdict = VERDICTS[beyond[name]]
         rows.add_row(name, _value(a, name), _value(b, name), f"{difference:+.4g}", verdict)
+    if differences:
+        rows.add_section()
+    for field, values in differences.items():
+        rows.add_row(field, *map(str, values), "", "scored differently")
     show(rows, "")
     if None in beyond.values():
         remark(

@@ -45,6 +45,7 @@ def derive(
     framework: options.FrameworkName = None,
     sets: options.Set = None,
     backbone: options.BackboneName = "classifier",
+    any_passport: options.AnyPassport = False,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
@@ -55,7 +56,8 @@ def derive(
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
     highest log-probability, exactly. They are written to RUN/genomes. Preset, framework, seed,
-    --set and precision are those of --retrain, which starts from scratch without --inherit.
+    --set and precision are those of --retrain, which starts from scratch without --inherit. Trials
+    that were scored differently are not ranked (exit code 4) without --any-passport.
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
@@ -118,6 +120,7 @@ def derive(
                 device=on,
                 stop=stop,
                 supernets=supernets,
+                any_passport=any_passport,
                 **scoring,
             )
     if as_json:

@@ -111,19 +111,30 @@ def backbone_for(
     stop: Callable[[], bool],
     progress: Progress,
     *,
+    weights: Path | None = None,
     precision: str = "float32",
     download: bool = False,
 ) -> "Backbone":
-    """Load a backbone, or train it once, with its progress shown."""
+    """Load a backbone, or train it once, with its progress shown; `weights` are inception's."""
     from gan_nas.data import cache_dir
     from gan_nas.metrics import load_backbone
 
     def show(done: int, total: int) -> None:
         progress("classifier images", done, total, {})
 
+    spec = _with_weights(name, weights, download=download)
     return load_backbone(
-        name, images, cache_dir(), device, stop, show, precision=precision, download=download
+        spec, images, cache_dir(), device, stop, show, precision=precision, download=download
     )
+
+
+def _with_weights(name: str, weights: Path | None, *, download: bool) -> str:
+    for option, given in (("--weights", weights is not None), ("--download", download)):
+        if given and name != "inception":
+            raise InvalidInput(f"{option} is for --backbone inception, and it is {name}")
+    if weights is not None and download:
+        raise InvalidInput("--download fills torch.hub's cache, which --weights does not look at")
+    return name if weights is None else f"inception:{weights}"
 
 
 def default_directory(what: str, data: str, seed: int) -> Path:

@@ -70,6 +70,26 @@ BackboneName = Annotated[
         "ResNet), inception (that of IS and FID) or inception:PATH.",
     ),
 ]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights", metavar="FILE", help="Weights of --backbone inception; else torch.hub's."
+    ),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch those weights (91 MB) if they are missing.")
+]
+FeaturesPrecision = Annotated[
+    str,
+    typer.Option(
+        "--features-precision",
+        metavar="TYPE",
+        help="Of inception's convolutions: float32 or bf16.",
+    ),
+]
+AnyPassport = Annotated[
+    bool, typer.Option("--any-passport", help="Compare scores that were made differently.")
+]
 Threads = Annotated[
     int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads; all if absent.")
 ]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gan_nas.cli.printing import big, by_importance, duration, remark, short_name, show, table
+from gan_nas.protocols import describe
 
 RANKED_BY = {"adversarialnas": "log-probability", "degas": "log-odds, loss"}
 
@@ -89,6 +90,10 @@ def show_retrained(result: dict[str, Any]) -> None:
         rows.add_row(str(place), row["id"], *values)
     rows.add_row("", "real images", *(f"{real[n]:.4g}" if m == "last" else "" for n, m in columns))
     show(rows, "")
+    if result["scored_differently"]:
+        show(
+            f"Scored differently, do not trust the order: {describe(result['scored_differently'])}"
+        )
     if result["winner"] is not None:
         show(f"winner: {result['winner']} by {result['ranked_by']}, one seed each")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gan_nas.data import Images
     from gan_nas.metrics.backbone import Backbone
+    from gan_nas.metrics.statistics import Statistics
     from gan_nas.weights import GeneratorFile
 
 IMAGES_PER_FEATURE = 5  # fewer leave the covariance of the features too rough to compare
@@ -59,17 +60,9 @@ def score(
         typer.Option(metavar="FILE", help="Statistics of real images, see gan-nas stats."),
     ] = None,
     backbone: options.BackboneName = "classifier",
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Weights of --backbone inception; else torch.hub's."),
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch those weights (91 MB) if they are missing.")
-    ] = False,
-    features_precision: Annotated[
-        str,
-        typer.Option(metavar="TYPE", help="Of inception's convolutions: float32 or bf16."),
-    ] = "float32",
+    weights: options.Weights = None,
+    download: options.Download = False,
+    features_precision: options.FeaturesPrecision = "float32",
     splits: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=100, help="Parts of the score; else the protocol's."),
@@ -85,18 +78,20 @@ def score(
     """Score a generator, or anybody's images, against the real ones of a data set.
 
     Numbers carry the name of their backbone: only --backbone inception gives an inception_score
-    and a fid. The scores of real held-out images stand beside them. Only numbers of equal
-    passports can be compared.
+    and a fid. The scores of real held-out images stand beside them, with --reference where --data
+    names them. Only numbers of equal passports can be compared.
 
     Example: gan-nas score runs/first/generator.safetensors --metrics is,fid,kid -o scores.json
     """
     from gan_nas.data import cache_dir, load_images
     from gan_nas.judging import judge
-    from gan_nas.metrics.measures import parse_measures, smallest_number
+    from gan_nas.metrics.measures import PAIRWISE, parse_measures, smallest_number
     from gan_nas.metrics.statistics import load_statistics
     from gan_nas.reference import check_reference
     from gan_nas.scoring import Scorer
 
+    if output is not None and output.suffix != ".json":
+        raise InvalidInput(f"scores cannot be written to {output}: name a file that ends in .json")
     chosen = find_protocol(protocol)
     measures = parse_measures(metrics)
     on = compute_on(device, threads)
@@ -104,7 +99,8 @@ def score(
     if repeats > 1 and source.about is None:
         raise InvalidInput(f"{path} holds the same images every time: repeats is for generators")
     images = None
-    if data or source.data or reference is None or backbone == "classifier":
+    # Whoever has a reference may lack the images.
+    if data or reference is None or backbone == "classifier" or PAIRWISE & set(measures):
         images = load_images(data or source.needed_data, data_root).to(on)
         source.check(images, is_named=data is not None)
     asked = num or chosen.num_fake
@@ -113,19 +109,22 @@ def score(
         raise InvalidInput(
             f"{count} images are too few for {metrics}; take at least {smallest_number(measures)}"
         )
-    if num is None and count < chosen.num_fake:
+    if num is not None and count < num:
+        remark(f"warning: {path} holds {count:,} images, not {num:,}", style="yellow")
+    if count < chosen.num_fake and (num is None or protocol != "default"):
         remark(
-            f"warning: the protocol {protocol} asks for {chosen.num_fake:,} images and there are "
+            f"warning: the protocol {protocol} asks for {chosen.num_fake:,} images and these are "
             f"{count:,}",
             style="yellow",
         )
     with stopping() as stop, progress_on_stderr() as progress:
         judge_by = backbone_for(
-            _backbone(backbone, weights),
+            backbone,
             images,
             on,
             stop,
             progress,
+            weights=weights,
             precision=features_precision,
             download=download,
         )
@@ -144,6 +143,8 @@ def score(
             shuffle=chosen.shuffle,
             split=chosen.split,
             statistics=statistics,
+            stop=stop,
+            progress=progress,
         )
         result = judge(
             scorer,
@@ -152,7 +153,7 @@ def score(
             seed=(seed or 0) if source.about else None,
             repeats=repeats,
             quantise=chosen.quantise if source.about else "none",
-            protocol=protocol if _follows(chosen, count, splits) else None,
+            protocol=protocol if _follows(chosen, count, splits, statistics) else None,
             name=source.title,
         )
     if output is not None:
@@ -244,17 +245,13 @@ def _first(batches: "Iterable[Tensor]", num: int, stop: "Callable[[], bool]") ->
             return
 
 
-def _backbone(name: str, weights: Path | None) -> str:
-    if weights is None:
-        return name
-    if name != "inception":
-        raise InvalidInput(f"--weights are those of --backbone inception, which is {name}")
-    return f"inception:{weights}"
-
-
-def _follows(protocol: Protocol, num: int, splits: int | None) -> bool:
-    """Tell whether nothing was changed against the protocol."""
-    return num == protocol.num_fake and splits in (None, protocol.num_splits)
+def _follows(
+    protocol: Protocol, num: int, splits: int | None, statistics: "Statistics | None"
+) -> bool:
+    """Tell whether nothing is known to be changed against the protocol."""
+    split = statistics.passport.get("split", protocol.split) if statistics else protocol.split
+    same = num == protocol.num_fake and splits in (None, protocol.num_splits)
+    return same and split == protocol.split
 
 
 def _warn_if_few(num: int, backbone: "Backbone", source: _Source) -> None:

@@ -43,6 +43,9 @@ def stats(
             help="Of a data set: train (if absent), held-out or all. Other images are all taken.",
         ),
     ] = None,
+    weights: options.Weights = None,
+    download: options.Download = False,
+    features_precision: options.FeaturesPrecision = "float32",
     data_root: options.DataRoot = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -66,7 +69,16 @@ def stats(
     images, own = _images(data, data_root, backbone)
     part = split_of(images, split)
     with stopping() as stop, progress_on_stderr() as progress:
-        network = backbone_for(backbone, own, on, stop, progress)
+        network = backbone_for(
+            backbone,
+            own,
+            on,
+            stop,
+            progress,
+            weights=weights,
+            precision=features_precision,
+            download=download,
+        )
         statistics = make_statistics(
             network,
             images,

@@ -3,6 +3,7 @@
 A protocol is asked for; a passport is what was done, hashes and versions included.
 """
 
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any, Literal, Self
 
@@ -136,6 +137,18 @@ def is_distance(score: str) -> bool:
     return score.startswith(("frechet_distance", "fid", "kernel_distance", "kid"))
 
 
-def describe(differences: dict[str, tuple[Any, Any]]) -> str:
+def differing(passports: Sequence[Passport]) -> dict[str, tuple[Any, ...]]:
+    """Return what forbids to rank numbers of all of them, as field -> the values there are."""
+    fields = {name for other in passports[1:] for name in passports[0].differences(other)}
+    return {
+        name: tuple(dict.fromkeys(getattr(passport, name) for passport in passports))
+        for name in Passport.model_fields
+        if name in fields
+    }
+
+
+def describe(differences: Mapping[str, tuple[Any, ...]]) -> str:
     """Say differences of passports in words."""
-    return ", ".join(f"{name} {a} and {b}" for name, (a, b) in differences.items())
+    return ", ".join(
+        f"{name} {' and '.join(map(str, values))}" for name, values in differences.items()
+    )

@@ -13,10 +13,20 @@ from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cache import cached
 from gan_nas.metrics.frechet import FrechetReference
-from gan_nas.metrics.measures import PAIRWISE, USUAL, Measure, embed, evenly, values_of
+from gan_nas.metrics.measures import (
+    FRECHET,
+    PAIRWISE,
+    USUAL,
+    Measure,
+    embed,
+    evenly,
+    smallest_number,
+    values_of,
+)
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.reservoir import SIZE
 from gan_nas.metrics.statistics import Statistics
+from gan_nas.progress import Progress, silent
 from gan_nas.protocols import Passport, Quantise, Split
 from gan_nas.streams import stream
 from gan_nas.versions import versions
@@ -30,7 +40,8 @@ class Scorer:
     Real and fake images have the stage's size first, then the backbone's. The distance's reference
     (moments and root) is computed once: of the `split` of `images`, or of `num_reference` of them,
     evenly spaced; or it is `statistics`, beside which images are optional. The numbers of real
-    images are kept in the folder `cache`. One pass gives all `measures`.
+    images are kept in the folder `cache`. One pass gives all `measures`. Passes over real images
+    end with Interrupted when `stop` says.
     """
 
     def __init__(
@@ -46,8 +57,16 @@ class Scorer:
         shuffle: bool = False,
         split: Split = "train",
         statistics: Statistics | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Progress = silent,
     ) -> None:
+        if not backbone.labelled and set(measures) == {"is"}:
+            raise InvalidInput(
+                f"the backbone {backbone.name} knows no classes, so that no score can be made of "
+                "its logits; ask for fid, too"
+            )
         self.backbone, self._images, self.side = backbone, images, side
+        self._stop, self._progress = stop, progress
         self.num_splits, self.shuffle, self.split = num_splits, shuffle, split
         self.cache, self.measures, self.statistics = cache, tuple(measures), statistics
         self._pixels: Tensor | None = None
@@ -58,8 +77,17 @@ class Scorer:
             raise InvalidInput(
                 f"{', '.join(measures)} cannot be made of statistics alone: name the real images"
             )
-        self._reference = FrechetReference(statistics or self._moments())
-        self.num_real = self._reference.count
+        self._reference: FrechetReference | None = None
+        if FRECHET & set(measures):
+            self._reference = FrechetReference(statistics or self._moments())
+
+    @property
+    def num_real(self) -> int | None:
+        """Return the number of reference images, None where a file does not tell."""
+        if self.statistics is not None:
+            return self.statistics.count
+        assert self._pixels is not None
+        return len(self._pixels)
 
     @property
     def images(self) -> Images:
@@ -71,14 +99,15 @@ class Scorer:
     def real(self) -> dict[str, float]:
         """Return the scores of the real held-out images: what a perfect generator reaches.
 
-        Fewer held-out images than splits make one split each. Where the held-out images are the
-        reference themselves, the training images stand in.
+        Fewer held-out images than splits make one split each, and measures that they are too few
+        for are left out. Where the held-out images are the reference themselves, the training
+        images stand in.
         """
         if self._images is None:
             return {}
         images = self.images.held_out if self.split == "train" else self.images.train
         splits = min(self.num_splits, len(images))
-        against = f"{self._reference.count}"
+        against = f"{self.num_real}"
         if self.statistics is not None:
             against = self.statistics.fingerprint
         key = f"{self._key}, {self.split} as reference, {splits} splits, against {against}"
@@ -86,7 +115,7 @@ class Scorer:
             key += f", {self.shuffle}, {self.measures}"
 
         def compute() -> dict[str, Tensor]:
-            scores = self._scores(self._at_side(images), splits)
+            scores = self._scores(self._at_side(images), splits, self._possible(len(images)))
             return {
                 name: torch.tensor(score, dtype=torch.float64, device="cpu")
                 for name, score in scores.items()
@@ -100,7 +129,7 @@ class Scorer:
 
         Raises RunFailed when a feature or logit is not finite.
         """
-        return self._scores(batches, self.num_splits)
+        return self._scores(batches, self.num_splits, self.measures)
 
     def passport(
         self,
@@ -118,6 +147,8 @@ class Scorer:
             name = str(about.get("reference", "a file of statistics"))
             split = str(about.get("split", "unknown"))
             fingerprint = self.statistics.fingerprint
+            if PAIRWISE & set(self.measures):  # these look at the images themselves
+                fingerprint += f" and {self.images.fingerprint}"
         else:
             name, split, fingerprint = self.images.name, self.split, self.images.fingerprint
         return Passport(
@@ -173,12 +204,17 @@ class Scorer:
         tensors = cached(self.cache, "moments", f"{self._key}, {number} {kind} images", compute)
         return Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
 
-    def _scores(self, batches: Iterable[Tensor], splits: int) -> dict[str, float]:
-        fake = embed(self.backbone, self._checked(batches), self.measures)
+    def _possible(self, num: int) -> tuple[Measure, ...]:
+        return tuple(measure for measure in self.measures if smallest_number([measure]) <= num)
+
+    def _scores(
+        self, batches: Iterable[Tensor], splits: int, measures: Sequence[Measure]
+    ) -> dict[str, float]:
+        fake = embed(self.backbone, self._checked(batches), measures)
         return values_of(
             fake,
             self.backbone,
-            self.measures,
+            measures,
             self._reference,
             self._real_features,
             splits=splits,
@@ -195,7 +231,13 @@ class Scorer:
             yield batch
 
     def _at_side(self, images: Tensor) -> Iterator[Tensor]:
-        return (resize(chunk, self.side) for chunk in torch.split(images, CHUNK))
+        done = 0
+        for chunk in torch.split(images, CHUNK):
+            if self._stop():
+                raise Interrupted("stopped while embedding real images; the same command goes on")
+            yield resize(chunk, self.side)
+            done += len(chunk)
+            self._progress("embedding real images", done, len(images), {})
 
 
 def generate(

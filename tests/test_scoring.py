@@ -1,8 +1,10 @@
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +16,13 @@ from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.metrics import load_backbone
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.frechet import frechet_distance
-from gan_nas.metrics.inception_score import inception_style_score
+from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
+from gan_nas.metrics.kid import kernel_distance
+from gan_nas.metrics.measures import MEASURES, SEED, USUAL, Measure
 from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.statistics import Statistics, load_statistics, save_statistics
 from gan_nas.protocols import Scores
+from gan_nas.reference import make_statistics
 from gan_nas.scoring import Scorer, generate, to_uint8
 
 FRECHET = "frechet_distance[classifier]"
@@ -241,3 +247,187 @@ def test_scoring_ignores_the_default_device(digits: Images, backbone: Backbone) 
     expected = list(run())
     with torch.device("meta"):
         assert list(run()) == expected
+
+
+class Counting(nn.Module):
+    """Counts how often the network is asked, and for how many images."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.sizes = network, list[int]()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        self.sizes.append(len(x))
+        outputs: tuple[Tensor, Tensor] = self.network(x)
+        return outputs
+
+
+@pytest.mark.parametrize("measures", [("fid",), USUAL, MEASURES])
+def test_one_pass_gives_all_measures(
+    digits: Images, backbone: Backbone, measures: Sequence[Measure]
+) -> None:
+    counting = Counting(backbone.network)
+    scorer = Scorer(replace(backbone, network=counting), digits, 8, measures=measures)
+    scorer.score([digits.held_out])  # embeds what is needed of the real images
+    counting.sizes.clear()
+    scorer.score(torch.split(digits.held_out, 90))
+    assert counting.sizes == [90] * 4
+
+
+def test_scoring_twice_takes_the_same_latents_for_every_child() -> None:
+    class Keeping(Toy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[Tensor] = []
+
+        def forward(self, z: Tensor) -> Tensor:
+            self.seen.append(z)
+            return super().forward(z)
+
+    children = [Keeping().eval() for _ in range(2)]
+    for child in children:
+        torch.rand(7, device="cpu")  # what others draw changes nothing
+        list(generate(child, 150, 5, 0, "cpu"))
+    first, second = (torch.cat(child.seen) for child in children)
+    assert torch.equal(first, second)
+    assert len(first.unique(dim=0)) == 150
+
+
+def test_held_out_images_can_be_the_reference(digits: Images, backbone: Backbone) -> None:
+    scorer = Scorer(backbone, digits, 8, split="held-out", measures=("is", "fid", "kid"))
+    real, _ = backbone.embed(digits.held_out)
+    fake, _ = backbone.embed(digits.train[:200])
+    scores = scorer.score([digits.train[:200]])
+    distance = frechet_distance(Moments.of(real), Moments.of(fake))
+    assert scores[FRECHET] == pytest.approx(distance, rel=1e-5)
+    kernel = kernel_distance(real, fake, subset_size=200, seed=SEED)
+    assert scores["kernel_distance[classifier]"] == pytest.approx(kernel.mean, rel=1e-5)
+    assert scorer.score([digits.held_out])[FRECHET] < 1e-6
+    # The training images stand in for the held-out ones, which are at no distance here.
+    assert scorer.real == scorer.score(torch.split(digits.train, 500))
+    passport = scorer.passport(200, 0)
+    assert (passport.split, passport.num_real) == ("held-out", 360)
+    usual = Scorer(backbone, digits, 8).passport(200, 0)
+    assert usual.differences(passport).keys() == {"split", "num_real"}
+
+
+def test_shuffling_helps_images_that_are_sorted_by_class(
+    digits: Images, backbone: Backbone
+) -> None:
+    assert digits.held_out_labels is not None
+    images = digits.held_out[digits.held_out_labels.argsort()]
+    in_order, shuffled = (
+        Scorer(backbone, digits, 8, 10, measures=("is",), shuffle=shuffle)
+        for shuffle in (False, True)
+    )
+    _, logits = backbone.embed(images)
+    expected = inception_style_score(logits, 10, shuffled_order(len(images), SEED))
+    scores = shuffled.score(torch.split(images, 77))
+    assert tuple(scores.values()) == pytest.approx(expected, rel=1e-5)
+    assert in_order.score([images])["classifier_score"] < 2 < 7 < scores["classifier_score"]
+    assert shuffled.passport(360, 0).shuffle
+    assert in_order.passport(360, 0).differences(shuffled.passport(360, 0)).keys() == {"shuffle"}
+
+
+def test_measures_and_shuffling_have_their_own_place_in_the_cache(
+    digits: Images, backbone: Backbone, tmp_path: Path
+) -> None:
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"shuffle": True},
+        {"measures": ("is",)},
+        {"measures": ("is", "kid"), "split": "held-out"},
+        {"measures": ("is", "kid"), "num_reference": 200},
+    ]
+    fresh = [Scorer(backbone, digits, 8, 5, **kind).real for kind in kinds]
+    for _ in range(2):
+        kept = [Scorer(backbone, digits, 8, 5, cache=tmp_path, **kind).real for kind in kinds]
+        assert kept == fresh
+    names = [path.name.partition("-")[0] for path in tmp_path.iterdir()]
+    assert sorted(names) == ["moments", *["real"] * 5]
+
+
+@pytest.fixture(scope="module")
+def statistics(
+    digits: Images, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory
+) -> Statistics:
+    path = tmp_path_factory.mktemp("statistics") / "digits.npz"
+    save_statistics(path, make_statistics(backbone, digits))
+    return load_statistics(path)
+
+
+def test_statistics_stand_in_for_images(
+    digits: Images, backbone: Backbone, statistics: Statistics
+) -> None:
+    images = torch.split(digits.held_out, 90)
+    of_images = Scorer(backbone, digits, 8)
+    expected = of_images.score(images)
+    alone = Scorer(backbone, None, 8, statistics=statistics)
+    assert alone.score(images) == pytest.approx(expected, rel=1e-6)
+    assert alone.real == {}
+    beside = Scorer(backbone, digits, 8, statistics=statistics)
+    assert beside.score(images) == alone.score(images)
+    assert beside.real == pytest.approx(of_images.real, rel=1e-6)
+    passport = alone.passport(360, 0)
+    assert passport == beside.passport(360, 0)
+    assert (passport.reference, passport.split, passport.num_real) == ("digits", "train", 1437)
+    assert passport.reference_fingerprint == statistics.fingerprint
+
+
+def test_statistics_without_passport_are_said_to_be_unknown(
+    backbone: Backbone, statistics: Statistics
+) -> None:
+    bare = Statistics(None, statistics.mean, statistics.covariance)
+    passport = Scorer(backbone, None, 8, statistics=bare).passport(360, 0)
+    assert (passport.reference, passport.split) == ("a file of statistics", "unknown")
+    assert passport.num_real is None
+
+
+@pytest.mark.parametrize("measure", ["kid", "prdc"])
+def test_measures_of_single_images_need_images_and_name_them(
+    digits: Images, backbone: Backbone, statistics: Statistics, measure: Measure
+) -> None:
+    with pytest.raises(InvalidInput, match=f"{measure} cannot be made of statistics alone"):
+        Scorer(backbone, None, 8, measures=(measure,), statistics=statistics)
+    with pytest.raises(InvalidInput, match="name the real images"):
+        Scorer(backbone, None, 8)
+    fewer = Images("fewer", digits.train[:100], digits.held_out)
+    passports = [
+        Scorer(backbone, images, 8, measures=(measure,), statistics=statistics).passport(9, 0)
+        for images in (digits, fewer)
+    ]
+    assert passports[0].differences(passports[1]).keys() == {"reference_fingerprint"}
+
+
+def test_measures_that_real_images_are_too_few_for_are_left_out(
+    digits: Images, backbone: Backbone
+) -> None:
+    images = Images("few", digits.train, digits.held_out[:3])
+    scorer = Scorer(backbone, images, 8, measures=MEASURES)
+    names = {"frechet_distance[classifier]", "classifier_score", "kernel_distance[classifier]"}
+    assert scorer.real.keys() == names | {"kernel_distance[classifier]_deviation"}
+    assert scorer.score([digits.held_out]).keys() > scorer.real.keys()
+
+
+def test_passes_over_real_images_report_and_stop(digits: Images, backbone: Backbone) -> None:
+    said: list[tuple[int, int]] = []
+    Scorer(backbone, digits, 8, progress=lambda _, done, total, __: said.append((done, total)))
+    assert said == [(500, 1437), (1000, 1437), (1437, 1437)]
+    with pytest.raises(Interrupted, match="stopped while embedding real images"):
+        Scorer(backbone, digits, 8, stop=lambda: True)
+    Scorer(backbone, digits, 8, stop=lambda: True, measures=("is",))  # which needs no reference
+
+
+@pytest.mark.parametrize(
+    ("value", "floor", "nearest"),
+    [(-1, 0, 0), (1, 255, 255), (0, 127, 128), (0.999, 254, 255), (-0.997, 0, 0), (9, 255, 255)],
+)
+def test_quantising_rounds_down_or_to_the_nearest(value: float, floor: int, nearest: int) -> None:
+    images = torch.full((1, 1, 2, 2), value, device="cpu")
+    assert (to_uint8(images, "floor") == floor).all()
+    assert (to_uint8(images, "round") == nearest).all()
+    random = torch.Generator(device="cpu").manual_seed(0)
+    noise = torch.rand(1000, 1, 4, 4, generator=random, device="cpu") * 2 - 1
+    for quantise, bias in (("floor", -0.5), ("round", 0.0)):
+        levels = to_uint8(noise, quantise).float()  # type: ignore[arg-type]  # a loop's literals
+        assert float((levels - (noise * 127.5 + 127.5)).mean()) == pytest.approx(bias, abs=0.02)

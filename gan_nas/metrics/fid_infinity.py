@@ -18,6 +18,7 @@ from gan_nas.streams import stream
 
 NUM_SIZES = 15
 SMALLEST = 10  # the smallest subset is a tenth
+CHUNK = 5000  # 82 MB of Inception's features
 
 
 class FidInfinity(NamedTuple):
@@ -53,10 +54,18 @@ def fid_infinity(
     for i, size in enumerate(sizes):
         random = stream(seed, "fid infinity", i)
         rows = torch.randperm(num, generator=random, device="cpu")[:size]
-        subset = features[rows.to(features.device)]
-        distances.append(reference.distance(Moments.of(subset)))
+        distances.append(reference.distance(_moments(features, rows.to(features.device))))
     intercept, error = _intercept([1 / size for size in sizes], distances)
     return FidInfinity(intercept, error, sizes, distances)
+
+
+def _moments(features: Tensor, rows: Tensor) -> Moments:
+    """Return those of some rows, of which few are held in float64 at a time."""
+    first, *others = torch.split(rows, CHUNK)
+    moments = Moments.of(features[first])
+    for part in others:
+        moments = moments.update(features[part])
+    return moments
 
 
 def subset_sizes(num: int, num_sizes: int = NUM_SIZES) -> list[int]:

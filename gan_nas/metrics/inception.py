@@ -74,6 +74,11 @@ def inception_from_state(
     return _backbone(state, "the state", hash_tensors(state), device, precision, canonical=False)
 
 
+def read_weights(path: Path) -> State:
+    """Return the tensors of a file of weights, as `load_inception` checks them."""
+    return _read(path)[0]
+
+
 def cached_weights() -> Path:
     """Return where torch.hub, and so torch-fidelity, keeps the weights."""
     return Path(torch.hub.get_dir()) / "checkpoints" / URL.rpartition("/")[2]

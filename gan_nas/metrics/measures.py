@@ -24,6 +24,7 @@ Measure = Literal["is", "fid", "kid", "prdc", "fid-infinity"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 USUAL: tuple[Measure, ...] = ("is", "fid")
 PAIRWISE = {"kid", "prdc"}  # compare single images, so they need features of real ones
+FRECHET = {"fid", "fid-infinity"}  # need the moments of real images
 KEEPING = PAIRWISE | {"fid-infinity"}
 
 SUBSET_SIZE = 1000  # of the kernel distance, or all where there are fewer
@@ -66,7 +67,7 @@ def values_of(
     fake: Embedded,
     backbone: Backbone,
     measures: Sequence[Measure],
-    reference: FrechetReference,
+    reference: FrechetReference | None,
     real_features: Tensor | None,
     *,
     splits: int,
@@ -74,11 +75,12 @@ def values_of(
 ) -> dict[str, float]:
     """Return the asked measures by name, each deviation or error beside its value.
 
-    `real_features` (M, d) are needed for kid and prdc. Measures that the images are too few for
-    raise InvalidInput.
+    `reference` is needed for fid and fid-infinity, `real_features` (M, d) for kid and prdc.
+    Measures that the images are too few for raise InvalidInput.
     """
     values: dict[str, float] = {}
     if "fid" in measures:
+        assert reference is not None
         values[backbone.distance_name] = reference.distance(fake.moments)
     if fake.logits is not None:
         order = shuffled_order(len(fake.logits), SEED) if shuffle else None
@@ -99,6 +101,7 @@ def values_of(
         values |= {_name(what, backbone): value for what, value in shares._asdict().items()}
     if "fid-infinity" in measures:
         assert fake.features is not None
+        assert reference is not None
         name = _name("fid-infinity", backbone)
         line = fid_infinity(fake.features, reference, SEED)
         values |= {name: line.distance, f"{name}_error": line.standard_error}

@@ -11,14 +11,28 @@ from typing import Any
 import torch
 
 from gan_nas.data import Images
-from gan_nas.errors import RunFailed
+from gan_nas.errors import Incompatible, RunFailed
 from gan_nas.frameworks import suited
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import Progress, silent
+from gan_nas.protocols import Passport, describe, differing
 from gan_nas.runs import never
 from gan_nas.search.inheritance import Supernets, start_from
 from gan_nas.training import TrainingConfig, train
+
+# What a row tells of a trial.
+KEPT = (
+    "inherited_from",
+    "first",
+    "best",
+    "last",
+    "real",
+    "passport",
+    "steps",
+    "seconds",
+    "files",
+)
 
 
 def retrain_all(
@@ -34,13 +48,16 @@ def retrain_all(
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
     supernets: Supernets | None = None,
+    any_passport: bool = False,
 ) -> dict[str, Any]:
     """Train every genome in `directory`/retrained/ID with equal budgets; best distance first.
 
     ID is of the genome as it suits the framework; rows have the id it was found with. Training
     starts from scratch, or from the weights of `supernets`, then in retrained/ID-inherited.
     A trial that diverged or collapsed is listed as failed and stops nothing; one that is finished
-    is not run again. Returns {"retrained": rows, "winner": id or None}.
+    is not run again. Raises Incompatible when trials were scored differently, as those of another
+    day may be, unless `any_passport`. Returns {"retrained": rows, "winner": id or None,
+    "scored_differently": field -> values}.
     """
     rows: list[dict[str, Any]] = []
     for number, genome in enumerate(genomes):
@@ -66,13 +83,25 @@ def retrain_all(
         except RunFailed as error:
             rows.append({"id": genome.genome_id, "outcome": "failed", "why": str(error)})
             continue
-        kept = ("inherited_from", "first", "best", "last", "real", "steps", "seconds", "files")
         row = {"id": genome.genome_id, "name": genome.title, "outcome": "completed"}
-        rows.append(row | {key: result[key] for key in kept})
+        rows.append(row | {key: result[key] for key in KEPT})
+    passports = [Passport.model_validate(row["passport"]) for row in rows if "passport" in row]
+    differences = differing(passports)
+    if differences and not any_passport:
+        raise Incompatible(
+            f"the trials in {directory / 'retrained'} were scored differently "
+            f"({describe(differences)}), so they cannot be ranked; train them anew in another run "
+            "directory, or allow any passport"
+        )
     distance = backbone.distance_name
     rows.sort(key=lambda row: float(row["last"][distance]) if "last" in row else float("inf"))
     winner = rows[0]["id"] if rows and "last" in rows[0] else None
-    return {"retrained": rows, "winner": winner, "ranked_by": f"last {distance}"}
+    return {
+        "retrained": rows,
+        "winner": winner,
+        "ranked_by": f"last {distance}",
+        "scored_differently": {name: list(values) for name, values in differences.items()},
+    }
 
 
 def _numbered(progress: Progress, number: int, num_genomes: int) -> Progress:

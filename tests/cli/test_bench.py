@@ -1,4 +1,9 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
 from commands import Command
+from torch import Tensor
 
 
 def test_bench_times_every_stage(gan_nas: Command) -> None:
@@ -20,3 +25,42 @@ def test_bench_trains_a_genome_at_the_presets_own_widths(gan_nas: Command) -> No
     measured = gan_nas("bench", "autogan-cifar10-top1", *options, "--json").json
     # The paper's widths are the published genome's, 256 and 128, so that it keeps its name.
     assert measured["rows"][-1]["what"] == "retrain autogan-cifar10-top1"
+
+
+def test_bench_score_times_features_and_distances(gan_nas: Command, tmp_path: Path) -> None:
+    options = ("--dim", 16, "--images", 1, "--side", 8, "--repeats", 1)
+    answer = gan_nas("bench", "score", *options, "--precision", "float32", "--json")
+    assert answer.code == 0
+    (timing,) = answer.json["inception"]
+    assert (timing["weights"], timing["images"], timing["side"]) == ("random", 1, 8)
+    assert timing["features_error"] < 1e-4 > timing["logits_error"]
+    assert timing["ratio"] > 0
+    rows = answer.json["frechet"]["rows"]
+    assert [row["what"] for row in rows][2:] == ["torch-fidelity", "scipy.linalg.sqrtm"]
+    assert rows[0]["ratio"] == 1
+    assert all(row["relative_error"] < 1e-7 for row in rows)
+    absent = gan_nas("bench", "score", "--weights", tmp_path / "absent.pth")
+    assert (absent.code, absent.out) == (3, "")
+    unknown = gan_nas("bench", "score", "--precision", "half")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "see gan-nas bench score --help" in gan_nas("bench", "score", "--dmi", 3).err
+
+
+def test_bench_score_prints_what_it_was_measured_with(
+    gan_nas: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gan_nas.metrics import inception_timing
+
+    def timed(images: Tensor, precision: str, **options: Any) -> dict[str, Any]:
+        assert images.shape == (4, 3, 32, 32)
+        assert options["state"] is None
+        timing = {"precision": precision, "weights": "random", "device": "cpu", "threads": 1}
+        timing |= {"seconds": 0.1, "torch_fidelity_seconds": 0.2, "ratio": 2.0}
+        return timing | {"features_error": 1e-5, "logits_error": 2e-5}
+
+    monkeypatch.setattr(inception_timing, "time_inception", timed)
+    answer = gan_nas("bench", "score", "--dim", 16, "--images", 4, "--repeats", 1)
+    assert answer.code == 0
+    for text in ("Inception, float32", "Inception, bf16", "2.00 x", "2.0e-05", "filled with noise"):
+        assert text in answer.out
+    assert "Frechet distance, 16-d" in answer.out

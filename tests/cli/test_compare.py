@@ -1,8 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from commands import Command
 
+from gan_nas.protocols import Passport, Scores
 from gan_nas.published import published_genome
 from gan_nas.sampling import sample_genomes
 from gan_nas.spaces.adversarialnas import AdversarialNASGenerator, encode
@@ -92,3 +95,134 @@ def test_a_matrix_file_is_compared_like_any_genome(gan_nas: Command, tmp_path: P
 def test_compare_needs_two_genomes(gan_nas: Command) -> None:
     assert gan_nas("compare", "sngan-cifar10").code == 2
     assert gan_nas("compare", "sngan-cifar10", "nothing").code == 2
+
+
+PASSPORT = Passport(
+    backbone="classifier",
+    weights="0",
+    backbone_side=8,
+    resize="bilinear",
+    image_side=16,
+    quantise="floor",
+    num_fake=100,
+    num_real=1437,
+    num_splits=1,
+    reference="digits",
+    reference_fingerprint="1",
+    seed=0,
+    precision="float32",
+    torch="2",
+    gan_nas="1",
+)
+FRECHET = "frechet_distance[classifier]"
+
+
+def scored(
+    path: Path, distance: float, error: float | None = None, name: str = "mine", **passport: Any
+) -> Path:
+    values = {FRECHET: distance, "classifier_score": 5.0, "classifier_score_deviation": 0.5}
+    errors = {} if error is None else dict.fromkeys(values, error)
+    changed = PASSPORT.model_copy(update=passport)
+    scores = Scores(name=name, scores=values, errors=errors, real=values, passport=changed)
+    path.write_text(scores.model_dump_json(), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("distances", "error", "code", "verdict"),
+    [
+        ((3.0, 5.0), 0.5, 1, True),  # the noise is 1.41
+        ((5.0, 3.0), 0.5, 1, True),
+        ((3.0, 4.0), 0.5, 0, False),
+        ((3.0, 90.0), None, 0, None),
+    ],
+)
+def test_scores_differ_when_the_difference_exceeds_the_noise(
+    gan_nas: Command,
+    tmp_path: Path,
+    distances: tuple[float, float],
+    error: float | None,
+    code: int,
+    verdict: bool | None,
+) -> None:
+    a, b = (scored(tmp_path / f"{d}.json", d, error, seed=int(d)) for d in distances)
+    answer = gan_nas("compare", a, b, "--json")
+    assert answer.code == code
+    assert answer.json["beyond_noise"][FRECHET] is verdict
+    assert answer.json["beyond_noise"]["classifier_score"] is (None if error is None else False)
+    assert answer.json["differences"][FRECHET] == pytest.approx(distances[1] - distances[0])
+    assert answer.json["passports"] == {}
+    assert not any("deviation" in name for name in answer.json["differences"])
+    table = gan_nas("compare", a, b)
+    assert table.code == code
+    assert {True: "yes", False: "no", None: "unknown"}[verdict] in table.out
+    assert ("use --repeats" in table.err) == (error is None)
+    assert "scored differently" not in table.out
+    assert "3.0.json" in table.out  # equal names are told apart by their files
+    assert max(map(len, table.out.splitlines())) <= 80
+    assert f"{distances[1]:.4g}" in table.out
+
+
+def test_scores_of_different_passports_are_not_compared_unless_told_to(
+    gan_nas: Command, tmp_path: Path
+) -> None:
+    a = scored(tmp_path / "a.json", 3.0, 0.1)
+    b = scored(tmp_path / "b.json", 5.0, 0.1, name="yours", num_fake=200, quantise="round")
+    refused = gan_nas("compare", a, b)
+    assert (refused.code, refused.out) == (4, "")
+    assert "(quantise floor and round, num_fake 100 and 200)" in refused.err
+    assert refused.err.count("\n") == 1
+    told = gan_nas("compare", a, b, "--any-passport")
+    assert told.code == 1
+    rows = [line for line in told.out.splitlines() if "scored differently" in line]
+    assert [row.split()[:3] for row in rows] == [
+        ["quantise", "floor", "round"],
+        ["num_fake", "100", "200"],
+    ]
+    answer = gan_nas("compare", a, b, "--any-passport", "--json")
+    assert answer.json["passports"] == {"quantise": ["floor", "round"], "num_fake": [100, 200]}
+
+
+def test_other_backbones_have_no_measure_in_common(gan_nas: Command, tmp_path: Path) -> None:
+    a = scored(tmp_path / "a.json", 3.0)
+    b = tmp_path / "b.json"
+    passport = PASSPORT.model_copy(update={"backbone": "inception"})
+    b.write_text(Scores(scores={"fid": 3.0}, real={}, passport=passport).model_dump_json())
+    assert gan_nas("compare", a, b).code == 4
+    answer = gan_nas("compare", a, b, "--any-passport")
+    assert answer.code == 2
+    assert "no measure in common" in answer.err
+
+
+def test_files_of_score_are_compared(gan_nas: Command, trained: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.json" for name in ("a", "b", "c", "d")]
+    repeated = ("-n", 40, "--repeats", 2)
+    for path, options in zip(
+        paths, (repeated, repeated, (*repeated, "--seed", 9), ("-n", 30)), strict=True
+    ):
+        assert gan_nas("score", trained, *options, "-o", path).code == 0
+    same = gan_nas("compare", *paths[:2], "--json")
+    assert same.code == 0
+    assert set(same.json["beyond_noise"].values()) == {False}
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert gan_nas("compare", paths[0], paths[2]).code in (0, 1)
+    fewer = gan_nas("compare", paths[0], paths[3])
+    assert fewer.code == 4
+    assert "num_fake 40 and 30" in fewer.err
+
+
+def test_scores_and_a_genome_cannot_be_compared(gan_nas: Command, tmp_path: Path) -> None:
+    a = scored(tmp_path / "a.json", 3.0)
+    for pair in ((a, "sngan-cifar10"), ("sngan-cifar10", a)):
+        answer = gan_nas("compare", *pair)
+        assert (answer.code, answer.out) == (2, "")
+        assert f"{a} holds scores and sngan-cifar10 does not" in answer.err
+
+
+@pytest.mark.parametrize("text", ['{"passport": 1}', '{"passport', '["passport"]'])
+def test_damaged_scores_are_refused(gan_nas: Command, tmp_path: Path, text: str) -> None:
+    a, b = scored(tmp_path / "a.json", 3.0), tmp_path / "b.json"
+    b.write_text(text + '"passport"')
+    answer = gan_nas("compare", a, b)
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{b} is not a file of scores" in answer.err

@@ -22,6 +22,7 @@ COMMANDS = (
     "stats",
     "doctor",
     "bench",
+    "bench score",
 )
 
 

@@ -1,6 +1,22 @@
+import hashlib
+import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
-from commands import Command
+import numpy as np
+import pytest
+import torch
+from commands import Answer, Command
+
+from gan_nas.data import load_images
+from gan_nas.metrics import cache_dir, load_backbone
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.inception_timing import seeded_state
+from gan_nas.protocols import PROTOCOLS
+from gan_nas.weights import load_generator_file, save_generator
+
+FRECHET = "frechet_distance[rotation]"
 
 
 def test_score_names_backbone_protocol_and_the_real_score(
@@ -9,24 +25,346 @@ def test_score_names_backbone_protocol_and_the_real_score(
     scored = gan_nas("score", trained, "-n", 330, "--seed", 3, "--json")
     assert scored.code == 0
     assert scored.json["scores"].keys() == scored.json["real"].keys()
-    assert "frechet_distance[rotation]" in scored.json["scores"]
+    assert FRECHET in scored.json["scores"]
     passport = scored.json["passport"]
     assert (passport["num_fake"], passport["seed"], passport["reference"]) == (330, 3, str(folder))
+    assert passport["protocol"] is None
     again = gan_nas("score", trained, "-n", 330, "--seed", 3, "--data", folder, "--json")
     assert again.json == scored.json
     few = gan_nas("score", trained, "-n", 50)
     assert few.code == 0
+    assert "50 images are few for 64 features" in few.err
     assert "take at least 320" in few.err
     assert "real, held out" in few.out
 
 
 def test_score_needs_data_of_the_same_kind(gan_nas: Command, trained: Path, tmp_path: Path) -> None:
+    del trained  # for its cache
     fresh = tmp_path / "fresh.safetensors"
     options = ("--width", 4, "--resolution", 16, "-o", fresh)
     assert gan_nas("build", "sngan-cifar10", *options, "--channels", 3).code == 0
     unknown = gan_nas("score", fresh, "-n", 10)
     assert unknown.code == 2
-    assert "name some with --data" in unknown.err
+    assert "name the real ones with --data" in unknown.err
     colour = gan_nas("score", fresh, "-n", 10, "--data", "digits")
     assert colour.code == 4
     assert "makes images of 3 channels and digits has 1" in colour.err
+
+
+@pytest.fixture(scope="module")
+def on_digits(folder: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator whose lineage says digits, which have classes."""
+    del folder  # for its cache
+    return rewritten(
+        trained,
+        tmp_path_factory.mktemp("digits") / "generator.safetensors",
+        {"data": "digits", "data_fingerprint": load_images("digits").fingerprint},
+    )
+
+
+def rewritten(
+    source: Path, target: Path, lineage: dict[str, str], fill: float | None = None
+) -> Path:
+    """Copy a generator file with another lineage and, maybe, its last layer filled."""
+    about, tensors = load_generator_file(source)
+    if fill is not None:
+        last = [k for k, v in tensors.items() if k.startswith("to_rgb.") and v.is_floating_point()]
+        assert last
+        tensors |= {name: torch.full_like(tensors[name], fill) for name in last}
+    sizes = (about.resolution, about.image_channels)
+    save_generator(target, tensors, about.genome, *sizes, about.lineage | lineage)
+    return target
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_protocol_with_fewer_images_warns_and_is_not_claimed(
+    gan_nas: Command, on_digits: Path, protocol: str
+) -> None:
+    scored = gan_nas("score", on_digits, "-n", 60, "--protocol", protocol, "--json")
+    assert scored.code == 0
+    asked = PROTOCOLS[protocol]
+    told = f"the protocol {protocol} asks for {asked.num_fake:,} images and these are 60"
+    assert (told in scored.err) == (protocol != "default")
+    passport = scored.json["passport"]
+    assert passport["protocol"] is None
+    assert (passport["quantise"], passport["split"]) == (asked.quantise, asked.split)
+    assert (passport["num_splits"], passport["shuffle"]) == (asked.num_splits, False)
+    assert ("classifier_score_deviation" in scored.json["scores"]) == (asked.num_splits > 1)
+
+
+def test_a_protocol_that_is_followed_is_named(
+    gan_nas: Command, on_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = PROTOCOLS["autogan"].model_copy(update={"num_fake": 330, "num_splits": 2})
+    monkeypatch.setitem(PROTOCOLS, "autogan", small)
+    scored = gan_nas("score", on_digits, "--protocol", "autogan")
+    assert scored.code == 0
+    assert "warning" not in scored.err
+    assert "protocol autogan: AutoGAN's and AdversarialNAS'" in scored.out
+    changed = gan_nas("score", on_digits, "--protocol", "autogan", "--splits", 3, "--json")
+    assert changed.json["passport"]["protocol"] is None
+
+
+def test_all_measures_come_from_one_command_with_repeats(gan_nas: Command, on_digits: Path) -> None:
+    options = ("-n", 160, "--metrics", "is,fid,kid,prdc,fid-infinity", "--repeats", 3)
+    scored = gan_nas("score", on_digits, *options, "--json")
+    assert scored.code == 0
+    names = {
+        "classifier_score",
+        *(f"{name}[classifier]" for name in ("precision", "recall", "density", "coverage")),
+        *(f"kernel_distance[classifier]{end}" for end in ("", "_deviation")),
+        *(f"frechet_distance_infinity[classifier]{end}" for end in ("", "_error")),
+        "frechet_distance[classifier]",
+    }
+    assert scored.json["scores"].keys() == scored.json["errors"].keys() == names
+    assert scored.json["real"].keys() == names
+    assert scored.json["passport"]["repeats"] == 3
+    assert scored.json["errors"]["classifier_score"] > 0
+    table = gan_nas("score", on_digits, *options)
+    assert "±" in table.out
+    assert "160 images of 16 px, 3 times, seed 0" in table.out
+    few = gan_nas("score", on_digits, "-n", 149, "--metrics", "fid-infinity")
+    assert few.code == 2
+    assert "149 images are too few for fid-infinity; take at least 150" in few.err
+    assert "did you mean kid" in gan_nas("score", on_digits, "--metrics", "fid,kidd").err
+
+
+@pytest.fixture(scope="module")
+def made(on_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The generator's first 60 images in a folder, a zip and an npz."""
+    from PIL import Image
+
+    from gan_nas.scoring import generate
+    from gan_nas.weights import load_generator
+
+    generator, about = load_generator(on_digits, torch.device("cpu"))
+    latent_dim = about.genome.generator.latent_dim
+    images = torch.cat(list(generate(generator, 60, latent_dim, 0, "cpu")))
+    root = tmp_path_factory.mktemp("made")
+    paths = {"folder": root / "images", "zip": root / "images.zip", "npz": root / "images.npz"}
+    paths["folder"].mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image[0].numpy()).save(paths["folder"] / f"{i:03}.png")
+    with zipfile.ZipFile(paths["zip"], "w") as archive:
+        for file in sorted(paths["folder"].iterdir()):
+            archive.write(file, file.name)
+    np.savez(paths["npz"], images.numpy())
+    return paths
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "npz"])
+def test_anybodys_images_are_scored_as_they_are(
+    gan_nas: Command, on_digits: Path, made: dict[str, Path], kind: str
+) -> None:
+    expected = gan_nas("score", on_digits, "-n", 60, "--json").json
+    scored = gan_nas("score", made[kind], "--data", "digits", "--json")
+    assert scored.code == 0
+    assert "the protocol default asks for 10,000 images and these are 60" in scored.err
+    assert scored.json["scores"] == expected["scores"]
+    assert scored.json["real"] == expected["real"]
+    passport = scored.json["passport"]
+    assert (passport["num_fake"], passport["seed"], passport["quantise"]) == (60, None, "none")
+    part = gan_nas("score", made[kind], "--data", "digits", "-n", 33, "--json").json
+    assert part["passport"]["num_fake"] == 33
+    assert "as they are" in gan_nas("score", made[kind], "--data", "digits").out
+
+
+def test_images_as_they_are_need_data_and_cannot_be_repeated(
+    gan_nas: Command, made: dict[str, Path], tmp_path: Path
+) -> None:
+    refused = gan_nas("score", made["zip"])
+    assert refused.code == 2
+    assert "these are images: name the real ones with --data" in refused.err
+    refused = gan_nas("score", made["zip"], "--data", "digits", "--repeats", 2)
+    assert refused.code == 2
+    assert "repeats is for generators" in refused.err
+    more = gan_nas("score", made["zip"], "--data", "digits", "-n", 100)
+    assert more.code == 0
+    assert "holds 60 images, not 100" in more.err
+    assert gan_nas("score", tmp_path / "nothing", "--data", "digits").code == 2
+
+
+def stats(gan_nas: Command, path: Path, *options: Any) -> Path:
+    assert gan_nas("stats", "digits", "-o", path, *options).code == 0
+    return path
+
+
+def test_a_file_of_statistics_is_the_reference(
+    gan_nas: Command, on_digits: Path, tmp_path: Path
+) -> None:
+    path = stats(gan_nas, tmp_path / "digits.npz", "--resolution", 16)
+    expected = gan_nas("score", on_digits, "-n", 60, "--json").json
+    scored = gan_nas("score", on_digits, "-n", 60, "--reference", path, "--json")
+    assert scored.code == 0
+    assert scored.json["scores"] == pytest.approx(expected["scores"], rel=1e-5)
+    assert scored.json["passport"]["num_real"] == 1437
+    assert "do not tell" not in scored.err
+    with np.load(path) as file:
+        np.savez(tmp_path / "ttur.npz", mu=file["mu"], sigma=file["sigma"])
+    bare = gan_nas("score", on_digits, "-n", 60, "--reference", tmp_path / "ttur.npz", "--json")
+    assert bare.code == 0
+    assert bare.json["scores"] == pytest.approx(expected["scores"], rel=1e-5)
+    assert "do not tell their backbone" in bare.err
+    passport = bare.json["passport"]
+    assert (passport["num_real"], passport["split"]) == (None, "unknown")
+
+
+def test_statistics_of_something_else_are_refused(
+    gan_nas: Command, on_digits: Path, folder: Path, tmp_path: Path
+) -> None:
+    small = stats(gan_nas, tmp_path / "small.npz", "--resolution", 8)
+    foreign = tmp_path / "foreign.npz"
+    assert gan_nas("stats", folder, "-o", foreign).code == 0
+    np.savez(tmp_path / "wide.npz", mu=np.zeros(9), sigma=np.eye(9))
+    (tmp_path / "cut.npz").write_bytes(small.read_bytes()[:-900])
+    for name, code, said in (
+        ("small", 4, "pixels along a side 8 there and 16 here"),
+        ("foreign", 4, "backbone 'rotation"),
+        ("wide", 4, "have 9 features and the backbone classifier 64"),
+        ("cut", 2, "is not a readable .npz file"),
+        ("absent", 3, "do not exist"),
+    ):
+        path = tmp_path / f"{name}.npz"
+        refused = gan_nas("score", on_digits, "-n", 60, "--reference", path)
+        assert (refused.code, refused.out) == (code, ""), name
+        assert said in refused.err
+        assert str(path) in refused.err
+
+
+def test_a_reference_of_another_split_is_not_the_protocols(
+    gan_nas: Command, on_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = PROTOCOLS["autogan"].model_copy(update={"num_fake": 60})
+    monkeypatch.setitem(PROTOCOLS, "autogan", small)
+    for split, protocol in (("train", "autogan"), ("held-out", None)):
+        options = ("--resolution", 16, "--split", split)
+        path = stats(gan_nas, tmp_path / f"{split}.npz", *options)
+        options = ("--protocol", "autogan", "--reference", path, "--json")
+        passport = gan_nas("score", on_digits, *options).json["passport"]
+        assert (passport["protocol"], passport["split"]) == (protocol, split)
+
+
+@pytest.fixture
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.mark.parametrize("command", ["score", "stats"])
+def test_inception_without_weights_scores_nothing(
+    gan_nas: Command, on_digits: Path, no_weights: Path, tmp_path: Path, command: str
+) -> None:
+    what = {"score": (on_digits, "-n", 10), "stats": ("digits", "-o", tmp_path / "x.npz")}[command]
+    for options in ((), ("--weights", tmp_path / "none.pth")):
+        refused = gan_nas(command, *what, "--backbone", "inception", *options)
+        assert (refused.code, refused.out) == (3, "")
+        file = options[1] if options else no_weights
+        assert str(file) in refused.err
+        assert "https://github.com/toshas/torch-fidelity" in refused.err
+        assert "nothing was scored" in refused.err
+    (tmp_path / "bad.pth").write_bytes(b"no weights")
+    refused = gan_nas(command, *what, "--backbone", "inception", "--weights", tmp_path / "bad.pth")
+    assert (refused.code, refused.out) == (2, "")
+    assert "is damaged or another file" in refused.err
+
+
+@pytest.mark.parametrize("command", ["score", "stats"])
+def test_options_of_inception_are_for_inception(
+    gan_nas: Command, on_digits: Path, tmp_path: Path, command: str
+) -> None:
+    what = {"score": (on_digits, "-n", 10), "stats": ("digits", "-o", tmp_path / "x.npz")}[command]
+    for options, said in (
+        (("--weights", "x.pth"), "--weights is for --backbone inception, and it is classifier"),
+        (("--download",), "--download is for --backbone inception"),
+        (("--features-precision", "bf16"), "does not compute in 'bf16'"),
+        (("--backbone", "inception", "--download", "--weights", "x"), "does not look at"),
+    ):
+        refused = gan_nas(command, *what, *options)
+        assert (refused.code, refused.out) == (2, "")
+        assert said in refused.err
+
+
+def test_a_diverged_generator_fails(gan_nas: Command, on_digits: Path, tmp_path: Path) -> None:
+    broken = rewritten(on_digits, tmp_path / "nan.safetensors", {}, float("nan"))
+    failed = gan_nas("score", broken, "-n", 10, "-o", tmp_path / "x.json")
+    assert (failed.code, failed.out) == (5, "")
+    assert "NaN" in failed.err
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_a_collapsed_generator_scores_one_at_a_finite_distance(
+    gan_nas: Command, on_digits: Path, tmp_path: Path
+) -> None:
+    collapsed = rewritten(on_digits, tmp_path / "collapsed.safetensors", {}, 0.0)
+    options = ("-n", 200, "--metrics", "is,fid,kid,prdc,fid-infinity", "--json")
+    scored = gan_nas("score", collapsed, *options)
+    assert scored.code == 0
+    scores, real = scored.json["scores"], scored.json["real"]
+    assert scores["classifier_score"] == pytest.approx(1, abs=1e-6)
+    distance = scores["frechet_distance[classifier]"]
+    assert 10 * real["frechet_distance[classifier]"] < distance < float("inf")
+    assert scores["recall[classifier]"] == 0
+    assert scores["frechet_distance_infinity[classifier]"] == pytest.approx(distance, rel=1e-6)
+
+
+def test_fewer_images_than_features_warn_and_are_right(gan_nas: Command, on_digits: Path) -> None:
+    from gan_nas.metrics.frechet import frechet_distance
+    from gan_nas.metrics.moments import Moments
+    from gan_nas.scoring import generate
+    from gan_nas.weights import load_generator
+
+    scored = gan_nas("score", on_digits, "-n", 20, "--device", "cpu", "--json")
+    assert scored.code == 0
+    assert "20 images are few for 64 features" in scored.err
+    digits = load_images("digits")
+    backbone: Backbone = load_backbone("classifier", digits, cache_dir(), "cpu")
+    generator, about = load_generator(on_digits, torch.device("cpu"))
+    latents = about.genome.generator.latent_dim
+    fake, _ = backbone.embed(torch.cat(list(generate(generator, 20, latents, 0, "cpu"))))
+    real, _ = backbone.embed(digits.at(16).train)
+    distance = frechet_distance(Moments.of(real), Moments.of(fake))
+    assert scored.json["scores"]["frechet_distance[classifier]"] == pytest.approx(
+        distance, rel=1e-5
+    )
+
+
+def test_scores_are_written_as_json_alone(
+    gan_nas: Command, on_digits: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "deep" / "scores.json"
+    scored = gan_nas("score", on_digits, "-n", 20, "-o", path, "--json")
+    assert json.loads(path.read_text()) == scored.json
+    refused: Answer = gan_nas("score", on_digits, "-n", 20, "-o", tmp_path / "scores.txt")
+    assert (refused.code, refused.out) == (2, "")
+    assert "name a file that ends in .json" in refused.err
+    assert [file.name for file in tmp_path.iterdir()] == ["deep"]
+
+
+def test_inception_from_a_file_scores_end_to_end_under_a_name_of_its_own(
+    gan_nas: Command, on_digits: Path, made: dict[str, Path], tmp_path: Path
+) -> None:
+    weights = tmp_path / "noise.pth"
+    torch.save(seeded_state(), weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    weights = weights.rename(tmp_path / f"noise-{digest[:8]}.pth")
+    inception = ("--backbone", "inception", "--weights", weights)
+    few, reference = tmp_path / "few.npz", tmp_path / "reference.safetensors"
+    with np.load(made["npz"]) as file:
+        np.savez(few, file["arr_0"][:5])
+    assert gan_nas("stats", few, "-o", reference, *inception).code == 0
+    options = ("-n", 5, "--reference", reference, "--json")
+    # Neither the data in the lineage nor a classifier is needed.
+    scored = gan_nas("score", on_digits, *inception, *options)
+    assert scored.code == 0
+    assert "5 images are few for 2048 features" in scored.err
+    assert scored.json["scores"].keys() == {"frechet_distance[inception]", "classifier_score"}
+    assert scored.json["real"] == {}
+    # They are the same five images: the distance is rounding beside the variance.
+    assert scored.json["scores"]["frechet_distance[inception]"] < 1e-2
+    passport = scored.json["passport"]
+    assert (passport["backbone"], passport["weights"]) == ("inception", digest[:16])
+    assert (passport["canonical"], passport["resize"]) == (False, "TF1 bilinear to 299")
+    assert passport["reference"] == str(few)
+    rough = gan_nas("score", on_digits, *inception, *options, "--features-precision", "bf16")
+    assert (rough.code, rough.out) == (4, "")
+    assert f"inception {digest[:16]}-bf16" in rough.err

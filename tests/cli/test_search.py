@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,33 @@ def test_derive_keeps_the_best_and_trains_them(gan_nas: Command, finished_search
     assert answer.code == 0
     if derived["winner"]:
         assert f"winner: {derived['winner']}" in answer.out
+
+
+def test_trials_that_were_scored_differently_are_not_ranked_unless_told_to(
+    gan_nas: Command, finished_search: Path
+) -> None:
+    options = (finished_search, "--top-k", 2, "--retrain", *sets(TRAINING | {"steps": 2}))
+    derived = gan_nas("derive", *options, "--json").json
+    assert derived["scored_differently"] == {}
+    trained = [row for row in derived["retrained"] if row["outcome"] == "completed"]
+    assert len(trained) == 2
+    assert trained[0]["passport"] == trained[1]["passport"]
+    path = Path(trained[1]["files"]["last"]).with_name("result.json")
+    before = path.read_text()
+    result = json.loads(before)
+    result["passport"] |= {"resize": "TF1 bilinear", "seed": 9}
+    path.write_text(json.dumps(result))
+    refused = gan_nas("derive", *options)
+    assert (refused.code, refused.out) == (4, "")
+    assert "were scored differently (resize " in refused.err
+    assert "TF1 bilinear" in refused.err
+    assert "allow any passport (--any-passport)" in refused.err
+    told = gan_nas("derive", *options, "--any-passport")
+    assert told.code == 0
+    assert "Scored differently, do not trust the order: resize" in told.out
+    told = gan_nas("derive", *options, "--any-passport", "--json")
+    assert told.json["scored_differently"].keys() == {"resize"}
+    path.write_text(before)
 
 
 def test_derive_needs_a_finished_search(gan_nas: Command, trained: Path, tmp_path: Path) -> None:

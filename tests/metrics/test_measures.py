@@ -1,0 +1,219 @@
+"""What one pass gives: equal to the pure functions on the same features, and rightly named."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan_nas.data import load_images
+from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.metrics import custom_backbone
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.fid_infinity import fid_infinity
+from gan_nas.metrics.frechet import FrechetReference
+from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
+from gan_nas.metrics.kid import kernel_distance
+from gan_nas.metrics.manifold import manifold_scores
+from gan_nas.metrics.measures import (
+    MEASURES,
+    SEED,
+    USUAL,
+    Measure,
+    embed,
+    evenly,
+    parse_measures,
+    smallest_number,
+    values_of,
+)
+from gan_nas.metrics.moments import Moments
+from gan_nas.scoring import Scorer
+
+REAL, FAKE = 300, 200
+
+
+class Pixels(nn.Module):
+    """Any module: 12 features, and 5 logits, linear in uint8 images of 8 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        random = torch.Generator(device="cpu").manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(17, 64, generator=random, device="cpu") / 8)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        y = images.flatten(1).float() / 255 @ self.weight.t()
+        return y[:, :12], 4 * y[:, 12:]
+
+
+def backbone(**changes: Any) -> Backbone:
+    made = custom_backbone("mine", Pixels(), channels=1, labelled=True)
+    return replace(made, **changes)
+
+
+def images(num: int, seed: int) -> Tensor:
+    random = torch.Generator(device="cpu").manual_seed(seed)
+    bright = torch.rand(num, 1, 1, 1, generator=random, device="cpu")
+    noise = torch.rand(num, 1, 8, 8, generator=random, device="cpu")
+    return (255 * bright * noise).to(torch.uint8)
+
+
+def measured(
+    judge: Backbone,
+    measures: Sequence[Measure] = MEASURES,
+    splits: int = 4,
+    shuffle: bool = False,
+    num: int = FAKE,
+) -> dict[str, float]:
+    real = embed(judge, [images(REAL, 0)], measures)
+    fake = embed(judge, torch.split(images(num, 1), 64), measures)
+    reference = FrechetReference(real.moments)
+    return values_of(
+        fake, judge, measures, reference, real.features, splits=splits, shuffle=shuffle
+    )
+
+
+def test_every_measure_equals_the_pure_function_on_the_same_features() -> None:
+    judge = backbone()
+    real, _ = judge.embed(images(REAL, 0))
+    fake, logits = judge.embed(images(FAKE, 1))
+    reference = FrechetReference(Moments.of(real))
+    shares = manifold_scores(real, fake, 3)
+    kernel = kernel_distance(real, fake, subset_size=FAKE, seed=SEED)
+    line = fid_infinity(fake, reference, SEED)
+    for shuffle in (False, True):
+        order = shuffled_order(FAKE, SEED) if shuffle else None
+        score, deviation = inception_style_score(logits, 4, order)
+        expected = {
+            "frechet_distance[mine]": reference.distance(Moments.of(fake)),
+            "classifier_score": score,
+            "classifier_score_deviation": deviation,
+            "kernel_distance[mine]": kernel.mean,
+            "kernel_distance[mine]_deviation": kernel.deviation,
+            "precision[mine]": shares.precision,
+            "recall[mine]": shares.recall,
+            "density[mine]": shares.density,
+            "coverage[mine]": shares.coverage,
+            "frechet_distance_infinity[mine]": line.distance,
+            "frechet_distance_infinity[mine]_error": line.standard_error,
+        }
+        assert measured(judge, shuffle=shuffle) == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+def test_each_measure_is_the_same_alone_as_with_all_others() -> None:
+    judge = backbone()
+    together = measured(judge)
+    alone = [measured(judge, [measure]) for measure in MEASURES]
+    assert sum(map(len, alone)) == len(together)
+    for values in alone:
+        assert values.items() <= together.items()
+    assert list(measured(judge, USUAL, splits=1)) == ["frechet_distance[mine]", "classifier_score"]
+
+
+def test_only_the_canonical_backbone_may_call_its_numbers_is_fid_and_kid() -> None:
+    assert list(measured(backbone(canonical=True))) == [
+        "fid",
+        "inception_score",
+        "inception_score_deviation",
+        "kid",
+        "kid_deviation",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "fid_infinity",
+        "fid_infinity_error",
+    ]
+    names = measured(backbone(name="inception"))
+    assert all("[inception]" in name or name.startswith("classifier_score") for name in names)
+
+
+def test_without_labels_there_is_no_score_and_no_logit_is_kept() -> None:
+    judge = backbone(labelled=False)
+    assert list(measured(judge, USUAL)) == ["frechet_distance[mine]"]
+    assert embed(judge, [images(20, 0)], MEASURES).logits is None
+    digits = load_images("digits")
+    with pytest.raises(InvalidInput, match="the backbone mine knows no classes"):
+        Scorer(judge, digits, 8, measures=["is"])
+
+
+def test_only_what_is_needed_is_kept() -> None:
+    kept = embed(backbone(), [images(20, 0)], ["fid"])
+    assert kept.logits is None
+    assert kept.features is None
+    assert kept.moments.count == 20
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_too_few_images_are_refused_and_just_enough_are_not(measure: Measure) -> None:
+    least = smallest_number([measure])
+    assert least == {"prdc": 4, "fid-infinity": 150}.get(measure, 2)
+    assert measured(backbone(), [measure], splits=1, num=least)
+    if measure != "is":
+        with pytest.raises(InvalidInput):
+            measured(backbone(), [measure], splits=1, num=least - 1)
+    with pytest.raises(InvalidInput, match="no images to score"):
+        embed(backbone(), [], [measure])
+
+
+def test_the_most_demanding_measure_decides() -> None:
+    assert smallest_number(MEASURES) == 150
+    assert smallest_number(USUAL) == 2
+
+
+def test_measures_are_read_in_any_order_and_given_in_one() -> None:
+    assert parse_measures(" fid, is,fid,") == USUAL
+    assert parse_measures(",".join(reversed(MEASURES))) == MEASURES
+    assert parse_measures("kid") == ("kid",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("fid,kidd", "unknown measure 'kidd', did you mean kid"),
+        ("ISC", "there are is, fid, kid, prdc, fid-infinity"),
+        ("", "unknown measure ''; there are"),
+        (" , ", "there are"),
+    ],
+)
+def test_unknown_measures_are_named(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        parse_measures(text)
+
+
+def test_rows_are_spaced_evenly() -> None:
+    rows = torch.arange(10, device="cpu")[:, None]
+    assert evenly(rows, 3).flatten().tolist() == [0, 3, 6]
+    for num in (10, 11):
+        assert evenly(rows, num) is rows
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_nan_fails_the_run_by_every_measure(measure: Measure) -> None:
+    judge = backbone()
+    reference = embed(judge, [images(REAL, 0)], [measure])
+    frechet = FrechetReference(reference.moments)
+    network = Pixels()
+    network.weight.data.fill_(torch.nan)
+    fake = embed(replace(judge, network=network), [images(FAKE, 1)], [measure])
+    with pytest.raises(RunFailed, match="NaN"):
+        values_of(fake, judge, [measure], frechet, reference.features, splits=1, shuffle=False)
+
+
+@pytest.mark.parametrize("name", ["mine", "inception"])
+def test_any_module_scores_from_end_to_end_under_its_own_name(name: str) -> None:
+    digits = load_images("digits")
+    judge = custom_backbone(name, Pixels(), channels=1, labelled=True, resize="none")
+    scorer = Scorer(judge, digits, 8, num_splits=2, measures=MEASURES)
+    values = scorer.score(torch.split(digits.held_out, 100))
+    assert values == pytest.approx(scorer.real, rel=1e-5, abs=1e-9)
+    assert (
+        values[f"frechet_distance[{name}]"]
+        < scorer.score([images(300, 0)])[f"frechet_distance[{name}]"]
+    )
+    assert not {"fid", "kid", "inception_score", "precision"} & set(values)
+    passport = scorer.passport(360, None, quantise="none")
+    assert (passport.backbone, passport.canonical, passport.resize) == (name, False, "none")
+    assert passport.backbone_side is None
+    assert passport.weights == judge.fingerprint

@@ -1,0 +1,144 @@
+"""Protocols are presets; passports tell which numbers may be compared."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gan_nas.errors import InvalidInput
+from gan_nas.protocols import (
+    INCIDENTAL,
+    PROTOCOLS,
+    Passport,
+    Scores,
+    describe,
+    differing,
+    exceeds_noise,
+    find_protocol,
+    is_distance,
+)
+
+PASSPORT = Passport(
+    protocol="autogan",
+    backbone="inception",
+    canonical=True,
+    weights="6726825d",
+    backbone_side=None,
+    resize="TF1 bilinear to 299",
+    image_side=32,
+    quantise="floor",
+    num_fake=50_000,
+    num_real=50_000,
+    num_splits=10,
+    reference="cifar10",
+    reference_fingerprint="0123",
+    seed=0,
+    precision="float32",
+    torch="2.15.0",
+    gan_nas="0.1.0",
+)
+OTHER: dict[str, Any] = {
+    "protocol": None,
+    "backbone": "classifier",
+    "canonical": False,
+    "weights": "0",
+    "backbone_side": 8,
+    "resize": "bilinear",
+    "features_precision": "bf16",
+    "image_side": 48,
+    "quantise": "round",
+    "num_fake": 5000,
+    "num_real": None,
+    "num_splits": 1,
+    "shuffle": True,
+    "split": "held-out",
+    "reference": "stl10",
+    "reference_fingerprint": "4567",
+    "seed": 1,
+    "repeats": 3,
+    "precision": "bf16",
+    "torch": "3.0.0",
+    "gan_nas": "0.2.0",
+}
+
+
+def scores(value: float, error: float | None = None) -> Scores:
+    errors = {} if error is None else {"fid": error}
+    return Scores(scores={"fid": value}, errors=errors, real={}, passport=PASSPORT)
+
+
+def test_presets_are_those_of_the_papers() -> None:
+    made_of = {
+        name: (p.num_fake, p.num_splits, p.shuffle, p.quantise, p.split)
+        for name, p in PROTOCOLS.items()
+    }
+    assert made_of == {
+        "default": (10_000, 1, False, "floor", "train"),
+        "autogan": (50_000, 10, False, "floor", "train"),
+        "sngan": (5_000, 10, False, "floor", "held-out"),
+        "studiogan": (50_000, 1, False, "round", "train"),
+    }
+    assert find_protocol("autogan") is PROTOCOLS["autogan"]
+
+
+def test_unknown_protocols_are_refused_with_the_nearest_name() -> None:
+    with pytest.raises(InvalidInput, match="unknown protocol 'autogna', did you mean autogan"):
+        find_protocol("autogna")
+    with pytest.raises(InvalidInput, match="there are default, autogan, sngan, studiogan"):
+        find_protocol("?")
+
+
+def test_every_field_is_tried() -> None:
+    assert OTHER.keys() == Passport.model_fields.keys()
+
+
+@pytest.mark.parametrize("field", Passport.model_fields)
+def test_passports_differ_by_all_but_noise_and_versions(field: str) -> None:
+    other = PASSPORT.model_copy(update={field: OTHER[field]})
+    pair = (getattr(PASSPORT, field), OTHER[field])
+    ignored = field in {"protocol", "seed", "repeats", "torch", "gan_nas"}
+    assert (field in INCIDENTAL) == ignored
+    assert PASSPORT.differences(other) == ({} if ignored else {field: pair})
+    assert differing([PASSPORT, PASSPORT, other]) == PASSPORT.differences(other)
+    if not ignored:
+        assert describe({field: pair}) == f"{field} {pair[0]} and {pair[1]}"
+
+
+def test_what_differs_among_many_passports_is_listed_once() -> None:
+    passports = [PASSPORT.model_copy(update={"num_fake": num}) for num in (1, 2, 3, 2)]
+    assert differing(passports) == {"num_fake": (1, 2, 3)}
+    assert describe(differing(passports)) == "num_fake 1 and 2 and 3"
+    assert differing([]) == differing(passports[:1]) == {}
+
+
+def test_older_passports_are_read() -> None:
+    later = ("protocol", "canonical", "features_precision", "shuffle", "split", "repeats")
+    old = {k: v for k, v in PASSPORT.model_dump().items() if k not in later}
+    assert Passport.model_validate(old).split == "train"
+    with pytest.raises(ValidationError):
+        Passport.model_validate(old | {"unknown": 1})
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "beyond"),
+    [
+        (scores(10, 0.3), scores(11.1, 0.4), True),  # the noise is 2 * 0.5
+        (scores(10, 0.3), scores(10.9, 0.4), False),
+        (scores(11.1, 0.4), scores(10, 0.3), True),
+        (scores(10, 0), scores(10, 0), False),
+        (scores(10), scores(90, 0.4), None),
+        (scores(10, 0.3), scores(90), None),
+    ],
+)
+def test_a_difference_is_more_than_noise_beyond_two_standard_errors(
+    a: Scores, b: Scores, beyond: bool | None
+) -> None:
+    assert exceeds_noise(a, b, "fid") is beyond
+
+
+def test_lower_is_better_for_distances() -> None:
+    better_when_lower = ["fid", "fid_infinity", "kid", "kernel_distance[x]", "frechet_distance[x]"]
+    assert all(map(is_distance, better_when_lower))
+    assert not any(
+        map(is_distance, ["inception_score", "classifier_score", "recall", "density[x]"])
+    )
