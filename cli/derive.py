@@ -45,6 +45,7 @@ def derive(
     framework: options.FrameworkName = None,
     sets: options.Set = None,
     backbone: options.BackboneName = "classifier",
+    features_precision: options.FeaturesPrecision = "float32",
     any_passport: options.AnyPassport = False,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -101,7 +102,9 @@ def derive(
             images = load_images(data or stored_config(run)["data"], data_root)
             scoring = {
                 "images": images,
-                "backbone": backbone_for(backbone, images, on, stop, progress),
+                "backbone": backbone_for(
+                    backbone, images, on, stop, progress, precision=features_precision
+                ),
                 "cache": cache_dir(),
                 "progress": progress,
             }
@@ -127,7 +130,12 @@ def derive(
         show_json(result)
         return
     show_ranking(result)
-    same = options_again(data_root=data_root, backbone=backbone, device=device)
+    same = options_again(
+        data_root=data_root,
+        backbone=backbone,
+        features_precision=features_precision,
+        device=device,
+    )
     if not retrain:
         suggest(train_them_all=f"gan-nas derive {run} --retrain{same}")
         return

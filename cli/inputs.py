@@ -149,6 +149,7 @@ def options_again(
     resolution: int | None = None,
     preset: str | None = None,
     backbone: str = "classifier",
+    features_precision: str = "float32",
     device: str = "auto",
 ) -> str:
     """Return those options a following command must be given again; None and defaults are not."""
@@ -158,6 +159,7 @@ def options_again(
         "--resolution": resolution,
         "--preset": None if preset == "demo" else preset,
         "--backbone": None if backbone == "classifier" else backbone,
+        "--features-precision": None if features_precision == "float32" else features_precision,
         "--device": None if device == "auto" else device,
     }
     return "".join(f" {o} {shlex.quote(str(v))}" for o, v in given.items() if v is not None)

@@ -55,6 +55,7 @@ def retrain(
     seed: options.Seed = None,
     sets: options.Set = None,
     backbone: options.BackboneName = "classifier",
+    features_precision: options.FeaturesPrecision = "float32",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
@@ -123,7 +124,9 @@ def retrain(
             run,
             resolution=side,
             device=on,
-            backbone=backbone_for(backbone, images, on, stop, progress),
+            backbone=backbone_for(
+                backbone, images, on, stop, progress, precision=features_precision
+            ),
             cache=cache_dir(),
             stop=stop,
             progress=progress,

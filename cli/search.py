@@ -35,6 +35,7 @@ def search(
     max_macs: options.MaxMacs = None,
     sets: options.Set = None,
     backbone: options.BackboneName = "classifier",
+    features_precision: options.FeaturesPrecision = "float32",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
@@ -84,7 +85,9 @@ def search(
     with stopping() as stop, progress_on_stderr() as progress:
         scoring: dict[str, Any] = {}
         if chosen.SEARCHING_SCORES:
-            scored_by = backbone_for(backbone, images, on, stop, progress)
+            scored_by = backbone_for(
+                backbone, images, on, stop, progress, precision=features_precision
+            )
             scoring = {"backbone": scored_by, "cache": cache_dir()}
         result = chosen.search(
             config, images, run, device=on, stop=stop, progress=progress, **scoring
@@ -100,6 +103,7 @@ def search(
         data_root=data_root,
         preset=preset if preset in presets_for(method) else "paper",
         backbone=backbone,
+        features_precision=features_precision,
         device=device,
     )
     for_one = partial(
