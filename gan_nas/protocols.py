@@ -13,6 +13,7 @@ from gan_nas.errors import InvalidInput, nearest
 
 Quantise = Literal["floor", "round"]
 Split = Literal["train", "held-out"]
+UNKNOWN = "unknown"  # what scores of earlier versions do not tell
 
 # What may differ between numbers that are compared: the seed is the noise that `--repeats`
 # measures, versions move the last digits.
@@ -74,6 +75,7 @@ class Passport(BaseModel):
     resize: str
     features_precision: str = "float32"  # of the backbone; statistics have float64
     image_side: int
+    real_resize: str = UNKNOWN  # how the real images came to that side
     quantise: Quantise | Literal["none"]  # none: the images came as bytes
     num_fake: int
     num_real: int | None  # None where a file of statistics does not tell
@@ -94,7 +96,9 @@ class Passport(BaseModel):
         return {
             name: (mine[name], theirs[name])
             for name in mine
-            if name not in INCIDENTAL and mine[name] != theirs[name]
+            if name not in INCIDENTAL
+            and mine[name] != theirs[name]
+            and not (name == "real_resize" and UNKNOWN in (mine[name], theirs[name]))
         }
 
 

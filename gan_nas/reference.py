@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_nas.data import Images, resize
 from gan_nas.data.image_stream import ImageStream, PixelHash
+from gan_nas.data.images import AS_THEY_ARE, resizing_to
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed, nearest, shorten
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.measures import embed
@@ -53,7 +54,7 @@ def make_statistics(
                 raise Interrupted("stopped while making statistics: nothing was written")
             if isinstance(images, ImageStream):
                 pixels.update(batch)
-            yield resize(batch.to(backbone.device), side)
+            yield resize(batch.to(backbone.device), side, images.resize_by)
             done += len(batch)
             if progress is not None:
                 progress(done, num)
@@ -71,6 +72,7 @@ def make_statistics(
             "features_precision": backbone.precision,
             "image_side": side,
             "image_channels": images.channels,
+            "real_resize": _resizing(images, side),
             "num_real": moments.count,
             "reference": images.name,
             "reference_fingerprint": fingerprint,
@@ -154,3 +156,9 @@ def _batches(images: Images | ImageStream, split: Split) -> tuple[Iterator[Tenso
         "all": [images.train, images.held_out],
     }[split]
     return chain.from_iterable(torch.split(p, CHUNK) for p in parts), sum(map(len, parts))
+
+
+def _resizing(images: Images | ImageStream, side: int) -> str:
+    """Say how real images came to their side."""
+    known = images.resizing if isinstance(images, Images) else AS_THEY_ARE
+    return resizing_to(side, images.side, images.resize_by, known)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.data import Images, resize
+from gan_nas.data.images import resizing_to
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cache import cached
@@ -146,11 +147,13 @@ class Scorer:
             about = self.statistics.passport
             name = str(about.get("reference", "a file of statistics"))
             split = str(about.get("split", "unknown"))
+            resizing = str(about.get("real_resize", "unknown"))
             fingerprint = self.statistics.fingerprint
             if PAIRWISE & set(self.measures):  # these look at the images themselves
                 fingerprint += f" and {self.images.fingerprint}"
         else:
             name, split, fingerprint = self.images.name, self.split, self.images.fingerprint
+            resizing = self._resizing
         return Passport(
             protocol=protocol,
             backbone=self.backbone.name,
@@ -160,6 +163,7 @@ class Scorer:
             resize=self.backbone.resize,
             features_precision=self.backbone.precision,
             image_side=self.side,
+            real_resize=resizing,
             quantise=quantise,
             num_fake=num_fake,
             num_real=self.num_real,
@@ -186,7 +190,13 @@ class Scorer:
     @property
     def _key(self) -> str:
         """Return what numbers of real images depend on."""
-        return f"{self.backbone.fingerprint} {self.images.fingerprint} {self.side} px"
+        prepared = f"{self.side} px, {self._resizing}"
+        return f"{self.backbone.fingerprint} {self.images.fingerprint} {prepared}"
+
+    @property
+    def _resizing(self) -> str:
+        images = self.images
+        return resizing_to(self.side, images.side, images.resize_by, images.resizing)
 
     def _moments(self) -> Moments:
         """Return those of the reference images, from the cache if they are there."""
@@ -235,7 +245,7 @@ class Scorer:
         for chunk in torch.split(images, CHUNK):
             if self._stop():
                 raise Interrupted("stopped while embedding real images; the same command goes on")
-            yield resize(chunk, self.side)
+            yield resize(chunk.to(self.backbone.device), self.side, self.images.resize_by)
             done += len(chunk)
             self._progress("embedding real images", done, len(images), {})
 

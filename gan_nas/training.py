@@ -251,8 +251,7 @@ def train(
     settings = {
         "method": "retrain",
         "genome": genome.model_dump(mode="json"),
-        "data": images.name,
-        "data_fingerprint": images.fingerprint,
+        **images.identity([resolution]),
         "resolution": resolution,
         "backbone": backbone.fingerprint,
         "device": device.type,
@@ -265,7 +264,7 @@ def train(
             return run.result()
         scorer = Scorer(
             backbone,
-            images.to(device).at(resolution),
+            images.at(resolution).to(device),
             resolution,
             config.num_splits,
             config.num_reference,
@@ -308,7 +307,7 @@ class _Training:
         if config.compile:
             check_compiler(device)
             self.gan.compile()
-        self.batches = Batches(self.images.train, config.batch_size, config.seed)
+        self.batches = Batches(self.images.train, config.batch_size, config.seed, device=device)
         self.step = 0
         self.scores: list[dict[str, Any]] = []
         self.d_losses = LossWindow(config.log_every * config.num_critic, device)
@@ -456,8 +455,8 @@ class _Training:
             tensors = {k: t.clone() for k, t in module_state(self.gan.generator).items()}
         lineage: dict[str, JsonValue] = {
             "method": "retrain",
-            "data": self.images.name,
-            "data_fingerprint": self.images.fingerprint,
+            **self.images.identity([self.images.side]),
+            "resizing": self.images.resizing,
             "steps": self.step,
             "images": self.num_images,
             "weights": "moving average" if self.config.ema_decay else "live",
@@ -476,7 +475,7 @@ class _Training:
     def _real(self, count: int) -> Tensor:
         if not self.config.dequantise:
             return self.batches.at(count)
-        levels = self.images.train.index_select(0, self.batches.indices(count))
+        levels = self.batches.levels(count)
         return dequantised(levels, self._stream("dequantisation", count))
 
     def _latents(self, purpose: str, count: int, batch_size: int) -> Tensor:

@@ -9,6 +9,7 @@ from gan_nas.errors import InvalidInput
 from gan_nas.protocols import (
     INCIDENTAL,
     PROTOCOLS,
+    UNKNOWN,
     Passport,
     Scores,
     describe,
@@ -26,6 +27,7 @@ PASSPORT = Passport(
     backbone_side=None,
     resize="TF1 bilinear to 299",
     image_side=32,
+    real_resize="as they are",
     quantise="floor",
     num_fake=50_000,
     num_real=50_000,
@@ -46,6 +48,7 @@ OTHER: dict[str, Any] = {
     "resize": "bilinear",
     "features_precision": "bf16",
     "image_side": 48,
+    "real_resize": "96 px, to 48 px by bilinear",
     "quantise": "round",
     "num_fake": 5000,
     "num_real": None,
@@ -102,6 +105,12 @@ def test_passports_differ_by_all_but_noise_and_versions(field: str) -> None:
     assert differing([PASSPORT, PASSPORT, other]) == PASSPORT.differences(other)
     if not ignored:
         assert describe({field: pair}) == f"{field} {pair[0]} and {pair[1]}"
+
+
+def test_what_older_scores_do_not_tell_of_real_images_forbids_nothing() -> None:
+    older = PASSPORT.model_copy(update={"real_resize": UNKNOWN})
+    assert not older.differences(PASSPORT)
+    assert not PASSPORT.differences(older)
 
 
 def test_what_differs_among_many_passports_is_listed_once() -> None:

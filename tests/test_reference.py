@@ -72,6 +72,7 @@ def test_statistics_carry_a_complete_passport() -> None:
         "features_precision": "float32",
         "image_side": 16,
         "image_channels": 1,
+        "real_resize": "8 px, to 16 px by bilinear",
         "num_real": 1437,
         "reference": "digits",
         "reference_fingerprint": DIGITS.fingerprint,

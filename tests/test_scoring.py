@@ -146,6 +146,7 @@ def test_the_passport_names_the_whole_protocol(digits: Images, backbone: Backbon
         "resize": backbone.resize,
         "features_precision": "float32",
         "image_side": 16,
+        "real_resize": "8 px, to 16 px by bilinear",
         "quantise": "floor",
         "num_fake": 500,
         "num_real": 1437,

@@ -35,4 +35,5 @@ def load(root: Path) -> Images:
         train_labels=labels[train],
         held_out_labels=labels[held_out],
         num_classes=10,
+        resize_by="box",  # keeps thin strokes
     )

@@ -83,7 +83,7 @@ class Backbone:
         with torch.inference_mode(), full_precision(images.device):
             if self.side is None:
                 return self._outputs(self.network(uint8_channels(images, self.channels)), images)
-            x = resize(images, self.side).float().div_(255)
+            x = resize(images, self.side, "box").float().div_(255)
             x = as_channels(x, self.channels).contiguous(memory_format=torch.channels_last)
             features, logits = self.network(x)
         return features, logits

@@ -161,7 +161,7 @@ def _round_trips(pixels: Tensor) -> Tensor:
     other = 2 * side if side < 16 else side // 4
     for start, through in ((0, side // 2), (num, other)):
         part = slice(start, start + num)
-        pixels[part] = resize(resize(pixels[part], through), side)
+        pixels[part] = resize(resize(pixels[part], through, "box"), side, "box")
     return pixels
 
 

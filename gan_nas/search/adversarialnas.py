@@ -86,8 +86,7 @@ def search(
     check(config, resolution, images.channels)
     settings = {
         "method": "adversarialnas",
-        "data": images.name,
-        "data_fingerprint": images.fingerprint,
+        **images.identity([resolution]),
         "image_channels": images.channels,
         "image_side": resolution,
         "backbone": backbone.fingerprint,
@@ -98,7 +97,7 @@ def search(
     with Run.open(directory, settings, stop) as run:
         if run.finished:
             return run.result()
-        at_side = images.to(device).at(resolution)
+        at_side = images.at(resolution).to(device)
         scorer = Scorer(
             backbone, at_side, resolution, config.num_splits, config.num_reference, cache
         )
@@ -182,7 +181,7 @@ class _Search:
         self.config, self.scorer, self.run, self.device = config, scorer, run, device
         self.images, self.progress = scorer.images, progress
         self.gan = SuperGAN(config, scorer.side, self.images.channels, device)
-        self.batches = Batches(self.images.train, config.batch_size, config.seed)
+        self.batches = Batches(self.images.train, config.batch_size, config.seed, device=device)
         self.step = 0
         self.scores: list[dict[str, Any]] = []
         names = ("beta_loss", "d_loss", "alpha_loss", "g_loss")

@@ -372,7 +372,7 @@ class _Search:
         set_stage(self.gan, stage)
         side = stage_side(self.resolution, stage + 1)
         at_side = self.images.at(side)
-        self.batches = Batches(at_side.train, config.batch_size, config.seed)
+        self.batches = Batches(at_side.train, config.batch_size, config.seed, device=self.device)
         self.scorer = Scorer(
             self.backbone, at_side, side, config.num_splits, config.num_reference, self.cache
         )
@@ -500,10 +500,10 @@ def _check_reward(config: Config, images: Images, backbone: Backbone) -> None:
 def _settings(
     config: Config, images: Images, device: torch.device, backbone: Backbone
 ) -> dict[str, Any]:
+    resolution = config.resolution or images.side
     return {
         "method": "autogan",
-        "data": images.name,
-        "data_fingerprint": images.fingerprint,
+        **images.identity([stage_side(resolution, stage) for stage in range(1, NUM_CELLS + 1)]),
         "backbone": backbone.fingerprint,
         "device": device.type,
         "config": config.model_dump(mode="json"),

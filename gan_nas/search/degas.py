@@ -22,6 +22,7 @@ from gan_nas.builder import build_generator, build_stage_supernet, choose_cells
 from gan_nas.configs import resolve
 from gan_nas.cost import generator_cost, network_cost, num_parameters
 from gan_nas.data import Images
+from gan_nas.data.batches import take
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.gan import LossWindow, fresh
 from gan_nas.genome import DiscriminatorGenome, Genome, Source
@@ -240,7 +241,7 @@ class _Reconstruction:
         device: torch.device,
     ) -> None:
         self.config, self.run, self.images, self.resolution = config, run, images, resolution
-        pixels = _chosen(images, config.num_images).to(device).at(resolution).train
+        pixels = _chosen(images, config.num_images).at(resolution).to(device).train
         self.glo = GLO(config, network, pixels, alpha)
         self.step = 0
         names = ("weight_loss", "alpha_loss") if alpha is not None else ("weight_loss",)
@@ -284,7 +285,8 @@ class _Reconstruction:
         rows = _evenly(len(self.glo.latents), NUM_SHOWN, self.glo.device)
         made = self.glo.reconstruct(rows, self.glo.mixture())
         made = made.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-        pairs = torch.stack([self.glo.batches.images[rows], made], 1).flatten(0, 1)
+        originals = take(self.glo.batches.images, rows, self.glo.device)
+        pairs = torch.stack([originals, made], 1).flatten(0, 1)
         save_grid(pairs, self.run.path("samples", f"{self.step:07d}.png"))
         if self.glo.alpha is None:
             return
@@ -516,8 +518,7 @@ def _settings(
 ) -> dict[str, Any]:
     return {
         "method": method,
-        "data": images.name,
-        "data_fingerprint": images.fingerprint,
+        **images.identity([resolution]),
         "image_channels": images.channels,
         "image_side": resolution,
         "device": device.type,

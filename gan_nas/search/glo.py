@@ -62,15 +62,15 @@ class Alpha(nn.Module):
 class GLO:
     """The state of a search, or of one network's training where there is no alpha.
 
-    images: uint8 (n, C, S, S) on the device; the network lies there too, in float32.
+    images: uint8 (n, C, S, S), on the network's device or the host; the network is in float32.
     """
 
     def __init__(
         self, config: Config, network: nn.Module, images: Tensor, alpha: Alpha | None = None
     ) -> None:
         self.config, self.network, self.alpha = config, network.train(), alpha
-        self.device = images.device
         self.weights = list(network.parameters())
+        self.device = self.weights[0].device
         self.optimizer = torch.optim.SGD(
             self.weights,
             config.lr,
@@ -87,8 +87,10 @@ class GLO:
                 weight_decay=config.architecture_weight_decay,
                 fused=True,
             )
-        self.batches = Batches(images, config.batch_size, config.seed)
-        self.alpha_batches = Batches(images, config.batch_size, config.seed, "alpha data order")
+        self.batches = Batches(images, config.batch_size, config.seed, device=self.device)
+        self.alpha_batches = Batches(
+            images, config.batch_size, config.seed, "alpha data order", device=self.device
+        )
         self.latents = torch.empty(len(images), config.latent_dim, device=self.device)
 
     def start(self) -> None:

@@ -33,7 +33,7 @@ def initial_latents(
         shape = len(images), latent_dim
         z = torch.randn(shape, generator=stream(seed, "initial latents"), device="cpu")
         return project(z).to(device)
-    images = resize(images, min(images.shape[-1], MAX_SIDE))
+    images = resize(images, min(images.shape[-1], MAX_SIDE), "box")
     mean, components = principal_components(images, latent_dim)
     mean, components = mean.to(images.device), components.to(images.device)
     z = torch.zeros(len(images), latent_dim, device=device)

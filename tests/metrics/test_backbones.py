@@ -84,7 +84,7 @@ def test_every_backbone_resizes_by_the_one_resize(backbone: Backbone) -> None:
     assert backbone.side is not None
     assert backbone.resize == f"bilinear / block mean to {backbone.side}"
     images = noise(4, backbone.channels, 12, 12)
-    expected = backbone.embed(resize(images, backbone.side))
+    expected = backbone.embed(resize(images, backbone.side, "box"))
     assert torch.equal(backbone.embed(images)[0], expected[0])
 
 
