@@ -10,6 +10,7 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     framework_for,
+    load_data_of_run,
     options_again,
     settings,
     whole_number,
@@ -70,7 +71,7 @@ def derive(
         show_settings(TrainingConfig, presets, preset, as_json)
         return
 
-    from gan_nas.data import cache_dir, load_images
+    from gan_nas.data import cache_dir
     from gan_nas.genome import Genome, read_genome
     from gan_nas.runs import stored_config
     from gan_nas.search import load_method
@@ -99,7 +100,7 @@ def derive(
     with stopping() as stop, progress_on_stderr() as progress:
         scoring: dict[str, Any] = {}
         if retrain or chosen.DERIVING_SCORES:
-            images = load_images(data or stored_config(run)["data"], data_root)
+            images = load_data_of_run(run, data, data_root)
             scoring = {
                 "images": images,
                 "backbone": backbone_for(

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gan_nas.allocator import keep_freed_memory
+from gan_nas.cli.printing import remark
+from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
@@ -16,7 +19,7 @@ from gan_nas.progress import Progress
 if TYPE_CHECKING:
     import torch
 
-    from gan_nas.data import Images
+    from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -137,6 +140,40 @@ def _with_weights(name: str, weights: Path | None, *, download: bool) -> str:
     return name if weights is None else f"inception:{weights}"
 
 
+def prepared(
+    crop: str | None, resize: str | None, background: str | None, *, skip_odd: bool
+) -> "Preparation":
+    """Read the options that say how one's own images become squares."""
+    from gan_nas.data import Preparation
+
+    return Preparation.of(crop, resize, background, skip_odd=skip_odd)
+
+
+def load_data(
+    name: str, data_root: Path | None, preparation: "Preparation", side: int | None
+) -> "Images":
+    """Load images, brought to `side` where they come from a path, and say what was understood."""
+    from gan_nas.data import load_images
+
+    with stopping() as stop, progress_on_stderr() as progress:
+        images = load_images(
+            name, data_root, side=side, preparation=preparation, stop=stop, progress=progress
+        )
+    remark(f"{name}: {images.summary}", style="dim")
+    return images
+
+
+def load_data_of_run(run: Path, data: str | None, data_root: Path | None) -> "Images":
+    """Load the images that a search was made on, or `data`, prepared in the same way."""
+    from gan_nas.data import Preparation
+    from gan_nas.runs import stored_config
+
+    stored = stored_config(run)
+    preparation = Preparation.model_validate(stored.get("preparation", {}))
+    side = stored["config"]["resolution"]
+    return load_data(data or stored["data"], data_root, preparation, side)
+
+
 def default_directory(what: str, data: str, seed: int) -> Path:
     """Name a run after what it does, its data and its seed."""
     return Path("runs") / f"{what}-{Path(data).stem}-{seed}"
@@ -166,8 +203,8 @@ def options_again(
 
 
 def default_resolution(images: "Images") -> int:
-    """Return the side to train at: the data's own, or twice that of digits.
+    """Return the side to train at: the data's own or the next multiple of 8, twice that of digits.
 
     Three cells need a multiple of 8; the digits' own 8 pixels would leave the first a single one.
     """
-    return 2 * images.side if images.name == "digits" else images.side
+    return 2 * images.side if images.name == "digits" else -(-images.side // 8) * 8

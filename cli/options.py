@@ -24,12 +24,37 @@ Preset = Annotated[
 Data = Annotated[
     str,
     typer.Option(
-        metavar="DATA", help="digits, cifar10, stl10, or the path of a folder or zip of images."
+        metavar="DATA",
+        help="digits, cifar10, stl10, or the path of a folder, zip or npz of images.",
     ),
 ]
 SameData = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="Images; else those the file or run was made of."),
+]
+Crop = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="Of one's own images: center takes the largest centred square, none squeezes. Needed "
+        "where they have several sizes; else what is not square is cropped.",
+    ),
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILTER",
+        help="How real images come to another side: box, bilinear, bicubic or lanczos, as Pillow's "
+        "[bilinear, as the papers' loaders; digits: box].",
+    ),
+]
+Background = Annotated[
+    str | None,
+    typer.Option(metavar="COLOUR", help="Under transparent pixels: a name or #rrggbb [white]."),
+]
+SkipOdd = Annotated[
+    bool,
+    typer.Option("--skip-odd", help="Leave out files that are unlike the others or unreadable."),
 ]
 DataRoot = Annotated[
     Path | None,

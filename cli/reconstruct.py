@@ -9,6 +9,8 @@ from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
     default_resolution,
+    load_data,
+    prepared,
     resized,
     settings,
 )
@@ -27,6 +29,10 @@ def reconstruct(
     ] = None,
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
+    crop: options.Crop = None,
+    resize: options.Resize = None,
+    background: options.Background = None,
+    skip_odd: options.SkipOdd = False,
     width: options.Width = None,
     directory: options.RunDirectory = None,
     preset: options.Preset = "demo",
@@ -59,11 +65,11 @@ def reconstruct(
     named = load_genome(reference)
     genome = resized(named, width)
 
-    from gan_nas.data import load_images
-
     on = compute_on(device, threads)
     config = settings(Config, PRESETS, preset, sets, precision, on, seed=seed)
-    images = load_images(data, data_root)
+    images = load_data(
+        data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), config.resolution
+    )
     if config.resolution is None:
         config = config.model_copy(update={"resolution": default_resolution(images)})
     what = named.title + (f"-w{width}" if width else "")

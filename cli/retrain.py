@@ -12,6 +12,8 @@ from gan_nas.cli.inputs import (
     default_directory,
     default_resolution,
     framework_for,
+    load_data,
+    prepared,
     resized,
     settings,
 )
@@ -36,6 +38,10 @@ def retrain(
     ] = None,
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
+    crop: options.Crop = None,
+    resize: options.Resize = None,
+    background: options.Background = None,
+    skip_odd: options.SkipOdd = False,
     resolution: Annotated[
         int | None,
         typer.Option(metavar="N", min=8, max=512, help="Side of the images; else the data's own."),
@@ -88,13 +94,15 @@ def retrain(
     genome = resized(named, width)
     chosen = framework_for(framework, genome)
 
-    from gan_nas.data import cache_dir, load_images
+    from gan_nas.data import cache_dir
     from gan_nas.training import TrainingConfig, plan, presets_for, train
 
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)
     config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
-    images = load_images(data, data_root)
+    images = load_data(
+        data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), resolution
+    )
     side = resolution or default_resolution(images)
     what = named.title + (f"-w{width}" if width else "")
     if config.framework != framework_of(genome.discriminator):

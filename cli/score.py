@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import backbone_for, compute_on
+from gan_nas.cli.inputs import backbone_for, compute_on, load_data, prepared
 from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from gan_nas.data import Images
+    from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
     from gan_nas.metrics.statistics import Statistics
     from gan_nas.weights import GeneratorFile
@@ -55,6 +55,10 @@ def score(
     seed: options.Seed = None,
     data: options.SameData = None,
     data_root: options.DataRoot = None,
+    crop: options.Crop = None,
+    resize: options.Resize = None,
+    background: options.Background = None,
+    skip_odd: options.SkipOdd = False,
     reference: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Statistics of real images, see gan-nas stats."),
@@ -83,7 +87,7 @@ def score(
 
     Example: gan-nas score runs/first/generator.safetensors --metrics is,fid,kid -o scores.json
     """
-    from gan_nas.data import cache_dir, load_images
+    from gan_nas.data import cache_dir
     from gan_nas.judging import judge
     from gan_nas.metrics.measures import PAIRWISE, parse_measures, smallest_number
     from gan_nas.metrics.statistics import load_statistics
@@ -95,13 +99,15 @@ def score(
     chosen = find_protocol(protocol)
     measures = parse_measures(metrics)
     on = compute_on(device, threads)
-    source = _source(path, on, chosen.quantise)
+    preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+    source = _source(path, on, chosen.quantise, preparation)
     if repeats > 1 and source.about is None:
         raise InvalidInput(f"{path} holds the same images every time: repeats is for generators")
     images = None
     # Whoever has a reference may lack the images.
     if data or reference is None or backbone == "classifier" or PAIRWISE & set(measures):
-        images = load_images(data or source.needed_data, data_root).to(on)
+        how = preparation if data else source.preparation(preparation)
+        images = load_data(data or source.needed_data, data_root, how, source.side).to(on)
         source.check(images, is_named=data is not None)
     asked = num or chosen.num_fake
     count = asked if source.num is None else min(asked, source.num)
@@ -198,6 +204,15 @@ class _Source:
             raise InvalidInput(f"{what}: name the real ones with --data")
         return self.data
 
+    def preparation(self, asked: "Preparation") -> "Preparation":
+        """Return how the images of the lineage were prepared, unless another way is asked for."""
+        from gan_nas.data import Preparation
+
+        known = self.about.lineage.get("preparation") if self.about else None
+        return (
+            asked if known is None or asked != Preparation() else Preparation.model_validate(known)
+        )
+
     def check(self, images: "Images", *, is_named: bool) -> None:
         """Refuse real images of another kind; warn of data that changed."""
         if self.channels != images.channels:
@@ -210,11 +225,13 @@ class _Source:
             remark(f"warning: {images.name} is not as it was when this was trained", style="yellow")
 
 
-def _source(path: Path, device: "torch.device", quantise: Quantise) -> _Source:
+def _source(
+    path: Path, device: "torch.device", quantise: Quantise, preparation: "Preparation"
+) -> _Source:
     if path.suffix != ".safetensors":
         from gan_nas.data.image_stream import open_images
 
-        stream = open_images(path)
+        stream = open_images(path, preparation.background)
 
         def as_they_are(num: int, _: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
             return _first(stream.batches(), num, stop)

@@ -11,7 +11,9 @@ from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
     default_resolution,
+    load_data,
     options_again,
+    prepared,
     settings,
     whole_number,
 )
@@ -28,6 +30,10 @@ def search(
     ],
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
+    crop: options.Crop = None,
+    resize: options.Resize = None,
+    background: options.Background = None,
+    skip_odd: options.SkipOdd = False,
     directory: options.RunDirectory = None,
     preset: options.Preset = "demo",
     seed: options.Seed = None,
@@ -59,7 +65,7 @@ def search(
         show_settings(chosen.Config, chosen.PRESETS, preset, as_json)
         return
 
-    from gan_nas.data import cache_dir, load_images
+    from gan_nas.data import cache_dir
     from gan_nas.training import presets_for
 
     on = compute_on(device, threads)
@@ -74,7 +80,9 @@ def search(
         max_params=whole_number(max_params),
         max_macs=whole_number(max_macs),
     )
-    images = load_images(data, data_root)
+    images = load_data(
+        data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), config.resolution
+    )
     run = directory or default_directory(method, data, config.seed)
     if dry_run:
         show_plan(chosen.plan(config, images, device=on), run, as_json)

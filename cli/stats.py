@@ -1,19 +1,20 @@
 """`gan-nas stats`: reference statistics of real images, to score against."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import backbone_for, compute_on
+from gan_nas.cli.inputs import backbone_for, compute_on, load_data, prepared
 from gan_nas.cli.printing import remark, show, show_json
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from gan_nas.data import Images
+    from gan_nas.data import Images, Preparation
     from gan_nas.data.image_stream import ImageStream
 
 
@@ -47,6 +48,10 @@ def stats(
     download: options.Download = False,
     features_precision: options.FeaturesPrecision = "float32",
     data_root: options.DataRoot = None,
+    crop: options.Crop = None,
+    resize: options.Resize = None,
+    background: options.Background = None,
+    skip_odd: options.SkipOdd = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
     as_json: options.Json = False,
@@ -66,7 +71,8 @@ def stats(
     if output.exists() and output.resolve() == Path(data).expanduser().resolve():
         raise InvalidInput(f"{output} holds the images themselves: name another file to write")
     on = compute_on(device, threads)
-    images, own = _images(data, data_root, backbone)
+    preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+    images, own = _images(data, data_root, backbone, preparation, resolution)
     part = split_of(images, split)
     with stopping() as stop, progress_on_stderr() as progress:
         network = backbone_for(
@@ -107,22 +113,23 @@ def stats(
 
 
 def _images(
-    data: str, data_root: Path | None, backbone: str
+    data: str,
+    data_root: Path | None,
+    backbone: str,
+    preparation: "Preparation",
+    side: int | None,
 ) -> "tuple[Images | ImageStream, Images | None]":
     """Return what is to be embedded and, where the backbone needs it, what trains that."""
-    from gan_nas.data import DATA_SETS, load_images
+    from gan_nas.data import DATA_SETS
     from gan_nas.data.image_stream import open_images
 
     path = Path(data).expanduser()
-    if data in DATA_SETS or not path.exists():  # which load_images explains
-        images = load_images(data, data_root)
+    if data in DATA_SETS or not path.exists():  # which load_data explains
+        images = load_data(data, data_root, preparation, side)
         return images, images
-    stream = open_images(path)
+    stream = replace(
+        open_images(path, preparation.background), resize_by=preparation.resize or "bilinear"
+    )
     if backbone != "classifier":
         return stream, None
-    if path.suffix == ".npz":
-        raise InvalidInput(
-            f"{path} trains no classifier: name --backbone inception or classifier:PATH, or unpack "
-            "its images into a folder"
-        )
-    return stream, load_images(data)
+    return stream, load_data(data, None, preparation, side)

@@ -1,6 +1,8 @@
 """The image files in a folder or a zip: which there are, their headers, their pixels."""
 
+import hashlib
 import os
+import stat
 import struct
 import warnings
 import zipfile
@@ -10,13 +12,22 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from gan_nas.errors import InvalidInput
 
+# What is opened, whatever a file is called: Pillow knows more formats, and gives PostScript, for
+# one, to a program.
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-GREY_MODES = ("1", "L", "LA")
-COLOUR_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+LABELS = "dataset.json"  # StyleGAN's list of labels
+DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # 16 bits, grey
+SIXTEEN_BITS = ("PNG", "PPM")
+GREY_MODES = ("1", "L", "LA", "La", *DEEP_MODES)
+COLOUR_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "YCbCr")
+QUARTER_TURNS = (5, 6, 7, 8)  # values of ORIENTATION that exchange width and height
+ORIENTATION = 0x0112  # Exif's tag
 
 # What Pillow and zipfile raise on files that are cut, altered, encrypted or not images at all.
 BROKEN = (
@@ -26,6 +37,7 @@ BROKEN = (
     EOFError,
     IndexError,
     KeyError,
+    TypeError,
     NotImplementedError,
     RuntimeError,
     OverflowError,
@@ -38,24 +50,34 @@ BROKEN = (
 
 
 class Source(NamedTuple):
-    """Where images lie, their relative names, sorted, and how to open one."""
+    """Where images lie, their relative names, sorted, and how to open one.
+
+    `others` are the names of files that are no images by their names. `stamp` changes when a file
+    is added, removed, or written again.
+    """
 
     path: Path
     names: list[str]
+    others: list[str]
+    stamp: str
     open: Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
 class Header(NamedTuple):
-    """Whether an image is grey ("L") or coloured ("RGB"), and its size in pixels."""
+    """Whether an image is grey ("L") or coloured ("RGB"), its size in pixels when it is upright."""
 
     mode: Literal["L", "RGB"]
     width: int
     height: int
+    transparent: bool = False
 
 
 @contextmanager
 def open_source(path: Path) -> Iterator[Source]:
-    """Lend the images under a folder (recursively) or in a zip, which is not extracted."""
+    """Lend the images under a folder (recursively) or in a zip, which is not extracted.
+
+    Links in a folder are followed, but not in circles; those in a zip are refused.
+    """
     with ExitStack() as stack:
         yield _in_zip(path, stack) if path.is_file() else _in_folder(path)
 
@@ -63,34 +85,90 @@ def open_source(path: Path) -> Iterator[Source]:
 def read_header(source: Source, name: str) -> Header:
     """Read what an image says of itself; raises InvalidInput naming a file that is unusable."""
     try:
-        with _strict(), source.open(name) as file, Image.open(file) as image:
+        with _strict(), source.open(name) as file, Image.open(file, formats=FORMATS) as image:
             mode, (width, height) = image.mode, image.size
+            # Older Pillows say I for 16 bits, which means 32 elsewhere.
+            is_deep = mode == "I" and image.format in SIXTEEN_BITS
+            # A telephone's JPEG may have a second picture behind it, which is a copy.
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            transparent = image.has_transparency_data
+            if _orientation(image) in QUARTER_TURNS:
+                width, height = height, width
     except BROKEN as error:
         raise _broken(source, name, error) from error
-    if mode not in GREY_MODES + COLOUR_MODES:
+    if frames > 1:
         raise InvalidInput(
-            f"{source.path / name} has pixels of type {mode}: convert it to 8 bits per channel"
+            f"{source.path / name} holds {frames} pictures, an animation perhaps: save those you "
+            "want as files of their own"
         )
-    return Header("L" if mode in GREY_MODES else "RGB", width, height)
+    if (is_deep or mode in DEEP_MODES) and transparent:
+        raise InvalidInput(
+            f"{source.path / name} has 16 bits and a transparent colour: convert it to 8 bits"
+        )
+    if not is_deep and mode not in GREY_MODES + COLOUR_MODES:
+        raise InvalidInput(
+            f"{source.path / name} has pixels of type {mode}: convert it to grey or RGB with 8 "
+            "bits per channel"
+        )
+    grey = is_deep or mode in GREY_MODES
+    return Header("L" if grey else "RGB", width, height, transparent)
 
 
-def decode(source: Source, name: str, mode: str) -> Image.Image:
-    """Return an image upright, in this mode, without transparency; raises as read_header does."""
+def decode(source: Source, name: str, mode: str, background: str = "#ffffff") -> Image.Image:
+    """Return an image upright, in this mode, laid on the background; raises as read_header does.
+
+    16 bits become the nearest of 8.
+    """
     try:
-        with _strict(), source.open(name) as file, Image.open(file) as image:
-            # Palettes with transparency become colours only by way of RGBA.
+        with _strict(), source.open(name) as file, Image.open(file, formats=FORMATS) as image:
             upright = ImageOps.exif_transpose(image)
-            upright = upright.convert("RGBA") if upright.mode in ("P", "PA") else upright
+            if upright.mode == "I" or upright.mode in DEEP_MODES:
+                deep = np.asarray(upright).astype(np.int64)
+                return Image.fromarray(((deep + 128) // 257).clip(0, 255).astype(np.uint8))
+            if upright.has_transparency_data:
+                below = Image.new("RGBA", upright.size, background)
+                upright = Image.alpha_composite(below, upright.convert("RGBA"))
             return upright.convert(mode)
     except BROKEN as error:
         raise _broken(source, name, error) from error
 
 
+def _orientation(image: Image.Image) -> int | None:
+    # In a PNG without Exif before its pixels, Pillow would decode these to look behind them.
+    looks = image.format != "PNG" or "exif" in image.info
+    return image.getexif().get(ORIENTATION) if looks else None
+
+
+def in_words(names: list[str], num: int = 3) -> str:
+    """Name some files and tell that there are more."""
+    return ", ".join(names[:num]) + (" ..." if len(names) > num else "")
+
+
 def _in_folder(root: Path) -> Source:
+    digest = hashlib.sha256()
+    names = []
+    for path in sorted(_files_below(root)):
+        relative = path.relative_to(root).as_posix()
+        about = path.stat()
+        names.append(relative)
+        digest.update(
+            f"{relative}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="replace")
+        )
+    images, others = _apart(names)
+    return Source(root, images, others, digest.hexdigest(), lambda name: (root / name).open("rb"))
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Walk a folder, through links too, entering each folder once."""
+    seen: set[tuple[int, int]] = set()
     # Not rglob, which remembers every path it has seen.
-    paths = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
-    files = [path.relative_to(root).as_posix() for path in paths if path.is_file()]
-    return Source(root, _image_names(files), lambda name: (root / name).open("rb"))
+    for folder, folders, files in os.walk(root, followlinks=True):
+        for one in list(folders):
+            about = (Path(folder) / one).stat()
+            if (about.st_dev, about.st_ino) in seen:
+                folders.remove(one)
+            seen.add((about.st_dev, about.st_ino))
+        yield from (path for file in files if (path := Path(folder) / file).is_file())
 
 
 def _in_zip(path: Path, stack: ExitStack) -> Source:
@@ -100,17 +178,25 @@ def _in_zip(path: Path, stack: ExitStack) -> Source:
         raise InvalidInput(
             f"{path} is neither a folder nor a readable zip of images ({error})"
         ) from error
-    return Source(path, _image_names(archive.namelist()), archive.open)
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    for member in members:
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise InvalidInput(f"{path / member.filename} is a link, which a zip may not hold")
+    about = path.stat()
+    stamp = hashlib.sha256(f"{about.st_size} {about.st_mtime_ns}".encode()).hexdigest()
+    images, others = _apart([member.filename for member in members])
+    return Source(path, images, others, stamp, archive.open)
 
 
-def _image_names(names: list[str]) -> list[str]:
-    """Return the sorted names of images, without hidden files and macOS's shadows of them."""
-    return sorted(
+def _apart(names: list[str]) -> tuple[list[str], list[str]]:
+    """Return the sorted names of images and of others, without hidden files and their shadows."""
+    shown = sorted(
         name
         for name in set(names)
-        if name.lower().endswith(EXTENSIONS)
-        and not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+        if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
     )
+    images = [name for name in shown if name.lower().endswith(EXTENSIONS)]
+    return images, [name for name in shown if not name.lower().endswith(EXTENSIONS)]
 
 
 @contextmanager

@@ -1,88 +1,257 @@
-"""Any folder or zip of images: sorted, centre-cropped, resized once, held in memory.
+"""Any folder, zip or npz of images as a data set: looked through, prepared once, split.
 
-Sub-folders are classes where every image lies in one of at least two. Every tenth image of a
-seeded permutation is held out.
+What does not fit together is refused by name. Sets that are large are decoded into the cache and
+mapped from there, so that they may exceed the memory.
 """
 
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from math import prod
+from os import cpu_count
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
+from torch import Tensor
 
-from gan_nas.data import Images
-from gan_nas.data.image_files import EXTENSIONS, Source, decode, open_source, read_header
+from gan_nas.data import store
+from gan_nas.data.image_files import (
+    Source,
+    decode,
+    open_source,
+)
+from gan_nas.data.image_stream import open_npz
+from gan_nas.data.images import Images, hash_labels, hash_shape
+from gan_nas.data.preparation import Crop, Preparation
+from gan_nas.data.resizing import Resize, in_effect, resize
+from gan_nas.data.survey import (
+    BATCH,
+    Stop,
+    Survey,
+    check_number,
+    check_stop,
+    checked_side,
+    draw_held_out,
+    look_through,
+    resizing_in_words,
+)
 from gan_nas.errors import InvalidInput
-from gan_nas.streams import stream
+from gan_nas.progress import Progress, silent
 
-MIN_IMAGES = 16
-MIN_SIDE, MAX_SIDE = 8, 64
+STORED_FROM = 64 << 20  # bytes; smaller sets are decoded each time, and leave no file
+DEFAULT_RESIZE: Resize = "bilinear"  # torchvision's on PIL images, in both papers' loaders
+PILLOW = {
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# Shape of a set, what is known of it, and its batches: first those of the training images.
+Making = tuple[tuple[int, int, int, int], dict[str, Any], Iterator[Tensor]]
 
 
-def load(path: Path) -> Images:
-    """Load the images under a folder (recursively) or in a zip, without extracting it.
+def load(
+    path: Path,
+    side: int | None = None,
+    preparation: Preparation | None = None,
+    cache: Path | None = None,
+    *,
+    stop: Stop = lambda: False,
+    progress: Progress = silent,
+) -> Images:
+    """Load the images under a folder (recursively), in a zip or in an npz, without extracting it.
 
-    Their side is the shortest side found, rounded down to a multiple of 8, between 8 and 64. All
-    are grey or all are colour; transparency is dropped. Raises InvalidInput naming the file that
-    cannot be used.
+    They keep their own side, up to 512 px, or are brought to `side` once. A tenth of a seeded
+    permutation is held out, unless folders say what is. Large sets are kept in `cache`. Raises
+    InvalidInput naming the file that cannot be used.
     """
+    asked = preparation or Preparation()
+    by = asked.resize or DEFAULT_RESIZE
+    settings = {"side": side, "asked": asked.model_dump(mode="json")}
+    if path.suffix == ".npz" and path.is_file():
+        about = path.stat()
+        key = store.key_of(npz=[about.st_size, about.st_mtime_ns], **settings)
+        make = _from_npz
+    else:
+        with open_source(path) as source:
+            key = store.key_of(files=source.stamp, **settings)
+        make = _from_files
+    stored = None if cache is None else store.find(cache, key)
+    if stored is None:
+        with make(path, side, asked, by, stop, progress) as (shape, facts, batches):
+            if cache is None or prod(shape) < STORED_FROM:
+                stored = store.Stored(torch.cat(list(batches)), facts)
+            else:
+                stored = store.keep(cache, key, shape, _hashed(batches, shape, facts), facts)
+    return _images(str(path), stored, asked)
+
+
+@contextmanager
+def _from_files(
+    path: Path, side: int | None, asked: Preparation, by: Resize, stop: Stop, progress: Progress
+) -> Iterator[Making]:
+    """Look through image files, and decode them when their batches are asked for."""
     with open_source(path) as source:
-        if len(source.names) < MIN_IMAGES:
-            raise InvalidInput(
-                f"{path} holds {len(source.names)} images, at least {MIN_IMAGES} are needed; "
-                f"images end in {', '.join(EXTENSIONS)}"
-            )
-        mode, side = _mode_and_side(source)
-        pixels = np.stack([_pixels(source, name, mode, side) for name in source.names])
-    images = torch.from_numpy(pixels.reshape(len(pixels), side, side, -1))
-    images = images.permute(0, 3, 1, 2).contiguous()  # (N, C, H, W)
-    return _split(str(path), images, _classes(source.names))
+        survey = look_through(source, side, asked, by, stop, progress)
+        channels = 1 if survey.mode == "L" else 3
+        names = survey.train + survey.held_out
+        shape = (len(names), channels, survey.side, survey.side)
+        labels, classes = _labels(names, survey.class_of)
+        facts = _facts(len(survey.train), labels, classes, by, survey.resizing, survey.remarks)
+        yield shape, facts, _decoded(source, survey, asked, by, stop, progress)
 
 
-def _mode_and_side(source: Source) -> tuple[str, int]:
-    """Read all headers: "L" or "RGB", and the side that suits the smallest image."""
-    grey: list[str] = []
-    colour: list[str] = []
-    shortest = MAX_SIDE
-    for name in source.names:
-        mode, width, height = read_header(source, name)
-        shortest = min(shortest, width, height)
-        (grey if mode == "L" else colour).append(name)
-    if grey and colour:
-        few, kind, others = (
-            (grey, "grey", "colour") if len(grey) <= len(colour) else (colour, "colour", "grey")
-        )
-        which = "it" if len(few) == 1 else f"all {len(few)} of its kind"
+@contextmanager
+def _from_npz(
+    path: Path, side: int | None, asked: Preparation, by: Resize, stop: Stop, progress: Progress
+) -> Iterator[Making]:
+    """Look at the array of an npz, and read it when its batches are asked for."""
+    if asked.changes_files:
         raise InvalidInput(
-            f"{source.path / few[0]} is {kind} while {len(source.names) - len(few)} other images "
-            f"are {others}: convert or remove {which}, or keep them in a folder of their own"
+            f"crop, background and odd files are for image files, and {path} is an npz: leave "
+            "them out"
         )
-    return "L" if grey else "RGB", max(MIN_SIDE, shortest // 8 * 8)
+    images = open_npz(path)
+    check_number(path, images.num)
+    target = checked_side(path, images.side if side is None else side, images.side)
+    train, held_out = draw_held_out(images.num)
+    shape = (images.num, images.channels, target, target)
+    resizing = resizing_in_words(f"{images.side} px", "", images.side, target, by)
+    facts = _facts(len(train), None, (), by, resizing, [])
+
+    def batches() -> Iterator[Tensor]:
+        # Read once for each part: held-out images come from all over the file and go last.
+        for rows in (train, held_out):
+            for numbers, batch in _numbered(images.batches(BATCH), stop, progress, images.num):
+                chosen = batch[torch.isin(numbers, rows)]
+                if len(chosen):
+                    yield resize(chosen, target, by)
+
+    yield shape, facts, batches()
 
 
-def _pixels(source: Source, name: str, mode: str, side: int) -> np.ndarray:
-    """Decode one image, crop its centre to a square, resize it with antialiasing."""
-    image = decode(source, name, mode)
-    return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR))
+def _numbered(
+    batches: Iterable[Tensor], stop: Stop, progress: Progress, total: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    done = 0
+    for batch in batches:
+        check_stop(stop)
+        yield torch.arange(done, done + len(batch), device="cpu"), batch
+        done += len(batch)
+        progress("reading images", done, total, {})
 
 
-def _classes(names: list[str]) -> list[str] | None:
-    """Return each image's class: its first folder, below those that hold all images."""
-    parts = [PurePosixPath(name).parts for name in names]
-    while all(len(p) > 1 for p in parts) and len({p[0] for p in parts}) == 1:
-        parts = [p[1:] for p in parts]
-    return [p[0] for p in parts] if all(len(p) > 1 for p in parts) else None
+def _facts(
+    num_train: int,
+    labels: list[int] | None,
+    classes: Sequence[str],
+    by: Resize,
+    resizing: str,
+    remarks: list[str],
+) -> dict[str, Any]:
+    """Return what is known of a set beside its pixels, in JSON."""
+    return {
+        "num_train": num_train,
+        "labels": labels,
+        "classes": list(classes),
+        "resize_by": by,
+        "resizing": resizing,
+        "remarks": remarks,
+    }
 
 
-def _split(name: str, images: torch.Tensor, classes: list[str] | None) -> Images:
-    order = torch.randperm(len(images), generator=stream(0, "held-out images"), device="cpu")
-    # Two at least: one image has no covariance.
-    held_out, train = order.split_with_sizes([n := max(2, len(images) // 10), len(images) - n])
-    held_out, train = held_out.sort().values, train.sort().values
-    if classes is None:
-        return Images(name, images[train], images[held_out])
-    known = sorted(set(classes))
-    labels = torch.tensor([known.index(c) for c in classes], device="cpu")
-    return Images(
-        name, images[train], images[held_out], labels[train], labels[held_out], len(known)
+def _images(name: str, stored: store.Stored, asked: Preparation) -> Images:
+    pixels, about = stored
+    cut = about["num_train"]
+    labels = None if about["labels"] is None else torch.tensor(about["labels"], device="cpu")
+    images = Images(
+        name,
+        pixels[:cut],
+        pixels[cut:],
+        None if labels is None else labels[:cut],
+        None if labels is None else labels[cut:],
+        None if labels is None else len(about["classes"]),
+        resize_by=about["resize_by"],
+        classes=tuple(about["classes"]),
+        resizing=about["resizing"],
+        remarks=tuple(about["remarks"]),
+        preparation=asked,
     )
+    if "fingerprint" in about:
+        images.__dict__["fingerprint"] = about["fingerprint"]
+    return images
+
+
+def _hashed(
+    batches: Iterable[Tensor], shape: tuple[int, int, int, int], facts: dict[str, Any]
+) -> Iterator[Tensor]:
+    """Pass batches on, and write their fingerprint into the facts after the last."""
+    num, *rest = shape
+    cut, done, digest = facts["num_train"], 0, sha256()
+    hash_shape(digest, (cut, *rest))
+    for batch in batches:
+        if done == cut:
+            hash_shape(digest, (num - cut, *rest))
+        digest.update(batch.contiguous().numpy().data)
+        done += len(batch)
+        yield batch
+    labels = None if facts["labels"] is None else torch.tensor(facts["labels"], device="cpu")
+    parts = (None, None) if labels is None else (labels[:cut], labels[cut:])
+    hash_labels(digest, *parts)
+    facts["fingerprint"] = digest.hexdigest()[:16]
+
+
+def _decoded(
+    source: Source,
+    survey: Survey,
+    asked: Preparation,
+    by: Resize,
+    stop: Stop,
+    progress: Progress,
+) -> Iterator[Tensor]:
+    """Decode, crop and resize files, uint8 (B, C, S, S); no batch is of both parts."""
+
+    def pixels(name: str) -> np.ndarray:
+        image = decode(source, name, survey.mode, asked.background)
+        return np.asarray(squared(image, survey.side, survey.crop, by))
+
+    total, done = len(survey.train) + len(survey.held_out), 0
+    with ThreadPoolExecutor(cpu_count()) as pool:  # Pillow decodes without Python's lock
+        for names in (survey.train, survey.held_out):
+            for start in range(0, len(names), BATCH):
+                check_stop(stop)
+                batch = np.stack(list(pool.map(pixels, names[start : start + BATCH])))
+                images = torch.from_numpy(batch.reshape(len(batch), survey.side, survey.side, -1))
+                yield images.permute(0, 3, 1, 2).contiguous()  # (B, C, S, S)
+                done += len(batch)
+                progress("reading images", done, total, {})
+
+
+def squared(image: Image.Image, side: int, crop: Crop, by: Resize) -> Image.Image:
+    """Crop or squeeze an image to a square and bring it to `side`, once."""
+    if crop == "center":
+        width, height = image.size
+        shorter = min(width, height)
+        left, top = (width - shorter) // 2, (height - shorter) // 2
+        image = image.crop((left, top, left + shorter, top + shorter))
+    if image.size == (side, side):
+        return image
+    return image.resize((side, side), PILLOW[in_effect(by, min(image.size), side)])
+
+
+def _labels(
+    names: list[str], class_of: dict[str, str] | None
+) -> tuple[list[int] | None, tuple[str, ...]]:
+    """Return the class of each image by number, and what the numbers stand for."""
+    if class_of is None:
+        return None, ()
+    found = {class_of[name] for name in names}
+    are_numbers = all(one.lstrip("-").isdecimal() for one in found)
+    classes = sorted(found, key=lambda one: (int(one) if are_numbers else 0, one))
+    number_of = {one: number for number, one in enumerate(classes)}
+    return [number_of[class_of[name]] for name in names], tuple(classes)

@@ -24,6 +24,7 @@ from gan_nas.data.image_files import (
     open_source,
     read_header,
 )
+from gan_nas.data.resizing import Resize
 from gan_nas.errors import InvalidInput, shorten
 
 USUAL_NAMES = ("arr_0", "images", "samples")  # of the images in an npz that holds labels, too
@@ -40,6 +41,8 @@ class ImageStream:
     side: int
     channels: int
     read: Callable[[int], Iterator[Tensor]]
+    resize_by: Resize = "bilinear"
+    """Filter that brings them to another side, where one is asked for."""
 
     def batches(self, batch_size: int = 100) -> Iterator[Tensor]:
         """Yield all images in order, uint8 (B, C, H, W) on the CPU, holding one batch at a time.
@@ -69,18 +72,21 @@ class PixelHash:
         return self._digest.hexdigest()[:16]
 
 
-def open_images(path: Path) -> ImageStream:
+def open_images(path: Path, background: str = "#ffffff") -> ImageStream:
     """Look at the images in a folder (recursively), a zip, or the array of an .npz.
 
-    All headers are read, so that files of another size or kind are found before any work is done.
-    Raises InvalidInput naming the first file that differs.
+    What is transparent is laid on the background. All headers are read, so that files of another
+    size or kind are found before any work is done. Raises InvalidInput naming the first file that
+    differs.
     """
     if not path.exists():
         raise InvalidInput(f"{path} does not exist; name a folder, a zip or an .npz of images")
-    return _open_npz(path) if path.suffix == ".npz" and path.is_file() else _open_files(path)
+    if path.suffix == ".npz" and path.is_file():
+        return open_npz(path)
+    return _open_files(path, background)
 
 
-def _open_files(path: Path) -> ImageStream:
+def _open_files(path: Path, background: str) -> ImageStream:
     with open_source(path) as source:
         if not source.names:
             raise InvalidInput(f"{path} holds no images; images end in {', '.join(EXTENSIONS)}")
@@ -97,7 +103,7 @@ def _open_files(path: Path) -> ImageStream:
                 yield images.permute(0, 3, 1, 2).contiguous()
 
     def pixels(now: Source, name: str) -> np.ndarray:
-        image = decode(now, name, first.mode)
+        image = decode(now, name, first.mode, background)
         _check(now, name, Header(first.mode, *image.size), first)
         return np.asarray(image).reshape(first.height, first.width, -1)
 
@@ -107,7 +113,7 @@ def _open_files(path: Path) -> ImageStream:
 
 
 def _check(source: Source, name: str, header: Header, first: Header) -> None:
-    if header == first and header.width == header.height <= MAX_SIDE:
+    if header[:3] == first[:3] and header.width == header.height <= MAX_SIDE:
         return
     kinds = {"L": "grey", "RGB": "colour"}
     size = f"is {kinds[header.mode]} of {header.width} x {header.height} pixels"
@@ -119,7 +125,8 @@ def _check(source: Source, name: str, header: Header, first: Header) -> None:
     )
 
 
-def _open_npz(path: Path) -> ImageStream:
+def open_npz(path: Path) -> ImageStream:
+    """Look at the images in the array of an .npz, uint8 (N, H, W, C) or (N, C, H, W)."""
     try:
         with zipfile.ZipFile(path) as archive:
             name = _name_of_images(path, archive)
