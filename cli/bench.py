@@ -102,8 +102,8 @@ def _show(measured: dict[str, Any]) -> None:
     if of_alpha:
         show("search:   a step on alpha, and one on weights and latents")
     show(
-        f"together: a D step and its share of a G step\n"
-        f"sampling: {measured['samples_per_second']:,.0f} images/s\n"
-        f"memory:   {mebibytes(measured['peak_memory_bytes'])} at most\n"
-        f"on:       {measured['device']}, {measured['threads']} CPU threads"
+        "together: a D step and its share of a G step",
+        f"sampling: {measured['samples_per_second']:,.0f} images/s",
+        f"memory:   {mebibytes(measured['peak_memory_bytes'])} at most",
+        f"on:       {measured['device']}, {measured['threads']} CPU threads",
     )

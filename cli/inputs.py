@@ -1,12 +1,12 @@
 """From option texts to what the library takes; torch is imported when a function needs it."""
 
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gan_nas.allocator import keep_freed_memory
+from gan_nas.cli.shell import as_path
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
@@ -151,10 +151,10 @@ def options_again(
     backbone: str = "classifier",
     features_precision: str = "float32",
     device: str = "auto",
-) -> str:
+) -> tuple[str | Path, ...]:
     """Return those options a following command must be given again; None and defaults are not."""
     given = {
-        "--data": None if data == "digits" else data,
+        "--data": None if data in (None, "digits") else as_path(data),
         "--data-root": data_root,
         "--resolution": resolution,
         "--preset": None if preset == "demo" else preset,
@@ -162,7 +162,8 @@ def options_again(
         "--features-precision": None if features_precision == "float32" else features_precision,
         "--device": None if device == "auto" else device,
     }
-    return "".join(f" {o} {shlex.quote(str(v))}" for o, v in given.items() if v is not None)
+    words = [(name, as_path(str(value))) for name, value in given.items() if value is not None]
+    return tuple(word for pair in words for word in pair)
 
 
 def default_resolution(images: "Images") -> int:

@@ -1,6 +1,7 @@
 """`gan-nas search`: find architectures."""
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -110,6 +111,6 @@ def search(
         for_all, data=data, resolution=None if side == default_resolution(images) else side
     )
     suggest(
-        train_them_all=f"gan-nas derive {run} --retrain{for_all()}",
-        train_the_best=f"gan-nas retrain {best}{for_one()}",
+        train_them_all=("derive", run, "--retrain", *for_all()),
+        train_the_best=("retrain", Path(best), *for_one()),
     )

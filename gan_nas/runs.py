@@ -293,7 +293,7 @@ def _same_settings(directory: Path, config: Mapping[str, Any]) -> str:
     if changes:
         raise Incompatible(
             f"{directory} was made with other settings ({', '.join(changes)}); choose another run "
-            "directory for the new ones"
+            "directory for the new ones, or move this one away"
         )
     for change in _changes(stored.get("versions", {}), asked.get("versions", {})):
         logger.warning("%s was made with another version: %s", directory, change)
