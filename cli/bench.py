@@ -20,7 +20,9 @@ PUBLISHED = {
 def bench(
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="[GENOME]", help="What is trained; else a published one."),
+        typer.Argument(
+            metavar="[GENOME]", help=f"{options.GENOME_IN_WORDS}, to train; else a published one."
+        ),
     ] = None,
     method: Annotated[
         str | None,

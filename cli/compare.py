@@ -22,7 +22,8 @@ GRAPHS = ("cells", "stages")  # the fields of a network that are drawn
 
 def compare(
     first: Annotated[
-        str, typer.Argument(metavar="A", help="A genome, or scores of gan-nas score.")
+        str,
+        typer.Argument(metavar="A", help=f"{options.GENOME_IN_WORDS}; or scores of gan-nas score."),
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     resolution: options.Resolution = 32,

@@ -38,7 +38,7 @@ RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
 def genomes(
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="[GENOME]", help="A published name or a genome file to show."),
+        typer.Argument(metavar="[GENOME]", help=f"{options.GENOME_IN_WORDS}, to show."),
     ] = None,
     costs: Annotated[
         bool, typer.Option("--costs", help="Add parameters and multiply-adds (takes seconds).")

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-GenomeReference = Annotated[
-    str, typer.Argument(metavar="GENOME", help="A genome file, a published name, or a matrix.npy.")
-]
+GENOME_IN_WORDS = "A genome file, a published name, AutoGAN's 14 integers, or a matrix.npy"
+_GENOME = typer.Argument(metavar="GENOME", help=f"{GENOME_IN_WORDS}.")
+GenomeReference = Annotated[str, _GENOME]
+OptionalGenomeReference = Annotated[str | None, _GENOME]
 GeneratorPath = Annotated[
     Path, typer.Argument(metavar="GENERATOR", help="A generator.safetensors of a run.")
 ]

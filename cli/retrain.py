@@ -31,10 +31,7 @@ from gan_nas.published import load_genome
 
 
 def retrain(
-    reference: Annotated[
-        str | None,
-        typer.Argument(metavar="GENOME", help="A genome file or a published name."),
-    ] = None,
+    reference: options.OptionalGenomeReference = None,
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
     resolution: Annotated[

@@ -13,6 +13,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import write_text
+from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.progress import Progress
 from gan_nas.protocols import PROTOCOLS, Protocol, Quantise, Scores, find_protocol
 
@@ -211,7 +212,9 @@ class _Source:
 
 
 def _source(path: Path, device: "torch.device", quantise: Quantise) -> _Source:
-    if path.suffix != ".safetensors":
+    allowed = (Kind.GENERATOR, Kind.FOLDER, Kind.ZIP, Kind.NPZ)
+    kind = refuse_foreign(path, Wanted.JUDGED, *allowed)
+    if kind != Kind.GENERATOR and path.suffix != ".safetensors":
         from gan_nas.data.image_stream import open_images
 
         stream = open_images(path)
