@@ -7,7 +7,7 @@ from pathlib import Path
 from gan_nas.errors import InvalidInput, nearest, shorten
 from gan_nas.files import read_text
 from gan_nas.foreign import Kind, Wanted, parse_integers, refuse_foreign
-from gan_nas.genome import Genome, Source, parse_genome, read_genome
+from gan_nas.genome import Genome, Source, parse_genome, read_genome, source_text
 from gan_nas.spaces import autogan
 from gan_nas.spaces.adversarialnas import decode_generator
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
@@ -90,8 +90,7 @@ def read_matrix(path: Path) -> Genome:
         generator = decode_generator(matrix.tolist(), WIDTH)
     except InvalidInput as error:
         raise InvalidInput(f"{path} is no generator: {error}") from error
-    name = path.name.encode("utf-8", "backslashreplace").decode()  # pydantic takes no other
-    source = Source(where=f"matrix {name}"[:300])
+    source = Source(where=source_text(f"matrix {path.name}"))
     return Genome(generator=generator, discriminator=_DISCRIMINATOR, source=source)
 
 

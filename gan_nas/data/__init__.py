@@ -119,6 +119,8 @@ def load_images(name: str, root: Path | None = None) -> Images:
         loaded: Images = import_module(f"gan_nas.data.{name}").load(root or data_root())
         return loaded
     path = Path(name).expanduser()
+    if name.encode("utf-8", "replace").decode() != name:
+        raise InvalidInput(f"the path {name!r} is not UTF-8, as what runs write must be: rename it")
     if not path.exists():
         raise InvalidInput(
             f"{name!r} is neither a data set ({', '.join(DATA_SETS)}) nor an existing folder or "
