@@ -40,7 +40,7 @@ def compare(
     under its own protocol.
 
     Files that gan-nas score -o wrote are compared number by number. Exits with 1 when a difference
-    exceeds the noise of --repeats, and with 4 when the scores were made differently.
+    exceeds the noise of gan-nas score --repeats, and with 4 when the scores were made differently.
     """
     if are_scores(first, second):
         differ = compare_scores(

@@ -59,7 +59,8 @@ def derive(
     """Keep the best genomes of a search.
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
-    highest log-probability, exactly. They are written to RUN/genomes. Preset, framework, seed,
+    highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
+    pruning keeps. They are written to RUN/genomes. Preset, framework, seed,
     --set and precision are those of --retrain, which starts from scratch without --inherit. Trials
     that were scored differently are not ranked (exit code 4) without --any-passport.
 

@@ -38,7 +38,7 @@ RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
 def genomes(
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="[GENOME]", help=f"{options.GENOME_IN_WORDS}, to show."),
+        typer.Argument(metavar="GENOME", help=f"{options.GENOME_IN_WORDS}, to show."),
     ] = None,
     costs: Annotated[
         bool, typer.Option("--costs", help="Add parameters and multiply-adds (takes seconds).")
@@ -47,7 +47,7 @@ def genomes(
         str | None,
         typer.Option(
             metavar="SPACE",
-            help=f"Draw random genomes of a space: {', '.join(SPACES[:-1])} or {SPACES[-1]}.",
+            help=f"Draw random genomes of a space: {options.one_of(SPACES)}.",
         ),
     ] = None,
     num: Annotated[

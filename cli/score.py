@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_nas.cli import options
+from gan_nas.cli.escapes import visible
 from gan_nas.cli.inputs import backbone_for, compute_on
 from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
@@ -43,7 +44,7 @@ def score(
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(metavar="NAME", help="How papers score: default, autogan, sngan, studiogan."),
+        typer.Option(metavar="NAME", help=f"How papers score: {options.one_of(list(PROTOCOLS))}."),
     ] = "default",
     metrics: Annotated[
         str,
@@ -183,7 +184,7 @@ class _Source:
     @property
     def title(self) -> str:
         """Return what the table is of."""
-        return self.about.genome.title if self.about else str(self.path)
+        return self.about.genome.title if self.about else visible(str(self.path))
 
     @property
     def data(self) -> str | None:

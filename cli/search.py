@@ -21,11 +21,12 @@ from gan_nas.cli.printing import remark, show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
+from gan_nas.search import METHODS
 
 
 def search(
     method: Annotated[
-        str, typer.Option(metavar="METHOD", help="How to search: autogan, adversarialnas or degas.")
+        str, typer.Option(metavar="METHOD", help=f"How to search: {options.one_of(METHODS)}.")
     ],
     data: options.Data = "digits",
     data_root: options.DataRoot = None,

@@ -3,29 +3,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from commands import Command
+import typer
+from commands import COMMANDS, Command
 
-from gan_nas.cli import explain, options_of
+from gan_nas.cli import app, explain, options_of
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
 
-COMMANDS = (
-    "search",
-    "derive",
-    "retrain",
-    "genomes",
-    "build",
-    "compare",
-    "sample",
-    "score",
-    "stats",
-    "doctor",
-    "bench",
-    "bench score",
-    "reconstruct",
-)
+
+def test_every_command_is_tested() -> None:
+    group: Any = typer.main.get_command(app)
+    assert set(COMMANDS) == set(group.commands)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
