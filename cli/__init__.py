@@ -6,10 +6,10 @@ the exit code says what happened: see EXIT_CODES.
 
 import errno
 import os
-import shlex
 import sys
 import traceback
-from typing import Annotated, cast
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -28,7 +28,7 @@ from gan_nas.cli import (
     search,
     stats,
 )
-from gan_nas.cli.printing import remark, remark_log_records, suggest
+from gan_nas.cli.printing import remark, remark_lines, remark_log_records, suggest
 from gan_nas.errors import (
     GanNasError,
     Incompatible,
@@ -47,8 +47,23 @@ EXIT_CODES: dict[type[GanNasError], int] = {
 }
 BUG, KILLED, BROKEN_PIPE = 70, 130, 141
 
-# The library knows of no options, so it cannot name them.
-OPTIONS_IN_WORDS = {"another run directory": "--run", "any passport": "--any-passport"}
+# The library knows of no options, so it cannot name them; only those of the command are named.
+OPTIONS_IN_WORDS = {
+    "another run directory": "--run",
+    "any passport": "--any-passport",
+    "odd files be skipped": "--skip-odd",
+    "ask for a crop": "--crop",
+    "name the side": "--resolution",
+}
+
+LESS_MEMORY = {
+    "--set": "lower batch_size and generator_batch_size by --set",
+    "--width": "lower --width",
+    "--resolution": "lower --resolution",
+    "-n": "make fewer images by -n",
+    "--dim": "lower --dim",
+    "--dry-run": "see by --dry-run what a setting needs",
+}
 
 EXIT_CODES_IN_WORDS = (
     "Exit codes: 0 done; 1 compare found a difference; 2 wrong usage, setting or file; 3 no such "
@@ -133,12 +148,12 @@ def run(arguments: list[str]) -> int:
         return KILLED
     except Exception as error:
         if debug:
-            traceback.print_exc()
-        code, sentence = explain(error)
+            remark_lines(traceback.format_exc())
+        code, sentence = explain(error, options_of(words))
         _give_up_stdout()
         if isinstance(error, Interrupted):
             remark(sentence)
-            suggest(go_on=shlex.join(["gan-nas", *arguments]))
+            suggest(go_on=tuple(arguments))
         else:
             remark(f"error: {sentence}", style="red")
         return code
@@ -153,21 +168,32 @@ def _give_up_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def explain(error: Exception) -> tuple[int, str]:
-    """Return the exit code of an error and one sentence about it."""
+def options_of(words: Sequence[str]) -> set[str]:
+    """Return the names of the options of the command that these words call."""
+    group: Any = typer.main.get_command(app)  # click's, which Typer may or may not carry inside
+    command = group.commands.get(words[0]) if words else None
+    return {name for option in (command.params if command else ()) for name in option.opts}
+
+
+def explain(error: Exception, options: Collection[str] = ()) -> tuple[int, str]:
+    """Return the exit code of an error and one sentence about it.
+
+    `options` are those of the command that failed, others are not advised.
+    """
     if isinstance(error, GanNasError):
         code = next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
         sentence = str(error)
         for words, option in OPTIONS_IN_WORDS.items():
-            sentence = sentence.replace(words, f"{words} ({option})")
+            if option in options:
+                sentence = sentence.replace(words, f"{words} ({option})")
         return code, sentence
     if isinstance(error, _UsageError):
         command = error.ctx.command_path if error.ctx else "gan-nas"
         return error.exit_code, f"{_lowered(error.format_message())}; see {command} --help"
     if _is_out_of_memory(error):
+        advice = [words for option, words in LESS_MEMORY.items() if option in options]
         return EXIT_CODES[MissingResource], (
-            "the memory does not suffice: lower batch_size and generator_batch_size, or the "
-            "width, and see --dry-run for what a setting needs"
+            f"the memory does not suffice: {', '.join(advice) or 'free some and try again'}"
         )
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -9,6 +9,7 @@ from gan_nas.cli.inputs import compute_on, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
 from gan_nas.frameworks import framework_of
 from gan_nas.published import load_genome
+from gan_nas.search import METHODS
 
 PUBLISHED = {
     "autogan": "autogan-cifar10-top1",
@@ -20,13 +21,21 @@ PUBLISHED = {
 def bench(
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="[GENOME]", help="What is trained; else a published one."),
+        typer.Argument(
+            metavar="GENOME", help=f"{options.GENOME_IN_WORDS}, to train; else a published one."
+        ),
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(metavar="METHOD", help="The search; else that of the genome's space."),
+        typer.Option(
+            metavar="METHOD",
+            help=f"The search, {options.one_of(METHODS)}; else that of the genome's space.",
+        ),
     ] = None,
-    preset: options.Preset = "demo",
+    preset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="One of those that gan-nas search --help-config names."),
+    ] = "demo",
     resolution: Annotated[
         int | None,
         typer.Option(metavar="N", min=8, max=512, help="Side of the images; else the preset's."),
@@ -102,8 +111,8 @@ def _show(measured: dict[str, Any]) -> None:
     if of_alpha:
         show("search:   a step on alpha, and one on weights and latents")
     show(
-        f"together: a D step and its share of a G step\n"
-        f"sampling: {measured['samples_per_second']:,.0f} images/s\n"
-        f"memory:   {mebibytes(measured['peak_memory_bytes'])} at most\n"
-        f"on:       {measured['device']}, {measured['threads']} CPU threads"
+        "together: a D step and its share of a G step",
+        f"sampling: {measured['samples_per_second']:,.0f} images/s",
+        f"memory:   {mebibytes(measured['peak_memory_bytes'])} at most",
+        f"on:       {measured['device']}, {measured['threads']} CPU threads",
     )

@@ -78,7 +78,8 @@ def build(
         show(rows)
         show(
             f"  run as {big(cost['macs_run'])} MACs; training keeps "
-            f"{mebibytes(cost['activation_bytes'])} of activations for an image\n"
+            f"{mebibytes(cost['activation_bytes'])} of activations for an image",
+            "",
         )
     show(f"genome {genome.genome_id}, generator {genome.generator_id}")
     if output is not None:

@@ -22,7 +22,8 @@ GRAPHS = ("cells", "stages")  # the fields of a network that are drawn
 
 def compare(
     first: Annotated[
-        str, typer.Argument(metavar="A", help="A genome, or scores of gan-nas score.")
+        str,
+        typer.Argument(metavar="A", help=f"{options.GENOME_IN_WORDS}; or scores of gan-nas score."),
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     resolution: options.Resolution = 32,
@@ -39,7 +40,7 @@ def compare(
     under its own protocol.
 
     Files that gan-nas score -o wrote are compared number by number. Exits with 1 when a difference
-    exceeds the noise of --repeats, and with 4 when the scores were made differently.
+    exceeds the noise of gan-nas score --repeats, and with 4 when the scores were made differently.
     """
     if are_scores(first, second):
         differ = compare_scores(

@@ -103,7 +103,8 @@ def _show(
     show(rows, "")
     if None in beyond.values():
         remark(
-            "Unknown: scored once, so nothing is known of the noise; use --repeats.", style="dim"
+            "Unknown: scored once, so nothing is known of the noise; use gan-nas score --repeats.",
+            style="dim",
         )
     else:
         remark("Noise: twice the standard error of the difference, of latents alone.", style="dim")

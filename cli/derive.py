@@ -19,9 +19,12 @@ from gan_nas.cli.plans import remark_on_discriminator, show_settings
 from gan_nas.cli.printing import show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking, show_retrained
+from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
 from gan_nas.frameworks import framework_of
+
+TOP_K = 5
 
 
 def derive(
@@ -30,7 +33,7 @@ def derive(
     ] = None,
     top_k: Annotated[
         int, typer.Option("--top-k", metavar="K", min=1, max=1000, help="Genomes to keep.")
-    ] = 5,
+    ] = TOP_K,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train each alone, score it, name the winner.")
     ] = False,
@@ -57,7 +60,8 @@ def derive(
     """Keep the best genomes of a search.
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
-    highest log-probability, exactly. They are written to RUN/genomes. Preset, framework, seed,
+    highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
+    pruning keeps. They are written to RUN/genomes. Preset, framework, seed,
     --set and precision are those of --retrain, which starts from scratch without --inherit. Trials
     that were scored differently are not ranked (exit code 4) without --any-passport.
 
@@ -138,12 +142,20 @@ def derive(
         device=device,
     )
     if not retrain:
-        suggest(train_them_all=f"gan-nas derive {run} --retrain{same}")
+        limited = {
+            "--top-k": None if top_k == TOP_K else top_k,
+            "--max-params": max_params,
+            "--max-macs": max_macs,
+        }
+        again = [str(word) for pair in limited.items() if pair[1] is not None for word in pair]
+        if data is not None:
+            again += ["--data", as_path(data)]
+        suggest(train_them_all=("derive", run, "--retrain", *again, *same))
         return
     show_retrained(result)
     if result["winner"] is not None:
-        last = result["retrained"][0]["files"]["last"]
-        suggest(look=f"gan-nas sample {last}", score=f"gan-nas score {last}{same}")
+        last = Path(result["retrained"][0]["files"]["last"])
+        suggest(look=("sample", last), score=("score", last, *same))
 
 
 def stored_method(run: Path) -> str:

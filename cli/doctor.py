@@ -40,7 +40,7 @@ def doctor(
     rows.columns[1].no_wrap = True
     for finding in findings:
         mark = Text("ok", style="green") if finding.ok else Text("missing", style="yellow")
-        rows.add_row(mark, finding.what, Text(finding.found), Text(finding.advice))
+        rows.add_row(mark, finding.what, finding.found, finding.advice)
     show(rows)
 
 

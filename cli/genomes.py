@@ -15,7 +15,16 @@ from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare import reported_scores
 from gan_nas.cli.drawing import explain_drawing, has_edges, show_cells
 from gan_nas.cli.inputs import resized
-from gan_nas.cli.printing import big, remark, show, show_json, suggest, table
+from gan_nas.cli.printing import (
+    big,
+    lines,
+    remark,
+    show,
+    show_json,
+    show_json_text,
+    suggest,
+    table,
+)
 from gan_nas.diff import ABSENT
 from gan_nas.errors import InvalidInput
 from gan_nas.genome import GeneratorGenome, Genome
@@ -29,7 +38,7 @@ RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
 def genomes(
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="[GENOME]", help="A published name or a genome file to show."),
+        typer.Argument(metavar="GENOME", help=f"{options.GENOME_IN_WORDS}, to show."),
     ] = None,
     costs: Annotated[
         bool, typer.Option("--costs", help="Add parameters and multiply-adds (takes seconds).")
@@ -38,7 +47,7 @@ def genomes(
         str | None,
         typer.Option(
             metavar="SPACE",
-            help=f"Draw random genomes of a space: {', '.join(SPACES[:-1])} or {SPACES[-1]}.",
+            help=f"Draw random genomes of a space: {options.one_of(SPACES)}.",
         ),
     ] = None,
     num: Annotated[
@@ -89,7 +98,7 @@ def _list(costs: bool, as_json: bool) -> None:
         row: list[RenderableType] = [
             Text("\n").join([Text(genome.title, "bold"), *map(Text, _in_words(genome.generator))]),
             str(genome.generator.width),
-            "\n".join(reported),
+            lines(reported),
         ]
         if costs:
             cost = costs_of(genome, RESOLUTION, CHANNELS)["generator"]
@@ -102,9 +111,9 @@ def _list(costs: bool, as_json: bool) -> None:
         words = f"{size:,}" if size < 10**9 else f"{size:.2e}".replace("e+", "e")
         remark(f"The space {space} holds {words} generators.", style="dim")
     suggest(
-        draw_some="gan-nas genomes --sample autogan --count 3",
-        show_one="gan-nas genomes NAME",
-        compile_it="gan-nas build NAME",
+        draw_some=("genomes", "--sample", "autogan", "--count", "3"),
+        show_one=("genomes", published[0].title),
+        compile_it=("build", published[0].title),
     )
 
 
@@ -114,7 +123,7 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
             raise InvalidInput(
                 "--json prints the genome itself, without costs: use gan-nas build --json for them"
             )
-        print(genome.to_json(), end="")  # noqa: T201 - stdout is for results
+        show_json_text(genome.to_json().rstrip())
         return
     generator, discriminator = genome.generator, genome.discriminator
     _show_cells(genome)

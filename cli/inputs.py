@@ -1,7 +1,6 @@
 """From option texts to what the library takes; torch is imported when a function needs it."""
 
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gan_nas.allocator import keep_freed_memory
 from gan_nas.cli.printing import remark
 from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
@@ -183,15 +183,16 @@ def options_again(
     *,
     data: str | None = None,
     data_root: Path | None = None,
+    preparation: "Preparation | None" = None,
     resolution: int | None = None,
     preset: str | None = None,
     backbone: str = "classifier",
     features_precision: str = "float32",
     device: str = "auto",
-) -> str:
+) -> tuple[str | Path, ...]:
     """Return those options a following command must be given again; None and defaults are not."""
-    given = {
-        "--data": None if data == "digits" else data,
+    given: dict[str, str | int | Path | None] = {
+        "--data": None if data in (None, "digits") else as_path(data),
         "--data-root": data_root,
         "--resolution": resolution,
         "--preset": None if preset == "demo" else preset,
@@ -199,7 +200,14 @@ def options_again(
         "--features-precision": None if features_precision == "float32" else features_precision,
         "--device": None if device == "auto" else device,
     }
-    return "".join(f" {o} {shlex.quote(str(v))}" for o, v in given.items() if v is not None)
+    if preparation is not None:
+        default = type(preparation)()
+        for name in ("crop", "resize", "background"):
+            value = getattr(preparation, name)
+            given[f"--{name}"] = None if value == getattr(default, name) else value
+    words = [(name, as_path(str(value))) for name, value in given.items() if value is not None]
+    skip = ["--skip-odd"] if preparation is not None and preparation.skip_odd else []
+    return tuple(word for pair in words for word in pair) + tuple(skip)
 
 
 def default_resolution(images: "Images") -> int:

@@ -1,13 +1,23 @@
 """The options that several commands share, and their help."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-GenomeReference = Annotated[
-    str, typer.Argument(metavar="GENOME", help="A genome file, a published name, or a matrix.npy.")
-]
+from gan_nas.frameworks import FRAMEWORKS
+
+
+def one_of(names: Sequence[str]) -> str:
+    """Say a, b or c."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+GENOME_IN_WORDS = "A genome file, a published name, AutoGAN's 14 integers, or a matrix.npy"
+_GENOME = typer.Argument(metavar="GENOME", help=f"{GENOME_IN_WORDS}.")
+GenomeReference = Annotated[str, _GENOME]
+OptionalGenomeReference = Annotated[str | None, _GENOME]
 GeneratorPath = Annotated[
     Path, typer.Argument(metavar="GENERATOR", help="A generator.safetensors of a run.")
 ]
@@ -71,7 +81,7 @@ FrameworkName = Annotated[
     typer.Option(
         "--framework",
         metavar="NAME",
-        help="How to train: hinge-sn, wgan-gp or ctgan; else what the genome's discriminator is "
+        help=f"How to train: {one_of(FRAMEWORKS)}; else what the genome's discriminator is "
         "made for.",
     ),
 ]

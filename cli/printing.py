@@ -1,61 +1,109 @@
-"""How results reach stdout and remarks reach stderr."""
+"""How results reach stdout and remarks reach stderr: all that is printed passes `console`."""
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
+from gan_nas.cli.escapes import visible, visible_json
+from gan_nas.cli.shell import command_line
 from gan_nas.protocols import is_distance
 
 
 class _Console(Console):
-    """A console that lets a broken pipe through: `main` answers it."""
+    """A console that takes texts literally and spells out what a terminal would obey.
+
+    A str is one line, in a table's cell, too. What has several lines is made by `lines`.
+    """
+
+    def __init__(self, *, stderr: bool, **options: Any) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Turn a str into what is laid out; here, as spelled out texts get longer."""
+        return super().render_str(visible(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Yield pieces of text, and spell out what came in by a Text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=self._safe(segment.text))
+
+    def _safe(self, text: str) -> str:
+        encoded = visible(text, keep="\n").encode(self.encoding, "backslashreplace")
+        return encoded.decode(self.encoding)
 
     def on_broken_pipe(self) -> None:
-        """Raise it again; rich would exit with 1, which means "different" here."""
+        """Raise it again for `main`; rich would exit with 1, which means "different" here."""
         raise BrokenPipeError
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, **options: Any) -> Console:
     """Return a console for results or, on stderr, for everything else."""
-    return _Console(stderr=stderr, highlight=False)
+    return _Console(stderr=stderr, **options)
 
 
 def show(*results: RenderableType) -> None:
-    """Print results to stdout; texts are taken literally and never wrapped."""
+    """Print results to stdout; a str is one line, taken literally and never wrapped."""
     out = console()
     for result in results:
-        out.print(result, markup=False, soft_wrap=isinstance(result, str))
+        out.print(result, soft_wrap=isinstance(result, str))
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON object to stdout."""
-    print(json.dumps(value, indent=2, allow_nan=False))  # noqa: T201 - stdout is for results
+    """Print one JSON object to stdout, in ASCII."""
+    show_json_text(json.dumps(value, indent=2, allow_nan=False))
+
+
+def show_json_text(text: str) -> None:
+    """Print JSON, as `json.dumps` writes it, to stdout."""
+    print(visible_json(text))  # noqa: T201 - stdout is for results
 
 
 def remark(text: str, style: str | None = None) -> None:
     """Print a sentence to stderr: wrapped on a terminal, one line elsewhere."""
     err = console(stderr=True)
     with suppress(BrokenPipeError):  # nobody listens; the work goes on
-        err.print(text, style=style, markup=False, soft_wrap=not err.is_terminal)
+        err.print(text, style=style, soft_wrap=not err.is_terminal)
 
 
-def suggest(**commands: str) -> None:
-    """Print commands to type next to stderr, each after what it does; they are never wrapped."""
+def remark_lines(text: str) -> None:
+    """Print a text of several lines, such as a traceback, to stderr."""
+    for line in text.splitlines():
+        remark(line)
+
+
+def suggest(**commands: tuple[str | Path, ...]) -> None:
+    """Print what to type next to stderr, each after what it does, never wrapped.
+
+    A command comes as its words after `gan-nas`, so that none can go unquoted.
+    """
     err = console(stderr=True)
     width = max(map(len, commands))
-    for purpose, command in commands.items():
-        line = f"{purpose.replace('_', ' ').ljust(width)}  {command}"
-        err.print(line, style="dim", markup=False, soft_wrap=True)
+    for purpose, words in commands.items():
+        line = f"{purpose.replace('_', ' ').ljust(width)}  {command_line('gan-nas', *words)}"
+        err.print(Text(line), style="dim", soft_wrap=True)
 
 
-def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) -> Table:
+def lines(texts: Iterable[str]) -> Text:
+    """Return a cell of several lines, or a result of several."""
+    return Text("\n".join(map(visible, texts)))
+
+
+def table(
+    *columns: str | Text, numbers: Iterable[str | Text] = (), title: str | None = None
+) -> Table:
     """Return an empty table; those columns that hold numbers are right-aligned."""
+    right = list(numbers)
     made = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -67,7 +115,7 @@ def table(*columns: str, numbers: Iterable[str] = (), title: str | None = None) 
         header_style="bold cyan",
     )
     for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left")
+        made.add_column(column, justify="right" if column in right else "left")
     return made
 
 

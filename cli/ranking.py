@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from gan_nas.cli.printing import big, by_importance, duration, remark, short_name, show, table
+from gan_nas.cli.printing import (
+    big,
+    by_importance,
+    duration,
+    lines,
+    remark,
+    short_name,
+    show,
+    table,
+)
 from gan_nas.protocols import describe
 
 RANKED_BY = {"adversarialnas": "log-probability", "degas": "log-odds, loss"}
@@ -14,33 +23,32 @@ def show_ranking(result: dict[str, Any]) -> None:
     parts = "stages" if result["method"] == "degas" else "cells"
     rows = table("", "genome", parts, ranked_by, numbers=[ranked_by])
     for place, row in enumerate(result["genomes"], start=1):
-        size = f"{big(row['parameters'])} params\n{big(row['macs'])} MACs"
+        size = [f"{big(row['parameters'])} params", f"{big(row['macs'])} MACs"]
         if "reward" in row:
-            rank = f"{row['reward']:.4g}"
-            if place == 1:
-                rank += f" ± {result['reward_deviation']:.2g}"
-            rank += f"\n{_lines(row['scores'])}"
+            error = f" ± {result['reward_deviation']:.2g}" if place == 1 else ""
+            rank = [f"{row['reward']:.4g}{error}", *_words(row["scores"])]
         else:
-            rank = f"{row.get('log_probability', row.get('log_odds')):.3f}"
+            rank = [f"{row.get('log_probability', row.get('log_odds')):.3f}"]
             if "loss" in row:
-                rank += f"\nloss {row['loss']:.4g}"
+                rank.append(f"loss {row['loss']:.4g}")
         rows.add_row(
             str(place),
-            f"{row['id']}\n{size}",
-            "\n".join(row["words"]),
-            rank,
+            lines([row["id"], *size]),
+            lines(row["words"]),
+            lines(rank),
             end_section=True,
         )
     if "supernet" in result:
         scores = {name: result["supernet"][name] for name in result["real"]}
-        rows.add_row("", "supernet", "all operations mixed", _lines(scores))
+        rows.add_row("", "supernet", "all operations mixed", lines(_words(scores)))
     if "loss" in result:
         rows.add_row("", "supernet", "all operations mixed", f"loss {result['loss']:.4g}")
     if "real" in result:
-        rows.add_row("", "real images", "held out", _lines(result["real"]))
+        rows.add_row("", "real images", "held out", lines(_words(result["real"])))
     show(rows, "")
     remark(_trust(result), style="dim")
-    remark(f"Found in {duration(result['seconds'])}; the genome files:\n", style="dim")
+    remark(f"Found in {duration(result['seconds'])}; the genome files:", style="dim")
+    remark("")
     show(*(row["file"] for row in result["genomes"]))
 
 
@@ -78,7 +86,7 @@ def show_retrained(result: dict[str, Any]) -> None:
     inherits = any(row.get("inherited_from") for row in result["retrained"])
     first = "inherited" if inherits else "untrained"
     columns = [(name, moment) for name in by_importance(real) for moment in (first, "best", "last")]
-    titles = [f"{short_name(name)}\n{moment}" for name, moment in columns]
+    titles = [lines([short_name(name), moment]) for name, moment in columns]
     rows = table("", "trained alone", *titles, numbers=titles)
     for place, row in enumerate(result["retrained"], start=1):
         if row["outcome"] == "failed":
@@ -98,5 +106,5 @@ def show_retrained(result: dict[str, Any]) -> None:
         show(f"winner: {result['winner']} by {result['ranked_by']}, one seed each")
 
 
-def _lines(scores: dict[str, float]) -> str:
-    return "\n".join(f"{short_name(name)} {scores[name]:.4g}" for name in by_importance(scores))
+def _words(scores: dict[str, float]) -> list[str]:
+    return [f"{short_name(name)} {scores[name]:.4g}" for name in by_importance(scores)]

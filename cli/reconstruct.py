@@ -1,9 +1,5 @@
 """`gan-nas reconstruct`: how well an architecture reconstructs images, which DEGAS selects by."""
 
-from typing import Annotated
-
-import typer
-
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     compute_on,
@@ -23,10 +19,7 @@ from gan_nas.published import load_genome
 
 
 def reconstruct(
-    reference: Annotated[
-        str | None,
-        typer.Argument(metavar="GENOME", help="A genome file or a published name."),
-    ] = None,
+    reference: options.OptionalGenomeReference = None,
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
     crop: options.Crop = None,

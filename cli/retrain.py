@@ -13,6 +13,7 @@ from gan_nas.cli.inputs import (
     default_resolution,
     framework_for,
     load_data,
+    options_again,
     prepared,
     resized,
     settings,
@@ -32,10 +33,7 @@ from gan_nas.published import load_genome
 
 
 def retrain(
-    reference: Annotated[
-        str | None,
-        typer.Argument(metavar="GENOME", help="A genome file or a published name."),
-    ] = None,
+    reference: options.OptionalGenomeReference = None,
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
@@ -143,10 +141,16 @@ def retrain(
     if as_json:
         show_json(result)
     else:
-        _show(result)
+        same = options_again(
+            data_root=data_root,
+            backbone=backbone,
+            features_precision=features_precision,
+            device=device,
+        )
+        _show(result, same)
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: dict[str, Any], same: tuple[str | Path, ...]) -> None:
     """Print the scores before, at best and at the end, beside those of real images."""
     names = by_importance(result["real"])
     columns = ["steps", *(name.replace("_", " ") for name in names)]
@@ -159,6 +163,6 @@ def _show(result: dict[str, Any]) -> None:
     show(rows, "")
     speed = f"{result['images_per_second']:,.0f} images/s"
     remark(f"{result['images']:,} images in {duration(result['seconds'])}, {speed}", style="dim")
-    best = result["files"]["best"]
+    best = Path(result["files"]["best"])
     show(*(f"{name}: {path}" for name, path in result["files"].items()))
-    suggest(look=f"gan-nas sample {best}", score=f"gan-nas score {best} -n 10000")
+    suggest(look=("sample", best), score=("score", best, "-n", "10000", *same))

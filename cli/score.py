@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_nas.cli import options
+from gan_nas.cli.escapes import visible
 from gan_nas.cli.inputs import backbone_for, compute_on, load_data, prepared
 from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import write_text
+from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.progress import Progress
 from gan_nas.protocols import PROTOCOLS, Protocol, Quantise, Scores, find_protocol
 
@@ -42,7 +44,7 @@ def score(
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(metavar="NAME", help="How papers score: default, autogan, sngan, studiogan."),
+        typer.Option(metavar="NAME", help=f"How papers score: {options.one_of(list(PROTOCOLS))}."),
     ] = "default",
     metrics: Annotated[
         str,
@@ -188,7 +190,7 @@ class _Source:
     @property
     def title(self) -> str:
         """Return what the table is of."""
-        return self.about.genome.title if self.about else str(self.path)
+        return self.about.genome.title if self.about else visible(str(self.path))
 
     @property
     def data(self) -> str | None:
@@ -228,7 +230,9 @@ class _Source:
 def _source(
     path: Path, device: "torch.device", quantise: Quantise, preparation: "Preparation"
 ) -> _Source:
-    if path.suffix != ".safetensors":
+    allowed = (Kind.GENERATOR, Kind.FOLDER, Kind.ZIP, Kind.NPZ)
+    kind = refuse_foreign(path, Wanted.JUDGED, *allowed)
+    if kind != Kind.GENERATOR and path.suffix != ".safetensors":
         from gan_nas.data.image_stream import open_images
 
         stream = open_images(path, preparation.background)

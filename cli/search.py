@@ -1,6 +1,7 @@
 """`gan-nas search`: find architectures."""
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,11 +23,12 @@ from gan_nas.cli.printing import remark, show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
+from gan_nas.search import METHODS
 
 
 def search(
     method: Annotated[
-        str, typer.Option(metavar="METHOD", help="How to search: autogan, adversarialnas or degas.")
+        str, typer.Option(metavar="METHOD", help=f"How to search: {options.one_of(METHODS)}.")
     ],
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
@@ -114,10 +116,15 @@ def search(
         features_precision=features_precision,
         device=device,
     )
+    # A path's images have their own side again when they are loaded without one.
+    implied = images.preparation is None and side == default_resolution(images)
     for_one = partial(
-        for_all, data=data, resolution=None if side == default_resolution(images) else side
+        for_all,
+        data=data,
+        preparation=images.preparation,
+        resolution=None if implied else side,
     )
     suggest(
-        train_them_all=f"gan-nas derive {run} --retrain{for_all()}",
-        train_the_best=f"gan-nas retrain {best}{for_one()}",
+        train_them_all=("derive", run, "--retrain", *for_all()),
+        train_the_best=("retrain", Path(best), *for_one()),
     )

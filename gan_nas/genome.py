@@ -29,6 +29,7 @@ from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 SCHEMA_VERSION = 1
 ID_DIGITS = 10
+MAX_SOURCE = 300  # characters
 SPACE_TAGS = ("autogan", "adversarialnas", "degas", "sn_resnet", "ctgan")
 
 GeneratorGenome = Annotated[
@@ -43,12 +44,19 @@ DiscriminatorGenome = Annotated[
 class Source(Frozen):
     """Where a genome comes from and what was reported of it."""
 
-    paper: str | None = Field(default=None, max_length=300)
-    where: str | None = Field(default=None, max_length=300, description="figure, file or run")
+    paper: str | None = Field(default=None, max_length=MAX_SOURCE)
+    where: str | None = Field(
+        default=None, max_length=MAX_SOURCE, description="figure, file or run"
+    )
     note: str | None = Field(default=None, max_length=1000)
     reported: dict[str, dict[str, float]] = Field(
         default={}, description="data set -> score -> value, under the source's own protocol"
     )
+
+
+def source_text(text: str) -> str:
+    """Return a text, such as one with a path in it, as a Source takes it: UTF-8, not too long."""
+    return text.encode("utf-8", "backslashreplace").decode()[:MAX_SOURCE]
 
 
 class Genome(Frozen):

@@ -1,16 +1,20 @@
 """The published genomes that come with the package, and one way to name any genome."""
 
-from contextlib import suppress
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from gan_nas.errors import InvalidInput, nearest, shorten
-from gan_nas.genome import Genome, Source, parse_genome, read_genome
+from gan_nas.files import read_text
+from gan_nas.foreign import Kind, Wanted, parse_integers, refuse_foreign
+from gan_nas.genome import Genome, Source, parse_genome, read_genome, source_text
+from gan_nas.spaces import autogan
 from gan_nas.spaces.adversarialnas import decode_generator
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
-WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # the authors' for CIFAR-10; a matrix has none
+WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # both authors' for CIFAR-10; codes have none
 MATRIX_SHAPE = (3, 7)
+_DISCRIMINATOR = SNResNetDiscriminator(space="sn_resnet", width=DISCRIMINATOR_WIDTH)
 
 
 def published_names() -> list[str]:
@@ -25,21 +29,43 @@ def published_genome(name: str) -> Genome:
 
 
 def load_genome(reference: str) -> Genome:
-    """Read a genome by published name or file path; raises InvalidInput when it is neither.
+    """Read a genome by published name, file path or AutoGAN's code; else raises InvalidInput.
 
-    A file that ends with .npy is a matrix as AdversarialNAS' authors publish their generators.
+    A file is a genome's JSON, a matrix as AdversarialNAS' authors publish their generators, or
+    AutoGAN's code.
     """
     names = published_names()
     if reference in names:
         return published_genome(reference)
     path = Path(reference)
-    with suppress(OSError):  # a name that is too long for a path
-        if path.is_file():
-            return read_matrix(path) if path.suffix == ".npy" else read_genome(path)
+    if reference and _exists(path):
+        kind = refuse_foreign(path, Wanted.GENOME, Kind.GENOME, Kind.NPY, Kind.INTEGERS)
+        if kind == Kind.NPY or (kind == Kind.UNKNOWN and path.suffix == ".npy"):
+            return read_matrix(path)
+        if kind == Kind.INTEGERS:
+            return decode_code(parse_integers(read_text(path).lstrip("\ufeff")) or [], str(path))
+        return read_genome(path)
+    if (code := parse_integers(reference)) is not None:
+        return decode_code(code)
+    if reference:
+        refuse_foreign(reference, Wanted.GENOME)
     raise InvalidInput(
         f"{reference!r} is neither a genome file nor a published genome"
         f"{nearest(reference.lower(), names) or '; published are ' + ', '.join(names)}"
     )
+
+
+def decode_code(code: Sequence[int], where: str = "the list") -> Genome:
+    """Turn AutoGAN's code, 14 integers as its authors print them, into a genome.
+
+    A code has no sizes: the genome gets those with which the authors train on CIFAR-10.
+    """
+    try:
+        generator = autogan.decode(code, WIDTH)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where} is no code of AutoGAN: {error}") from error
+    source = Source(where=f"code {','.join(map(str, code))}")
+    return Genome(generator=generator, discriminator=_DISCRIMINATOR, source=source)
 
 
 def read_matrix(path: Path) -> Genome:
@@ -64,6 +90,12 @@ def read_matrix(path: Path) -> Genome:
         generator = decode_generator(matrix.tolist(), WIDTH)
     except InvalidInput as error:
         raise InvalidInput(f"{path} is no generator: {error}") from error
-    discriminator = SNResNetDiscriminator(space="sn_resnet", width=DISCRIMINATOR_WIDTH)
-    source = Source(where=f"matrix {path.name}")
-    return Genome(generator=generator, discriminator=discriminator, source=source)
+    source = Source(where=source_text(f"matrix {path.name}"))
+    return Genome(generator=generator, discriminator=_DISCRIMINATOR, source=source)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long for a path, or has a null byte
+        return False

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
 from gan_nas.files import read_text, seal, sync, unseal, unwritable, write_json
+from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.states import pack, unpack
 
 CONFIG = "config.json"
@@ -293,7 +294,7 @@ def _same_settings(directory: Path, config: Mapping[str, Any]) -> str:
     if changes:
         raise Incompatible(
             f"{directory} was made with other settings ({', '.join(changes)}); choose another run "
-            "directory for the new ones"
+            "directory for the new ones, or move this one away"
         )
     for change in _changes(stored.get("versions", {}), asked.get("versions", {})):
         logger.warning("%s was made with another version: %s", directory, change)
@@ -302,6 +303,7 @@ def _same_settings(directory: Path, config: Mapping[str, Any]) -> str:
 
 def _read_config(directory: Path) -> tuple[str, dict[str, Any]]:
     """Return a run's id and its settings."""
+    refuse_foreign(directory, Wanted.RUN, Kind.RUN, Kind.FOLDER)
     if not (directory / CONFIG).is_file():
         raise InvalidInput(f"{directory} is not a run directory: it holds no {CONFIG}")
     config = _read_object(directory / CONFIG)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from gan_nas.builder import build_generator
 from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import seal, unseal, write_atomically
+from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.states import load_module_state, pack, unpack
 
@@ -92,6 +93,7 @@ def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, Generat
 
 def read_metadata(path: Path) -> GeneratorFile:
     """Read what a generator file says of itself, without its weights."""
+    refuse_foreign(path, Wanted.GENERATOR, Kind.GENERATOR)
     metadata = _header(path).get("__metadata__")
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):

@@ -19,6 +19,22 @@ class Answer(NamedTuple):
 
 Command = Callable[..., Answer]
 
+COMMANDS = (
+    "search",
+    "derive",
+    "retrain",
+    "genomes",
+    "build",
+    "compare",
+    "sample",
+    "score",
+    "stats",
+    "doctor",
+    "bench",
+    "bench score",
+    "reconstruct",
+)
+
 
 def sets(settings: dict[str, Any]) -> list[str]:
     """Turn settings into --set options."""

@@ -18,6 +18,7 @@ from gan_nas.genome import (
     field_names,
     parse_genome,
     read_genome,
+    source_text,
 )
 from gan_nas.published import published_genome, published_names
 from gan_nas.sampling import sample_genomes
@@ -453,3 +454,10 @@ def test_models_are_as_strict_as_their_json() -> None:
             AutoGANGenerator(space="autogan", width=width, latent_dim=1, cells=cells)  # type: ignore[arg-type]
     with pytest.raises(ValidationError):
         AutoGANCell.model_validate(cell | {"shortcut": 1})
+
+
+@pytest.mark.parametrize("text", ["a" * 1000, "\udcff" * 200, "data in ünï\n\x1b"])
+def test_a_source_takes_any_text_that_was_prepared(text: str) -> None:
+    where = Source(where=source_text(text)).where
+    assert where is not None
+    assert where == text or len(where) == 300

@@ -7,7 +7,8 @@ ROOT = Path(__file__).parents[1]
 ORDER = re.findall(
     r"\w+",
     """
-    allocator errors files npy versions streams progress configs protocols spaces genome frameworks
+    allocator errors files npy foreign versions streams progress configs protocols spaces genome
+    frameworks
     sampling diff published slots spectral ops mixing stage_ops stages cells networks critic builder
     cost losses objectives reconstruction data metrics states runs weights reference scoring plots
     gan timing training search judging bench bench_scores cli

@@ -9,7 +9,11 @@ from gan_nas.genome import parse_genome
 from gan_nas.published import published_genome
 from gan_nas.sampling import SPACES, sample_genomes
 from gan_nas.spaces.autogan import (
+    CHOICES,
+    CONVS,
+    NORMS,
     NUM_CELLS,
+    UPS,
     Tokens,
     count,
     decode,
@@ -142,18 +146,25 @@ def test_a_token_beyond_its_choices_is_refused(place: int) -> None:
         cell = 0 if place < 4 else 1 if place < 9 else 2
         inside = place - (0, 4, 9)[cell]
         assert said == (
-            f"token {inside} of cell {cell} is {token}, allowed are 0 to {SIZES[place] - 1}"
+            f"token {inside} of cell {cell} is {token}, allowed are 0 to {SIZES[place] - 1}: it is "
+            f"number {place + 1} of 14 and chooses {CHOICES[inside]}"
         )
+
+
+@pytest.mark.parametrize(("place", "words"), [*enumerate((CONVS, NORMS, UPS, ("no", "yes")))])
+def test_a_choice_is_named_by_the_words_of_the_space(place: int, words: tuple[str, ...]) -> None:
+    listed = ", ".join(f"{number} {word}" for number, word in enumerate(words))
+    assert CHOICES[place].endswith(f"({listed})")
 
 
 @pytest.mark.parametrize("length", [n for n in range(20) if n not in (4, 9, 14)])
 def test_a_vector_that_ends_inside_a_cell_is_refused(length: int) -> None:
     with pytest.raises(InvalidInput, match=rf"of {length} tokens .* \[4, 9, 14\]"):
-        decode([0] * length, 8)
+        split_tokens([0] * length)
 
 
-@pytest.mark.parametrize("length", [4, 9])
-def test_a_prefix_is_no_generator(length: int) -> None:
+@pytest.mark.parametrize("length", [n for n in range(30) if n != 14])
+def test_another_number_of_tokens_is_no_generator(length: int) -> None:
     with pytest.raises(InvalidInput, match=f"a generator has 14 tokens, these are {length}"):
         decode([0] * length, 8)
 

@@ -42,6 +42,8 @@ def load_images(
             return loaded
         return replace(loaded, resize_by=asked.resize, preparation=asked)
     path = Path(name).expanduser()
+    if name.encode("utf-8", "replace").decode() != name:
+        raise InvalidInput(f"the path {name!r} is not UTF-8, as what runs write must be: rename it")
     if not path.exists():
         raise InvalidInput(
             f"{name!r} is neither a data set ({', '.join(DATA_SETS)}) nor an existing folder, zip "

@@ -108,7 +108,7 @@ def _open_files(path: Path, background: str) -> ImageStream:
         return np.asarray(image).reshape(first.height, first.width, -1)
 
     return ImageStream(
-        str(path), len(source.names), first.width, 1 if first.mode == "L" else 3, read
+        _name(path), len(source.names), first.width, 1 if first.mode == "L" else 3, read
     )
 
 
@@ -155,7 +155,12 @@ def open_npz(path: Path) -> ImageStream:
             raise _damaged(path, error) from error
 
     side, channels = (shape[0], shape[2]) if channels_last else (shape[1], shape[0])
-    return ImageStream(str(path), num, side, channels, read)
+    return ImageStream(_name(path), num, side, channels, read)
+
+
+def _name(path: Path) -> str:
+    """Return a path as JSON takes it: bytes that are no UTF-8 are spelled out."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _name_of_images(path: Path, archive: zipfile.ZipFile) -> str:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput, MissingResource
+from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 
 WIDTHS = (16, 32, 64)
@@ -68,6 +69,7 @@ def load_cifar_resnet(path: Path, device: torch.device | str = "cpu") -> Backbon
     Shapes are compared before anything is allocated. Raises MissingResource without the file, and
     InvalidInput when it is damaged or another network's.
     """
+    refuse_foreign(path, Wanted.CLASSIFIER, Kind.SAFETENSORS)
     if not path.is_file():
         raise MissingResource(
             f"the classifier's weights {path} do not exist; name a safetensors file of a CIFAR "

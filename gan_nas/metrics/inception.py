@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
+from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 
 URL = (
@@ -250,6 +251,7 @@ def _filled(state: State, source: str) -> nn.Module:
 
 def _read(path: Path) -> tuple[State, str]:
     """Return the tensors of a .pth file and its sha256, after comparing that."""
+    refuse_foreign(path, Wanted.INCEPTION, Kind.PICKLE)
     if not path.is_file():
         raise MissingResource(
             f"Inception's weights {path} do not exist, and nothing was scored: get them from {URL} "

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
+from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import hash_tensors
 from gan_nas.metrics.moments import Moments
 from gan_nas.npy import read_header
@@ -94,6 +95,7 @@ def load_statistics(path: Path) -> Statistics:
     Shapes are compared before anything is allocated. Raises MissingResource without the file, and
     InvalidInput when it is damaged or holds no mean and covariance.
     """
+    refuse_foreign(path, Wanted.STATISTICS, Kind.STATISTICS, Kind.SAFETENSORS, Kind.NPZ)
     suffix = checked_suffix(path)
     if not path.is_file():
         raise MissingResource(

@@ -32,7 +32,7 @@ from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.gan import LossWindow
-from gan_nas.genome import DiscriminatorGenome, Genome, Source
+from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.plots import save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
@@ -368,7 +368,7 @@ def best_genomes(
         )
         found = best_within(UP_CELLS, scores, config.top_k, prices, limit)
     discriminator = _discriminator(config, gan)
-    source = Source(where=f"AdversarialNAS search on {data}, seed {config.seed}")
+    source = Source(where=source_text(f"AdversarialNAS search on {data}, seed {config.seed}"))
     rows = []
     for one in found:
         genome = _genome(config, one, discriminator, source)

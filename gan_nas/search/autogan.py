@@ -30,7 +30,7 @@ from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.gan import LossWindow, reestimated_norms
-from gan_nas.genome import Genome, Source
+from gan_nas.genome import Genome, Source, source_text
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import Progress, silent
 from gan_nas.runs import Checkpoint, Run, never, stored_config
@@ -293,7 +293,7 @@ class _Search:
             reward, scores = self.reward(tokens), self.scores[tokens]
             where = f"AutoGAN search on {self.images.name}, seed {self.config.seed}"
             reported = {f"{name}, shared weights": value for name, value in scores.items()}
-            source = Source(where=where, reported={self.images.name: reported})
+            source = Source(where=source_text(where), reported={self.images.name: reported})
             genome = _genome(self.config, tokens, source)
             path = self.run.path("genomes", f"{genome.genome_id}.json")
             genome.save(path)

@@ -25,7 +25,7 @@ from gan_nas.data import Images
 from gan_nas.data.batches import take
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.gan import LossWindow, fresh
-from gan_nas.genome import DiscriminatorGenome, Genome, Source
+from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
 from gan_nas.networks import StageNetwork
 from gan_nas.plots import save_curves, save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
@@ -274,7 +274,8 @@ class _Reconstruction:
         images = self.step * self.config.batch_size
         lr = self.glo.lr_at(self.step - 1)
         self.run.log(step=self.step, images=images, lr=lr, **losses, seconds=self.seconds)
-        progress("search iterations", self.step, self.config.iterations, losses)
+        what = "search" if self.glo.alpha is not None else "reconstruction"
+        progress(f"{what} iterations", self.step, self.config.iterations, losses)
 
     def keep(self) -> None:
         """Draw reconstructions; keep what pruning would leave now, entropies and a histogram.
@@ -397,7 +398,7 @@ def best_genomes(
     found = best_architectures(
         alpha.log_probabilities(), config.top_k, prices=prices, limit=limit if prices else None
     )
-    source = Source(where=f"DEGAS search on {data}, seed {config.seed}")
+    source = Source(where=source_text(f"DEGAS search on {data}, seed {config.seed}"))
     rows = []
     for one in found:
         genome = _genome(config, one.operations, source)

@@ -90,8 +90,8 @@ def retrain_all(
     if differences and not any_passport:
         raise Incompatible(
             f"the trials in {directory / 'retrained'} were scored differently "
-            f"({describe(differences)}), so they cannot be ranked; train them anew in another run "
-            "directory, or allow any passport"
+            f"({describe(differences)}), so they cannot be ranked; move that folder away to train "
+            "them anew, or allow any passport"
         )
     distance = backbone.distance_name
     rows.sort(key=lambda row: float(row["last"][distance]) if "last" in row else float("inf"))

@@ -24,6 +24,15 @@ CONVS: tuple[Conv, ...] = get_args(Conv)
 NORMS: tuple[Norm, ...] = get_args(Norm)
 UPS: tuple[Up, ...] = get_args(Up)
 NUM_CELLS = 3
+NUM_TOKENS = 14
+# What the tokens of a cell choose, for error messages.
+CHOICES = (
+    "conv (0 post, 1 pre)",
+    "norm (0 none, 1 batch, 2 instance)",
+    "up (0 bilinear, 1 nearest, 2 deconv)",
+    "shortcut (0 no, 1 yes)",
+    "skips (a bit for each earlier cell, the oldest the highest)",
+)
 
 Tokens = tuple[int, ...]
 
@@ -112,8 +121,10 @@ def decode_cell(index: int, tokens: Sequence[int]) -> AutoGANCell:
     """Turn the tokens of cell `index` into its model; raises InvalidInput beyond the choices."""
     for place, (token, size) in enumerate(zip(tokens, token_sizes(index), strict=True)):
         if not 0 <= token < size:
+            position = place + 1 + sum(len(token_sizes(i)) for i in range(index))
             raise InvalidInput(
-                f"token {place} of cell {index} is {token}, allowed are 0 to {size - 1}"
+                f"token {place} of cell {index} is {token}, allowed are 0 to {size - 1}: it is "
+                f"number {position} of {NUM_TOKENS} and chooses {CHOICES[place]}"
             )
     conv, norm, up, shortcut, *skip = tokens
     bits = skip[0] if skip else 0
@@ -135,8 +146,11 @@ def encode_cell(index: int, cell: AutoGANCell) -> Tokens:
 
 def decode(tokens: Sequence[int], width: int, latent_dim: int = 128) -> AutoGANGenerator:
     """Turn the published 14-integer vector into a generator."""
-    if num_cells_of(tokens) != NUM_CELLS:
-        raise InvalidInput(f"a generator has 14 tokens, these are {len(tokens)}")
+    if len(tokens) != NUM_TOKENS:
+        raise InvalidInput(
+            f"a generator has {NUM_TOKENS} tokens, these are {len(tokens)}: conv, norm, up and "
+            "shortcut of each cell and, of the second and third, skips"
+        )
     cells = tuple(decode_cell(i, part) for i, part in enumerate(split_tokens(tokens)))
     return AutoGANGenerator(space="autogan", width=width, latent_dim=latent_dim, cells=cells)
 

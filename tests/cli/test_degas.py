@@ -1,6 +1,7 @@
 """DEGAS from search to a trained generator, as typed."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,8 @@ def test_reconstruct_tells_the_loss_and_does_it_once(
     assert first.out.startswith("loss: ")
     assert f"run:  {tmp_path / 'run'}" in first.out.replace("\n", " ")
     assert "3 iterations" in first.err
+    assert re.search(r"^reconstruction  \d/3 iterations", first.err, re.MULTILINE)
+    assert "search" not in first.err.lower()
     log = (tmp_path / "run" / "log.jsonl").read_bytes()
     result = gan_nas("reconstruct", "ctgan-cifar10", *options, "--json").json
     assert set(result) == {"method", "genome_id", "name", "loss", "iterations", "seconds"}

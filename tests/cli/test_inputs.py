@@ -77,9 +77,17 @@ def test_runs_are_named_after_work_data_and_seed() -> None:
 
 
 def test_only_other_values_than_the_defaults_are_repeated() -> None:
-    assert options_again(data="digits", preset="demo", resolution=None) == ""
+    assert options_again(data="digits", preset="demo", resolution=None) == ()
     again = options_again(data="my images", preset="paper", device="cuda", resolution=32)
-    assert again == " --data 'my images' --resolution 32 --preset paper --device cuda"
+    assert again == (
+        *("--data", "my images", "--resolution", "32", "--preset", "paper", "--device", "cuda"),
+    )
+    assert options_again(data="-x", data_root=Path("-y")) == (
+        "--data",
+        "./-x",
+        "--data-root",
+        "./-y",
+    )
 
 
 def test_digits_are_trained_at_16_pixels() -> None:

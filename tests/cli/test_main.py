@@ -1,29 +1,22 @@
 import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from commands import Command
+import typer
+from commands import COMMANDS, Command
 
-from gan_nas.cli import explain
+from gan_nas.cli import app, explain, options_of
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
 
-COMMANDS = (
-    "search",
-    "derive",
-    "retrain",
-    "genomes",
-    "build",
-    "compare",
-    "sample",
-    "score",
-    "stats",
-    "doctor",
-    "bench",
-    "bench score",
-)
+
+def test_every_command_is_tested() -> None:
+    group: Any = typer.main.get_command(app)
+    assert set(COMMANDS) == set(group.commands)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -81,20 +74,37 @@ def test_wrong_usage_is_one_sentence_and_exit_2(
     [
         (InvalidInput("so"), 2, "so"),
         (MissingResource("so"), 3, "so"),
-        (Incompatible("choose another run directory"), 4, "another run directory (--run)"),
+        (Incompatible("choose another run directory"), 4, "another run directory"),
         (RunFailed("so"), 5, "so"),
         (Interrupted("so"), 75, "so"),
         (OSError(errno.ENOSPC, "No space left on device"), 3, "the disk is full"),
         (OSError(errno.EACCES, "Permission denied", "there"), 3, "there: Permission denied"),
-        (torch.OutOfMemoryError("CUDA out of memory"), 3, "lower batch_size"),
-        (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"), 3, "lower"),
-        (MemoryError(), 3, "lower batch_size"),
+        (torch.OutOfMemoryError("CUDA out of memory"), 3, "the memory does not"),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"), 3, "memory"),
+        (MemoryError(), 3, "the memory does not suffice: free some"),
         (KeyError("oops"), 70, "bug in gan-nas (KeyError: 'oops')"),
     ],
 )
 def test_every_error_has_its_exit_code(error: Exception, code: int, said: str) -> None:
     assert explain(error)[0] == code
     assert said in explain(error)[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_error_advises_only_options_that_the_command_has(command: str) -> None:
+    options = options_of([command])
+    assert "--json" in options
+    advised = set()
+    for error in (
+        MemoryError(),
+        Incompatible("choose another run directory"),
+        Incompatible("allow any passport"),
+    ):
+        advised |= set(re.findall(r"(?<!\S)[(]?(--?[a-z][a-z-]*)", explain(error, options)[1]))
+    assert advised <= options
+    assert ("--run" in advised) == ("--run" in options)
+    assert ("--any-passport" in advised) == ("--any-passport" in options)
+    assert ("--dry-run" in advised) == ("--dry-run" in options)
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(gan_nas: Command) -> None:
