@@ -48,7 +48,11 @@ EXIT_CODES: dict[type[GanNasError], int] = {
 BUG, KILLED, BROKEN_PIPE = 70, 130, 141
 
 # The library knows of no options, so it cannot name them.
-OPTIONS_IN_WORDS = {"another run directory": "--run", "any passport": "--any-passport"}
+OPTIONS_IN_WORDS = {
+    "another run directory": "--run",
+    "any passport": "--any-passport",
+    "run it again": "--again",
+}
 
 EXIT_CODES_IN_WORDS = (
     "Exit codes: 0 done; 1 compare found a difference; 2 wrong usage, setting or file; 3 no such "

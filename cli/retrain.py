@@ -59,6 +59,7 @@ def retrain(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    again: options.Again = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -131,6 +132,7 @@ def retrain(
             stop=stop,
             progress=progress,
             start=start,
+            again=again,
         )
     if as_json:
         show_json(result)

@@ -39,6 +39,7 @@ def search(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    again: options.Again = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -90,7 +91,7 @@ def search(
             )
             scoring = {"backbone": scored_by, "cache": cache_dir()}
         result = chosen.search(
-            config, images, run, device=on, stop=stop, progress=progress, **scoring
+            config, images, run, device=on, stop=stop, progress=progress, again=again, **scoring
         )
     if as_json:
         show_json(result)
