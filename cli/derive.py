@@ -106,7 +106,7 @@ def derive(
             scoring = {
                 "images": images,
                 "backbone": backbone_for(
-                    backbone, images, on, stop, progress, precision=features_precision
+                    backbone, images, on, stop, progress, precision=features_precision, run=run
                 ),
                 "cache": cache_dir(),
                 "progress": progress,

@@ -126,7 +126,7 @@ def retrain(
             resolution=side,
             device=on,
             backbone=backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision
+                backbone, images, on, stop, progress, precision=features_precision, run=run
             ),
             cache=cache_dir(),
             stop=stop,

@@ -87,7 +87,7 @@ def search(
         scoring: dict[str, Any] = {}
         if chosen.SEARCHING_SCORES:
             scored_by = backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision
+                backbone, images, on, stop, progress, precision=features_precision, run=run
             )
             scoring = {"backbone": scored_by, "cache": cache_dir()}
         result = chosen.search(

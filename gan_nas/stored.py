@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from gan_nas.errors import FailedOutcome, GanNasError, Incompatible, InvalidInput, explain
 from gan_nas.files import read_text
+from gan_nas.metrics.classifier import JUDGE
 from gan_nas.run_folders import CONFIG, OUTCOME, RESULT
 
 LIMIT = 1 << 26  # bytes of a file
@@ -59,6 +60,18 @@ def stored_data(directory: Path) -> str:
     """Return the name or path of the data a run was made of."""
     stored = stored_config(directory)
     return _as(_Data, stored, str(directory / CONFIG), stored).data
+
+
+def stored_judge(directory: Path) -> tuple[list[Path], str | None]:
+    """Return where a run may keep the classifier that judges it, and what fingerprint it has.
+
+    The run may be one that is still to be made.
+    """
+    wanted = None
+    if os.path.lexists(directory / CONFIG):
+        wanted = stored_config(directory).get("backbone")
+    kept = [directory / JUDGE, directory / "retrained" / JUDGE]
+    return kept, wanted if isinstance(wanted, str) else None
 
 
 class _Data(BaseModel):

@@ -26,6 +26,7 @@ from gan_nas.frameworks import Framework, suited
 from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.objectives import CTGAN, WGANGP, Hinge, Objective
 from gan_nas.plots import save_curves, save_grid
 from gan_nas.progress import Progress, silent
@@ -268,6 +269,7 @@ def train(
         if run.finished:
             return run.result(TrainingResult)
         run.begin(again=again)
+        keep_judge(directory, backbone, images)
         scorer = Scorer(
             backbone,
             images.to(device).at(resolution),

@@ -34,6 +34,7 @@ from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.gan import LossWindow
 from gan_nas.genome import DiscriminatorGenome, Genome, Source
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.plots import save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
 from gan_nas.results import AdversarialNASResult as Result
@@ -102,6 +103,7 @@ def search(
         if run.finished:
             return run.result(Result)
         run.begin(again=again)
+        keep_judge(directory, backbone, images)
         at_side = images.to(device).at(resolution)
         scorer = Scorer(
             backbone, at_side, resolution, config.num_splits, config.num_reference, cache

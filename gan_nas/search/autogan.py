@@ -33,6 +33,7 @@ from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.gan import LossWindow, reestimated_norms
 from gan_nas.genome import Genome, Source
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
 from gan_nas.results import AutoGANResult as Result
 from gan_nas.runs import Checkpoint, Finished, Run, never, read_finished
@@ -94,6 +95,7 @@ def search(
         if run.finished:
             return run.result(Result)
         run.begin(again=again)
+        keep_judge(directory, backbone, images)
         work = _Search(config, images, run, device, backbone, cache, progress, limits)
         while work.iteration < config.iterations:
             work.train_shared()

@@ -28,7 +28,7 @@ from gan_nas.slots import inherited_state
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator
 from gan_nas.spaces.degas import DEGASGenerator, operations
 from gan_nas.states import module_state
-from gan_nas.stored import as_written
+from gan_nas.stored import as_written, stored_data
 from gan_nas.training import Start
 
 CELLS = ("cells", "stages", "final_normal")  # what a search decides; the rest are sizes
@@ -94,7 +94,7 @@ def start_from(supernets: Supernets, genome: Genome, resolution: int, image_chan
     origin = {
         "method": finished.settings["method"],
         "run_id": finished.run_id,
-        "data": finished.settings["data"],
+        "data": stored_data(directory),
         "networks": networks,
     }
     choose_cells(trained.generator, genome.generator)

@@ -15,6 +15,7 @@ from gan_nas.errors import Incompatible, RunFailed
 from gan_nas.frameworks import suited
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
 from gan_nas.protocols import Passport, describe, differing
 from gan_nas.runs import never
@@ -60,6 +61,7 @@ def retrain_all(
     when trials were scored differently, as those of another day may be, unless `any_passport`.
     Returns {"retrained": rows, "winner": id or None, "scored_differently": field -> values}.
     """
+    keep_judge(directory / "retrained", backbone, images)
     rows: list[dict[str, Any]] = []
     for number, genome in enumerate(genomes):
         trained, start = suited(genome, config.framework), None
