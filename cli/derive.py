@@ -158,7 +158,7 @@ def check_winner(result: dict[str, Any]) -> None:
     failed = " and ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
     raise RunFailed(
         f"there is no winner: of {outcomes.total()} trainings {failed}; try lower learning rates "
-        "or another seed with --set"
+        "or another seed with --set, or --again for the same once more"
     )
 
 

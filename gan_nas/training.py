@@ -512,8 +512,8 @@ class _Training:
         }
         if self.step and not all(map(isfinite, losses.values())):
             raise RunFailed(
-                f"training diverged before step {self.step:,}: a loss is not finite; the last "
-                f"checkpoint in {self.run.directory} is good, try a lower learning rate"
+                f"training diverged before step {self.step:,}: a loss is not finite; what "
+                f"is saved in {self.run.directory} is from before that, try a lower learning rate"
             )
         return losses
 

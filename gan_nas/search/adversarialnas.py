@@ -348,8 +348,8 @@ class _Search:
         }
         if not all(map(isfinite, losses.values())):
             raise RunFailed(
-                f"the search diverged before iteration {self.step:,}: a loss is not finite; the "
-                f"last checkpoint in {self.run.directory} is good, try lower learning rates"
+                f"the search diverged before iteration {self.step:,}: a loss is not finite; what "
+                f"is saved in {self.run.directory} is from before that, try lower learning rates"
             )
         return losses
 

@@ -365,8 +365,8 @@ class _Reconstruction:
     def _diverged(self, what: str) -> RunFailed:
         work = "search" if self.glo.alpha is not None else "reconstruction"
         return RunFailed(
-            f"the {work} diverged before iteration {self.step:,}: {what} is not finite; the "
-            f"last checkpoint in {self.run.directory} is good, try a lower learning rate"
+            f"the {work} diverged before iteration {self.step:,}: {what} is not finite; what "
+            f"is saved in {self.run.directory} is from before that, try a lower learning rate"
         )
 
     def _load(self, checkpoint: Checkpoint) -> None:
