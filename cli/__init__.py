@@ -51,6 +51,7 @@ BUG, KILLED, BROKEN_PIPE = 70, 130, 141
 OPTIONS_IN_WORDS = {
     "another run directory": "--run",
     "any passport": "--any-passport",
+    "run it again": "--again",
     "odd files be skipped": "--skip-odd",
     "ask for a crop": "--crop",
     "name the side": "--resolution",

@@ -1,5 +1,6 @@
 """`gan-nas derive`: the best genomes of a search, and which of them trains best."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking, show_retrained
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
-from gan_nas.errors import InvalidInput
+from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.frameworks import framework_of
 
 TOP_K = 5
@@ -51,6 +52,7 @@ def derive(
     backbone: options.BackboneName = "classifier",
     features_precision: options.FeaturesPrecision = "float32",
     any_passport: options.AnyPassport = False,
+    again: options.Again = False,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
@@ -63,7 +65,8 @@ def derive(
     highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
     pruning keeps. They are written to RUN/genomes. Preset, framework, seed,
     --set and precision are those of --retrain, which starts from scratch without --inherit. Trials
-    that were scored differently are not ranked (exit code 4) without --any-passport.
+    that were scored differently are not ranked (exit code 4) without --any-passport. Trials that
+    failed are not tried again without --again; without a winner the exit code is 5.
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
@@ -77,10 +80,10 @@ def derive(
 
     from gan_nas.data import cache_dir
     from gan_nas.genome import Genome, read_genome
-    from gan_nas.runs import stored_config
     from gan_nas.search import load_method
     from gan_nas.search.inheritance import check_sizes, read_supernets
     from gan_nas.search.retraining import retrain_all
+    from gan_nas.stored import stored_config, stored_settings
 
     if run is None:
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
@@ -99,7 +102,7 @@ def derive(
     supernets = None
     if inherit:
         supernets = read_supernets(run)
-        width = stored_config(run)["config"]["derived_width"]
+        width = stored_settings(run, stored_config(run), chosen.Config).derived_width
         check_sizes(supernets, supernets.trained.sizes.model_copy(update={"width": width}))
     with stopping() as stop, progress_on_stderr() as progress:
         scoring: dict[str, Any] = {}
@@ -108,7 +111,7 @@ def derive(
             scoring = {
                 "images": images,
                 "backbone": backbone_for(
-                    backbone, images, on, stop, progress, precision=features_precision
+                    backbone, images, on, stop, progress, precision=features_precision, run=run
                 ),
                 "cache": cache_dir(),
                 "progress": progress,
@@ -129,10 +132,12 @@ def derive(
                 stop=stop,
                 supernets=supernets,
                 any_passport=any_passport,
+                again=again,
                 **scoring,
             )
     if as_json:
         show_json(result)
+        check_winner(result)
         return
     show_ranking(result)
     same = options_again(
@@ -147,21 +152,33 @@ def derive(
             "--max-params": max_params,
             "--max-macs": max_macs,
         }
-        again = [str(word) for pair in limited.items() if pair[1] is not None for word in pair]
+        more = [str(word) for pair in limited.items() if pair[1] is not None for word in pair]
         if data is not None:
-            again += ["--data", as_path(data)]
-        suggest(train_them_all=("derive", run, "--retrain", *again, *same))
+            more += ["--data", as_path(data)]
+        suggest(train_them_all=("derive", run, "--retrain", *more, *same))
         return
     show_retrained(result)
-    if result["winner"] is not None:
-        last = Path(result["retrained"][0]["files"]["last"])
-        suggest(look=("sample", last), score=("score", last, *same))
+    check_winner(result)
+    last = Path(result["retrained"][0]["files"]["last"])
+    suggest(look=("sample", last), score=("score", last, *same))
+
+
+def check_winner(result: dict[str, Any]) -> None:
+    """Raise RunFailed when genomes were trained and none to its end."""
+    if "winner" not in result or result["winner"] is not None:
+        return
+    outcomes = Counter(row["outcome"] for row in result["retrained"])
+    failed = " and ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+    raise RunFailed(
+        f"there is no winner: of {outcomes.total()} trainings {failed}; try lower learning rates "
+        "or another seed with --set, or --again for the same once more"
+    )
 
 
 def stored_method(run: Path) -> str:
     """Return the method that a run directory was searched by."""
-    from gan_nas.runs import stored_config
     from gan_nas.search import METHODS
+    from gan_nas.stored import stored_config
 
     method = stored_config(run).get("method")
     if method not in METHODS:

@@ -117,17 +117,32 @@ def backbone_for(
     weights: Path | None = None,
     precision: str = "float32",
     download: bool = False,
+    run: Path | None = None,
 ) -> "Backbone":
-    """Load a backbone, or train it once, with its progress shown; `weights` are inception's."""
+    """Load a backbone, or train it once, with its progress shown; `weights` are inception's.
+
+    A `run` that goes on is judged by the classifier that it keeps.
+    """
     from gan_nas.data import cache_dir
     from gan_nas.metrics import load_backbone
+    from gan_nas.stored import stored_judge
 
     def show(done: int, total: int) -> None:
         progress("classifier images", done, total, {})
 
     spec = _with_weights(name, weights, download=download)
+    kept, wanted = ([], None) if run is None else stored_judge(run)
     return load_backbone(
-        spec, images, cache_dir(), device, stop, show, precision=precision, download=download
+        spec,
+        images,
+        cache_dir(),
+        device,
+        stop,
+        show,
+        precision=precision,
+        download=download,
+        kept=kept,
+        wanted=wanted,
     )
 
 
@@ -165,13 +180,10 @@ def load_data(
 
 def load_data_of_run(run: Path, data: str | None, data_root: Path | None) -> "Images":
     """Load the images that a search was made on, or `data`, prepared in the same way."""
-    from gan_nas.data import Preparation
-    from gan_nas.runs import stored_config
+    from gan_nas.stored import stored_data
 
-    stored = stored_config(run)
-    preparation = Preparation.model_validate(stored.get("preparation", {}))
-    side = stored["config"]["resolution"]
-    return load_data(data or stored["data"], data_root, preparation, side)
+    stored = stored_data(run)
+    return load_data(data or stored.data, data_root, stored.preparation, stored.side)
 
 
 def default_directory(what: str, data: str, seed: int) -> Path:

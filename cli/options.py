@@ -128,6 +128,12 @@ AnyPassport = Annotated[
 Threads = Annotated[
     int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads; all if absent.")
 ]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again", help="Try once more what failed: it goes on from its last good checkpoint."
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show settings, sizes and predicted time, and stop.")
 ]

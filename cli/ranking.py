@@ -89,9 +89,9 @@ def show_retrained(result: dict[str, Any]) -> None:
     titles = [lines([short_name(name), moment]) for name, moment in columns]
     rows = table("", "trained alone", *titles, numbers=titles)
     for place, row in enumerate(result["retrained"], start=1):
-        if row["outcome"] == "failed":
-            rows.add_row(str(place), row["id"], "failed")
-            remark(f"{row['id']} failed: {row['why']}", style="yellow")
+        if row["outcome"] != "completed":
+            rows.add_row(str(place), row["id"], row["outcome"])
+            remark(f"{row['id']} {row['outcome']}: {row['why']}", style="yellow")
             continue
         moments = row | {first: row["first"]}
         values = (f"{moments[moment][name]:.4g}" for name, moment in columns)

@@ -34,6 +34,7 @@ def reconstruct(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    again: options.Again = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def reconstruct(
     remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
     with stopping() as stop, progress_on_stderr() as progress:
         result = run_reconstruction(
-            genome, config, images, run, device=on, stop=stop, progress=progress
+            genome, config, images, run, device=on, stop=stop, progress=progress, again=again
         )
     if as_json:
         show_json(result)

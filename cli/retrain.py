@@ -63,6 +63,7 @@ def retrain(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    again: options.Again = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -131,12 +132,13 @@ def retrain(
             resolution=side,
             device=on,
             backbone=backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision
+                backbone, images, on, stop, progress, precision=features_precision, run=run
             ),
             cache=cache_dir(),
             stop=stop,
             progress=progress,
             start=start,
+            again=again,
         )
     if as_json:
         show_json(result)

@@ -47,6 +47,7 @@ def search(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    again: options.Again = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -96,11 +97,11 @@ def search(
         scoring: dict[str, Any] = {}
         if chosen.SEARCHING_SCORES:
             scored_by = backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision
+                backbone, images, on, stop, progress, precision=features_precision, run=run
             )
             scoring = {"backbone": scored_by, "cache": cache_dir()}
         result = chosen.search(
-            config, images, run, device=on, stop=stop, progress=progress, **scoring
+            config, images, run, device=on, stop=stop, progress=progress, again=again, **scoring
         )
     if as_json:
         show_json(result)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from gan_nas.errors import InvalidInput, explain, nearest
 
@@ -69,6 +70,16 @@ def resolve(
         return model(**values)
     except ValidationError as error:
         raise InvalidInput(explain(error, names)) from error
+
+
+def defaults(model: type[Settings]) -> dict[str, Any]:
+    """Return the JSON values of all fields that have a default."""
+    values = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    }
+    return dict(to_jsonable_python(values))
 
 
 def describe(model: type[Settings]) -> list[FieldHelp]:

@@ -11,7 +11,7 @@ GanNasError
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -33,8 +33,15 @@ class Incompatible(GanNasError):
     """Two things that are fine alone and do not belong together."""
 
 
+FailedOutcome = Literal["diverged", "collapsed"]
+
+
 class RunFailed(GanNasError):
-    """Training that diverged or collapsed."""
+    """Training that diverged or collapsed: its outcome."""
+
+    def __init__(self, message: str, outcome: FailedOutcome = "diverged") -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class Interrupted(GanNasError):

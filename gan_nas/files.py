@@ -1,13 +1,18 @@
-"""Files that are whole or absent: temporary name, flush, fsync, rename, fsync of the folder."""
+"""Files that are whole or absent, and files of strangers, which may be no files at all.
+
+Writing: temporary name, flush, fsync, rename, fsync of the folder. Reading: a link, a FIFO or a
+device in the place of a file is refused before it can lead elsewhere, never end, or hang.
+"""
 
 import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gan_nas.errors import InvalidInput, MissingResource
 
@@ -22,6 +27,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
         write(temporary)
         sync(temporary)
         temporary.replace(path)
@@ -43,16 +50,75 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_text(path: Path, limit: int = 1 << 20) -> str:
+def read_text(path: Path, limit: int = 1 << 20, *, follow: bool = True) -> str:
     """Read a UTF-8 text of at most `limit` bytes; raises InvalidInput with the reason."""
     try:
-        if path.stat().st_size > limit:
-            raise InvalidInput(f"{path} is larger than {limit:,} bytes, too large for such a file")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+        return read_bytes(path, limit, follow=follow).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path} is not UTF-8 text") from error
+
+
+def read_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """Read a file of at most `limit` bytes; raises InvalidInput with the reason."""
+    with open_regular(path, limit, follow=follow) as file:
+        try:
+            return file.read(os.fstat(file.fileno()).st_size)  # read(limit) would reserve it
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+
+
+def open_regular(path: Path, limit: int, *, follow: bool = True) -> BinaryIO:
+    """Open a plain file of at most `limit` bytes for reading.
+
+    Without `follow` a link is refused. Raises InvalidInput for what is missing, too large or no
+    plain file: a FIFO would hang and a device might never end.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    try:
+        found = path.stat() if follow else path.lstat()
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(found.st_mode):
+            raise InvalidInput(f"{path} is {kind_of(found.st_mode)}, a plain file is needed")
+        if found.st_size > limit:
+            raise InvalidInput(f"{path} is larger than {limit:,} bytes, too large for such a file")
+        return os.fdopen(os.open(path, flags), "rb")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+
+
+def entries_below(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield every path below a folder with the mode of its own; links are not followed."""
+    waiting = [folder]
+    while waiting:
+        try:
+            entries = sorted(os.scandir(waiting.pop()), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            continue  # another process has removed it meanwhile
+        for entry in entries:
+            try:
+                mode = entry.stat(follow_symlinks=False).st_mode
+            except FileNotFoundError:
+                continue
+            yield Path(entry.path), mode
+            if stat.S_ISDIR(mode):
+                waiting.append(Path(entry.path))
+
+
+def kind_of(mode: int) -> str:
+    """Say what a file of this mode is."""
+    return next((words for test, words in _KINDS if test(mode)), "no plain file")
+
+
+_KINDS: list[tuple[Callable[[int], bool], str]] = [
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+]
 
 
 def seal(content: Mapping[str, Any]) -> str:

@@ -1,12 +1,14 @@
 """Pictures of a run: grids of samples and curves of losses and scores, as PNG files."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from PIL import Image
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from torch import Tensor
 
 from gan_nas.files import write_atomically
@@ -41,7 +43,29 @@ OP_COLOURS = {  # light: cheap; related operations have related hues
     "dil_conv_3x3": "#bcbddc",
     "dil_conv_5x5": "#6a51a3",
 }
+NETWORKS = ("generator", "discriminator")
+LARGEST = 10**15  # of a step, or of any number drawn
 BLUE, ORANGE, GREEN = "#2f6fb3", "#d9772b", "#2e8b57"
+
+logger = logging.getLogger(__name__)
+
+
+def _known(op: str) -> str:
+    if op not in OP_COLOURS:
+        raise ValueError(op)
+    return op
+
+
+_Operation = Annotated[str, AfterValidator(_known)]
+
+
+class _Moment(BaseModel):
+    """What stood on the edges at a step."""
+
+    step: Annotated[int, Field(ge=0, le=LARGEST)]
+    entropies: dict[str, dict[str, Annotated[float, Field(allow_inf_nan=False)]]]
+    generator: list[dict[str, _Operation]]
+    discriminator: list[dict[str, _Operation]] | None = None
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 8, scale: int | None = None) -> None:
@@ -70,11 +94,12 @@ def save_curves(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw the losses and each score over the images seen, and write them as one PNG.
 
     `log` is what a run logged, "images" being how many were seen: every value named ..._loss is a
-    loss, ..._score and distances, such as fid, are scores; a null leaves a gap.
+    loss, ..._score and distances, such as fid, are scores; a null leaves a gap. What is no number
+    is left out.
     """
     from matplotlib.figure import Figure  # no pyplot: no global state, no window
 
-    log = [row for row in log if "images" in row]
+    log = _numbers(log)
     losses = _names(log, lambda name: name.endswith("_loss"))
     scores = _names(log, lambda name: name.endswith("_score") or is_distance(name))
     panels = ([losses] if losses else []) + [[name] for name in scores]
@@ -99,12 +124,17 @@ def save_edge_history(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw which operation led on each edge as a search went, and the entropy of the edges.
 
     `log` holds rows with "step", "entropies" and, for each network that is searched, its cells
-    as edge -> operation; a network is a panel, above the mean entropies. Writes one PNG.
+    as edge -> operation; a network is a panel, above the mean entropies. Writes one PNG, of those
+    rows that are whole, if there are any.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    networks = [name for name in ("generator", "discriminator") if name in log[0]]
+    log = _moments(log)
+    if not log:
+        logger.warning("%s is not drawn: the log it would be made of is lost", path)
+        return
+    networks = [name for name in NETWORKS if name in log[0]]
     steps = [row["step"] for row in log]
     rows = [
         [f"{i}: {edge}" for i, cell in enumerate(log[0][name]) for edge in cell]
@@ -144,6 +174,33 @@ def save_edge_history(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     panels[-1].spines[["top", "right"]].set_visible(False)
     panels[-1].legend(fontsize=8, frameon=False)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def _numbers(log: Sequence[Mapping[str, Any]]) -> list[dict[str, float | None]]:
+    """Return the numbers of those rows that say how many images were seen."""
+    rows = ({k: v for k, v in row.items() if v is None or _is_number(v)} for row in log)
+    return [row for row in rows if row.get("images") is not None]
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and not abs(value) > LARGEST  # type: ignore[arg-type]
+
+
+def _moments(log: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those rows that show what the last one shows: other lines of a log are damaged."""
+    rows = []
+    for row in log:
+        try:
+            _Moment.model_validate(row)
+        except ValidationError:
+            continue
+        rows.append(row)
+    return [row for row in rows if _shown(row) == _shown(rows[-1])]
+
+
+def _shown(row: Mapping[str, Any]) -> tuple[object, ...]:
+    entropies = {name: list(edges) for name, edges in row["entropies"].items()}
+    return entropies, *([list(cell) for cell in row.get(name, ())] for name in NETWORKS)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

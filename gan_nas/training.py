@@ -17,7 +17,7 @@ from pydantic import Field, JsonValue, model_validator
 from torch import Tensor, nn
 
 from gan_nas.builder import Initialisation, build_discriminator, build_generator
-from gan_nas.configs import Settings
+from gan_nas.configs import Settings, defaults
 from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
@@ -26,12 +26,15 @@ from gan_nas.frameworks import Framework, suited
 from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.objectives import CTGAN, WGANGP, Hinge, Objective
 from gan_nas.plots import save_curves, save_grid
 from gan_nas.progress import Progress, silent
+from gan_nas.results import TrainingResult
 from gan_nas.runs import Checkpoint, Run, never, read_log
 from gan_nas.scoring import Scorer, generate
 from gan_nas.states import load_module_state, module_state
+from gan_nas.stored import as_written
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY, time_steps
 from gan_nas.versions import versions
@@ -234,6 +237,7 @@ def train(
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
     start: Start | None = None,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
 
@@ -245,7 +249,8 @@ def train(
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), samples/*.png, curves.png, log.jsonl, result.json.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
-    finite or all images are the same; Incompatible when the directory holds other settings.
+    finite or all images are the same, and at once when it did so before, unless `again`;
+    Incompatible when the directory holds other settings.
     """
     genome = suited(genome, config.framework)
     settings = {
@@ -259,9 +264,11 @@ def train(
         "inherited": start and start.origin,
         "versions": versions(),
     }
-    with Run.open(directory, settings, stop) as run:
+    with Run.open(directory, settings, stop, absent={"config": defaults(TrainingConfig)}) as run:
         if run.finished:
-            return run.result()
+            return run.result(TrainingResult)
+        run.begin(again=again)
+        keep_judge(directory, backbone, images)
         scorer = Scorer(
             backbone,
             images.at(resolution).to(device),
@@ -314,7 +321,8 @@ class _Training:
         self.g_losses = LossWindow(config.log_every, device)
         self._seconds_before = 0.0
         if checkpoint := run.latest():
-            self._load(checkpoint)
+            with as_written(run.directory):
+                self._load(checkpoint)
         elif start:
             self._begin(start)
         self._first_step = self.step
@@ -372,13 +380,16 @@ class _Training:
             raise
         spread = float(fakes[0].float().std(0, correction=0).mean())
         save_grid(fakes[0][:NUM_SHOWN].cpu(), self.run.path("samples", f"{self.step:07d}.png"))
-        self.scores.append({"step": self.step, "images": self.num_images, **values})
-        self.run.log(**self.scores[-1], spread=spread, seconds=self.seconds)
+        scores = {"step": self.step, "images": self.num_images, **values}
+        self.run.log(**scores, spread=spread, seconds=self.seconds)
         if self.step and spread < COLLAPSED_SPREAD:
             raise RunFailed(
                 f"the generator has collapsed: at step {self.step:,} its images differ by "
-                f"{spread:.2f} grey levels; try a lower learning rate or another seed"
+                f"{spread:.2f} grey levels; try a lower learning rate or another seed",
+                "collapsed",
             )
+        self.scores.append(scores)
+        self.run.good_step = self.step
         if self.scores[-1] is self.best:
             self._write("best.safetensors")
 
@@ -408,7 +419,7 @@ class _Training:
     def finish(self) -> dict[str, Any]:
         """Write weights, curves and the result."""
         self._write("generator.safetensors")
-        save_curves(read_log(self.run.directory), self.run.path("curves.png"))
+        save_curves(self._curves(), self.run.path("curves.png"))
         rate = self.num_images / self.seconds
         result = {
             "genome_id": self.genome.genome_id,
@@ -432,6 +443,13 @@ class _Training:
         }
         self.run.finish(result)
         return result
+
+    def _curves(self) -> list[dict[str, Any]]:
+        """Return the log, with the scores it may have lost."""
+        log = read_log(self.run.directory)
+        known = {row.get("step") for row in log if "spread" in row}
+        lost = [scores for scores in self.scores if scores["step"] not in known]
+        return sorted(log + lost, key=_step) if lost else log
 
     @property
     def best(self) -> dict[str, Any]:
@@ -493,8 +511,8 @@ class _Training:
         }
         if self.step and not all(map(isfinite, losses.values())):
             raise RunFailed(
-                f"training diverged before step {self.step:,}: a loss is not finite; the last "
-                f"checkpoint in {self.run.directory} is good, try a lower learning rate"
+                f"training diverged before step {self.step:,}: a loss is not finite; what "
+                f"is saved in {self.run.directory} is from before that, try a lower learning rate"
             )
         return losses
 
@@ -518,11 +536,18 @@ class _Training:
         state, tensors = checkpoint.state, checkpoint.tensors
         self.step = checkpoint.step
         self.scores = state["scores"]
+        if self.scores:
+            self.run.good_step = self.scores[-1]["step"]
         self._seconds_before = state["seconds"]
         self.gan.load_state(tensors, self.step)
         for window, name in ((self.d_losses, "d_losses"), (self.g_losses, "g_losses")):
             window.values.copy_(tensors["losses"][name])
             window.count = state[name]
+
+
+def _step(row: dict[str, Any]) -> float:
+    step = row.get("step")
+    return step if isinstance(step, int | float) else 0
 
 
 def new_gan(

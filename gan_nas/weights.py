@@ -7,6 +7,7 @@ read into memory.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from gan_nas.builder import build_generator
 from gan_nas.errors import Incompatible, InvalidInput, explain
-from gan_nas.files import seal, unseal, write_atomically
+from gan_nas.files import open_regular, read_bytes, seal, unseal, write_atomically
 from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.states import load_module_state, pack, unpack
@@ -73,8 +74,8 @@ def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     """
     about = read_metadata(path)
     try:
-        tensors = unpack(path.read_bytes())
-    except (OSError, SafetensorError) as error:
+        tensors = unpack(read_bytes(path, FILE_LIMIT))
+    except SafetensorError as error:
         raise InvalidInput(f"{path} is damaged, perhaps cut short: {error}") from error
     if weights_sha256(tensors) != about.sha256:
         raise InvalidInput(f"{path} is damaged: its weights do not have the hash it states")
@@ -132,22 +133,17 @@ def _header(path: Path) -> dict[str, Any]:
     """Read a safetensors header: 8 bytes of length, then JSON."""
     if not path.is_file():
         raise InvalidInput(f"{path} is not a file, a generator file is needed")
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if size > FILE_LIMIT:
-                raise InvalidInput(f"{path} is larger than 4 GiB, too large for a generator")
-            if size < 8 or length > size - 8:
-                raise InvalidInput(f"{path} is cut short or not a safetensors file")
-            if length > HEADER_LIMIT:
-                raise InvalidInput(
-                    f"{path} has a header of {length:,} bytes, a generator's has at most "
-                    f"{HEADER_LIMIT:,}"
-                )
-            return _object(file.read(length), path)
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+    with open_regular(path, FILE_LIMIT) as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > size - 8:
+            raise InvalidInput(f"{path} is cut short or not a safetensors file")
+        if length > HEADER_LIMIT:
+            raise InvalidInput(
+                f"{path} has a header of {length:,} bytes, a generator's has at most "
+                f"{HEADER_LIMIT:,}"
+            )
+        return _object(file.read(length), path)
 
 
 def _object(text: str | bytes, path: Path) -> dict[str, Any]:

@@ -1,12 +1,25 @@
 import errno
 import json
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.files import read_text, write_atomically, write_json, write_text
+from gan_nas.files import (
+    entries_below,
+    kind_of,
+    open_regular,
+    read_bytes,
+    read_text,
+    write_atomically,
+    write_json,
+    write_text,
+)
+from gan_nas.genome import read_genome
+from gan_nas.weights import load_generator_file, read_metadata
 
 
 def test_a_written_file_is_there_whole_and_alone(tmp_path: Path) -> None:
@@ -61,3 +74,66 @@ def test_unreadable_texts_are_explained(tmp_path: Path) -> None:
         read_text(path)
     with pytest.raises(InvalidInput, match="larger than 1 bytes"):
         read_text(path, limit=1)
+
+
+@pytest.fixture(params=["FIFO", "socket", "device"])
+def special(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Something that has a path and is no file: reading it would hang, fail or never end."""
+    path = tmp_path / "special"
+    match request.param:
+        case "FIFO":
+            os.mkfifo(path)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as bound:
+                bound.bind(str(path))
+        case "device":
+            path.symlink_to("/dev/zero")
+    return path
+
+
+@pytest.mark.parametrize("read", [read_text, read_genome, read_metadata, load_generator_file])
+def test_what_is_no_plain_file_is_refused_at_once(
+    special: Path, read: Callable[[Path], object]
+) -> None:
+    with pytest.raises(InvalidInput, match=r"special is (a|not a) \w+, a (plain|generator) file"):
+        read(special)
+
+
+def test_a_link_is_refused_where_it_could_lead_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "link").symlink_to("file")
+    assert read_text(tmp_path / "link") == "text"
+    for limit in (0, 100):
+        with pytest.raises(InvalidInput, match="link is a link, a plain file is needed"):
+            read_bytes(tmp_path / "link", limit, follow=False)
+
+
+def test_a_sparse_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "giant").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InvalidInput, match=r"larger than 1,000 bytes"):
+        open_regular(tmp_path / "giant", 1000)
+
+
+def test_a_temporary_name_that_is_a_link_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("mine")
+    (tmp_path / f".a.{os.getpid()}.tmp").symlink_to("outside")
+    write_text(tmp_path / "a", "text")
+    assert (tmp_path / "outside").read_text() == "mine"
+    assert read_text(tmp_path / "a", follow=False) == "text"
+
+
+def test_entries_are_listed_as_they_are(tmp_path: Path, special: Path) -> None:
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "loop").symlink_to(tmp_path)
+    (tmp_path / "folder" / "inner" / "file").touch()
+    found = {
+        str(path.relative_to(tmp_path)): kind_of(mode) for path, mode in entries_below(tmp_path)
+    }
+    assert found.pop("special") in ("a FIFO", "a socket", "a link")
+    assert found == {
+        "folder": "a folder",
+        "folder/inner": "a folder",
+        "folder/inner/file": "a file",
+        "folder/loop": "a link",
+    }

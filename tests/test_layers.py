@@ -10,7 +10,8 @@ ORDER = re.findall(
     allocator errors files npy foreign versions streams progress configs protocols spaces genome
     frameworks
     sampling diff published slots spectral ops mixing stage_ops stages cells networks critic builder
-    cost losses objectives reconstruction data metrics states runs weights reference scoring plots
+    cost losses objectives reconstruction data metrics states checkpoints
+    logs run_folders stored results runs weights reference scoring plots
     gan timing training search judging bench bench_scores cli
     """,
 )

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource
 from gan_nas.files import seal, unseal
-from gan_nas.runs import Run, stored_config
+from gan_nas.runs import Run
 from gan_nas.states import (
     load_module_state,
     load_optimizer_state,
@@ -24,8 +25,13 @@ from gan_nas.states import (
     pack,
     unpack,
 )
+from gan_nas.stored import stored_config
 
 CONFIG = {"method": "autogan", "steps": 100, "betas": [0.0, 0.9], "versions": {"torch": "2.11"}}
+
+
+class Anything(BaseModel):
+    """A result of any kind."""
 
 
 def state_of(step: int) -> dict[str, Any]:
@@ -278,7 +284,7 @@ def test_check_raises_only_when_asked_to_stop(tmp_path: Path) -> None:
 def test_a_finished_run_gives_its_result_again(run: Run) -> None:
     run.finish({"best": 1.5, "diverged": float("nan")})
     assert run.finished
-    assert run.result() == {"best": 1.5, "diverged": None}
+    assert run.result(Anything) == {"best": 1.5, "diverged": None}
 
 
 KILLED = """

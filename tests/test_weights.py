@@ -150,7 +150,7 @@ def test_a_huge_header_or_file_is_refused_unread(tmp_path: Path) -> None:
     refuse(path, InvalidInput, "header of 3,221,225,472 bytes")
     with path.open("r+b") as file:
         file.truncate(1 << 40)
-    refuse(path, InvalidInput, "larger than 4 GiB")
+    refuse(path, InvalidInput, "larger than 4,294,967,296 bytes")
 
 
 def test_foreign_safetensors_are_refused(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def digits() -> Images:
 
 
 def run_training(
-    directory: Path, stop: Callable[[], bool] = never, **changes: Any
+    directory: Path, stop: Callable[[], bool] = never, again: bool = False, **changes: Any
 ) -> dict[str, Any]:
     config = TrainingConfig.model_validate(TRAINING | changes)
     return train(
@@ -142,6 +142,7 @@ def run_training(
         device=CPU,
         backbone=backbone(),
         stop=stop,
+        again=again,
     )
 
 

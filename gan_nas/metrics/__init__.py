@@ -1,6 +1,6 @@
 """Backbones and measures: one file each, all numerics in float64."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -24,10 +24,13 @@ def load_backbone(
     *,
     precision: str = "float32",
     download: bool = False,
+    kept: Sequence[Path] = (),
+    wanted: str | None = None,
 ) -> Backbone:
     """Return the backbone named by `spec`, on `device`.
 
-    "classifier": trained on `images` once, kept in `cache`. "classifier:PATH": a CIFAR ResNet.
+    "classifier": trained on `images` once, kept in `cache`; `kept` are files where it may stand,
+    too, `wanted` the fingerprint that is looked for. "classifier:PATH": a CIFAR ResNet.
     "inception": that of IS and FID, from torch.hub's cache, into which it is fetched if
     `download`. "inception:PATH": the same from a file, with a `precision` of float32 or bf16.
     Only the first needs `images`.
@@ -57,4 +60,4 @@ def load_backbone(
 
     if images is None:
         raise InvalidInput("the backbone classifier is trained on a data set; name another one")
-    return in_domain_classifier(images, cache, device, stop, progress)
+    return in_domain_classifier(images, cache, device, stop, progress, kept=kept, wanted=wanted)

@@ -1,5 +1,6 @@
 """Search methods, one a file: each has Config, PRESETS, search, plan, time_search and derive.
 
+Result is the kind of what `search` returns.
 `trained` returns the networks of a finished search, whose weights may be inherited.
 SEARCHING_SCORES and DERIVING_SCORES tell whether search and derive need a backbone (derive, then,
 images too).

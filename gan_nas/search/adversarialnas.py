@@ -19,14 +19,14 @@ gradients, unbalanced numbers of updates, derivation from raw alpha.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gan_nas.configs import resolve
+from gan_nas.configs import defaults, resolve
 from gan_nas.cost import generator_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
@@ -34,9 +34,11 @@ from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.gan import LossWindow
 from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.plots import save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
-from gan_nas.runs import Checkpoint, Run, never, read_log, stored_config
+from gan_nas.results import AdversarialNASResult as Result
+from gan_nas.runs import Checkpoint, Finished, Run, never, read_finished, read_log
 from gan_nas.scoring import Scorer, generate
 from gan_nas.search.adversarialnas_config import PRESETS as PRESETS
 from gan_nas.search.adversarialnas_config import Config as Config
@@ -53,6 +55,7 @@ from gan_nas.spaces.adversarialnas import (
     count,
 )
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.stored import as_written, stored_config, stored_images, stored_settings
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
@@ -72,6 +75,7 @@ def search(
     cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Search; the same call goes on after an interruption.
 
@@ -94,9 +98,11 @@ def search(
         "config": config.model_dump(mode="json"),
         "versions": versions(),
     }
-    with Run.open(directory, settings, stop) as run:
+    with Run.open(directory, settings, stop, absent={"config": defaults(Config)}) as run:
         if run.finished:
-            return run.result()
+            return run.result(Result)
+        run.begin(again=again)
+        keep_judge(directory, backbone, images)
         at_side = images.at(resolution).to(device)
         scorer = Scorer(
             backbone, at_side, resolution, config.num_splits, config.num_reference, cache
@@ -124,27 +130,27 @@ def derive(
 ) -> dict[str, Any]:
     """Write the best `count` genomes of a finished search, best first; nothing is drawn or scored.
 
-    Limits replace the search's. Raises InvalidInput for a search that has not ended, or limits
+    Limits replace the search's. The run is read, and nothing but its genomes is written. Raises
+    InvalidInput for a search that has not ended, or limits
     that no architecture keeps.
     """
     stored = stored_config(directory)
     if stored.get("method") != "adversarialnas":
         raise InvalidInput(f"{directory} is no search by adversarialnas: {stored.get('method')}")
-    config = Config.model_validate(stored["config"])
+    finished = read_finished(directory, Result, stop)
+    config = stored_settings(directory, stored, Config)
     update: dict[str, int | None] = {"top_k": count}
     if max_params is not None or max_macs is not None:
         update |= {"max_params": max_params, "max_macs": max_macs}
     config = resolve(Config, config.model_dump() | update)
-    side, channels = stored["image_side"], stored["image_channels"]
+    data, side, channels = stored_images(directory, stored)
     check(config, side, channels)
-    with Run.open(directory, stored, stop) as run:
-        checkpoint = run.read()
-        if not run.finished or checkpoint is None:
-            raise InvalidInput(f"the search in {directory} has not ended: run it to its end first")
-        gan = SuperGAN(config, side, channels, device)
+    gan = SuperGAN(config, side, channels, device)
+    with as_written(directory):
+        checkpoint = finished.checkpoint
         gan.load_state(checkpoint.tensors, checkpoint.state["generator_steps"])
-        rows = best_genomes(config, gan, run, stored["data"], side, channels)
-        return run.result() | {"genomes": rows}
+    rows = best_genomes(config, gan, finished, data, side, channels)
+    return finished.result | {"genomes": rows}
 
 
 def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
@@ -188,7 +194,8 @@ class _Search:
         self.losses = {name: LossWindow(config.log_every, device) for name in names}
         self._seconds_before, self._started = 0.0, time.monotonic()
         if checkpoint := run.latest():
-            self._load(checkpoint)
+            with as_written(run.directory):
+                self._load(checkpoint)
         self.gan.start(max(0, self.step - 1))  # as the last iteration left it
 
     @property
@@ -302,6 +309,9 @@ class _Search:
         config, side = self.config, self.scorer.side
         log = [row for row in read_log(self.run.directory) if row.get("event") == "architecture"]
         save_edge_history(log, self.run.path("edges.png"))
+        logits = {"alpha": self.gan.alpha}
+        if config.discriminator == "searched":
+            logits["beta"] = self.gan.beta
         rows = best_genomes(
             config, self.gan, self.run, self.images.name, side, self.images.channels
         )
@@ -310,10 +320,7 @@ class _Search:
             "run": str(self.run.directory),
             "resolution": side,
             "genomes": rows,
-            "entropy": {
-                name: sum(edges.values()) / len(edges)
-                for name, edges in log[-1]["entropies"].items()
-            },
+            "entropy": {name: _mean(one.entropies()) for name, one in logits.items()},
             "supernet": self.scores[-1],
             "real": self.scorer.real,
             "passport": self.scorer.passport(
@@ -340,8 +347,8 @@ class _Search:
         }
         if not all(map(isfinite, losses.values())):
             raise RunFailed(
-                f"the search diverged before iteration {self.step:,}: a loss is not finite; the "
-                f"last checkpoint in {self.run.directory} is good, try lower learning rates"
+                f"the search diverged before iteration {self.step:,}: a loss is not finite; what "
+                f"is saved in {self.run.directory} is from before that, try lower learning rates"
             )
         return losses
 
@@ -355,7 +362,12 @@ class _Search:
 
 
 def best_genomes(
-    config: Config, gan: SuperGAN, run: Run, data: str, resolution: int, image_channels: int
+    config: Config,
+    gan: SuperGAN,
+    run: Run | Finished,
+    data: str,
+    resolution: int,
+    image_channels: int,
 ) -> list[dict[str, Any]]:
     """Write the best K genomes and return a row for each: id, file, log-probability, cost."""
     scores = gan.alpha.log_probabilities()
@@ -426,3 +438,7 @@ def _genome(
     sizes = sizes_of(config, config.derived_width).model_dump()
     generator = AdversarialNASGenerator.model_validate(sizes | {"cells": found.cells})
     return Genome(generator=generator, discriminator=discriminator, source=source)
+
+
+def _mean(entropies: Mapping[str, float]) -> float:
+    return sum(entropies.values()) / len(entropies)

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import torch
 
+from gan_nas.configs import defaults
 from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
@@ -32,8 +33,10 @@ from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.gan import LossWindow, reestimated_norms
 from gan_nas.genome import Genome, Source, source_text
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
-from gan_nas.runs import Checkpoint, Run, never, stored_config
+from gan_nas.results import AutoGANResult as Result
+from gan_nas.runs import Checkpoint, Finished, Run, never, read_finished
 from gan_nas.scoring import Scorer, generate
 from gan_nas.search.autogan_config import PRESETS as PRESETS
 from gan_nas.search.autogan_config import Config as Config
@@ -54,6 +57,7 @@ from gan_nas.search.shared_gan import (
 )
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.stored import as_written, check_settings, stored_config, stored_settings
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
@@ -74,6 +78,7 @@ def search(
     cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Search; the same call goes on after an interruption.
 
@@ -85,9 +90,12 @@ def search(
     """
     limits = limits_of(config, images)  # what is impossible is refused before a run is made
     _check_reward(config, images, backbone)
-    with Run.open(directory, _settings(config, images, device, backbone), stop) as run:
+    settings = _settings(config, images, device, backbone)
+    with Run.open(directory, settings, stop, absent={"config": defaults(Config)}) as run:
         if run.finished:
-            return run.result()
+            return run.result(Result)
+        run.begin(again=again)
+        keep_judge(directory, backbone, images)
         work = _Search(config, images, run, device, backbone, cache, progress, limits)
         while work.iteration < config.iterations:
             work.train_shared()
@@ -114,21 +122,30 @@ def derive(
     """Draw architectures from a finished search's policy, score them, keep the best `count`.
 
     Distinct ones are drawn: M of the search, or twice `count` if that is more. Limits replace
-    the search's. Raises InvalidInput for a search that has not ended.
+    the search's, and the device may be another one. The run is read, and nothing but its genomes
+    is written. Raises InvalidInput for a search that has not ended.
     """
-    config = _stored_config(directory)
-    with Run.open(directory, _settings(config, images, device, backbone), stop) as run:
-        if not run.finished:
-            raise InvalidInput(f"the search in {directory} has not ended: run it to its end first")
-        if max_params is not None or max_macs is not None:
-            update = {"max_params": max_params, "max_macs": max_macs}
-            config = config.model_copy(update=update)
-        limits = limits_of(config, images)
-        work = _Search(config, images, run, device, backbone, cache, progress, limits)
-        work.policy.keep_parents_within_limits()
-        num = max(config.num_candidates, 2 * count)
-        best = work.best(num, count, "derived candidates")
-        return work.result([candidate.tokens for candidate in best])
+    stored = stored_config(directory)
+    if stored.get("method") != "autogan":
+        raise InvalidInput(f"{directory} is not a search by autogan: {stored.get('method')}")
+    finished = read_finished(directory, Result, stop)
+    config = stored_settings(directory, stored, Config)
+    check_settings(
+        directory,
+        stored,
+        _settings(config, images, device, backbone),
+        absent={"config": defaults(Config)},
+        ignoring=("device",),  # nothing is trained any more
+    )
+    if max_params is not None or max_macs is not None:
+        update = {"max_params": max_params, "max_macs": max_macs}
+        config = config.model_copy(update=update)
+    limits = limits_of(config, images)
+    work = _Search(config, images, finished, device, backbone, cache, progress, limits)
+    work.policy.keep_parents_within_limits()
+    num = max(config.num_candidates, 2 * count)
+    best = work.best(num, count, "derived candidates")
+    return work.result([candidate.tokens for candidate in best])
 
 
 def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
@@ -165,7 +182,7 @@ class _Search:
         self,
         config: Config,
         images: Images,
-        run: Run,
+        run: Run | Finished,
         device: torch.device,
         backbone: Backbone,
         cache: Path | None,
@@ -193,7 +210,8 @@ class _Search:
         self.scores: dict[Tokens, dict[str, float]] = {}  # of children, while weights are fixed
         self._seconds_before, self._started = 0.0, time.monotonic()
         if checkpoint := run.latest():
-            self._load(checkpoint)
+            with as_written(run.directory):
+                self._load(checkpoint)
         else:
             self._enter_stage(parents=[])
         self._saved = time.monotonic()
@@ -520,10 +538,3 @@ def _genome(config: Config, tokens: Tokens, source: Source | None = None) -> Gen
         discriminator=SNResNetDiscriminator(space="sn_resnet", width=width),
         source=source,
     )
-
-
-def _stored_config(directory: Path) -> Config:
-    stored = stored_config(directory)
-    if stored.get("method") != "autogan":
-        raise InvalidInput(f"{directory} is not a search by autogan: {stored.get('method')}")
-    return Config.model_validate(stored["config"])

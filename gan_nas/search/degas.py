@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.builder import build_generator, build_stage_supernet, choose_cells
-from gan_nas.configs import resolve
+from gan_nas.configs import defaults, resolve
 from gan_nas.cost import generator_cost, network_cost, num_parameters
 from gan_nas.data import Images
 from gan_nas.data.batches import take
@@ -29,7 +29,9 @@ from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
 from gan_nas.networks import StageNetwork
 from gan_nas.plots import save_curves, save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
-from gan_nas.runs import Checkpoint, Finished, Run, never, read_log, stored_config
+from gan_nas.results import DEGASResult as Result
+from gan_nas.results import ReconstructionResult
+from gan_nas.runs import Checkpoint, Finished, Run, never, read_finished, read_log
 from gan_nas.search.degas_config import PRESETS as PRESETS
 from gan_nas.search.degas_config import Config as Config
 from gan_nas.search.degas_config import resolved
@@ -47,6 +49,7 @@ from gan_nas.spaces.degas import (
 )
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.states import load_module_state
+from gan_nas.stored import as_written, stored_config, stored_images, stored_settings
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY, PhaseTime, StepTimes
 from gan_nas.versions import versions
@@ -64,6 +67,7 @@ def search(
     device: torch.device,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Search; the same call goes on after an interruption.
 
@@ -77,9 +81,10 @@ def search(
     check(config, resolution, images.channels)
     settings = _settings("degas", config, images, resolution, device)
     settings["decisions"] = resolved(config, resolution)
-    with Run.open(directory, settings, stop) as run:
+    with Run.open(directory, settings, stop, absent={"config": defaults(Config)}) as run:
         if run.finished:
-            return run.result()
+            return run.result(Result)
+        run.begin(again=again)
         network = _fresh_supernet(config, resolution, images.channels, device)
         alpha = Alpha(places(config), device)
         alpha.initialise(stream(config.seed, "alpha"))
@@ -99,6 +104,7 @@ def reconstruct(
     device: torch.device,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Train one genome's generator of any space as the search trains its supernet, without alpha.
 
@@ -111,9 +117,10 @@ def reconstruct(
         network: nn.Module = build_generator(genome.generator, resolution, images.channels)
     settings = _settings("reconstruct", config, images, resolution, device)
     settings["genome"] = genome.model_dump(mode="json")
-    with Run.open(directory, settings, stop) as run:
+    with Run.open(directory, settings, stop, absent={"config": defaults(Config)}) as run:
         if run.finished:
-            return run.result()
+            return run.result(ReconstructionResult)
+        run.begin(again=again)
         network = fresh(network, config.seed, "generator weights", device, "default")
         work = _Reconstruction(config, network, None, images, resolution, run, device)
         work.train(progress)
@@ -141,28 +148,27 @@ def derive(
 ) -> dict[str, Any]:
     """Write the best `count` genomes of a finished search, best first; the first is the pruned one.
 
-    Those that the search has found keep their loss. Limits replace the search's. Raises
-    InvalidInput for a search that has not ended, or limits that no architecture keeps.
+    Those that the search has found keep their loss. Limits replace the search's. The run is read,
+    and nothing but its genomes is written. Raises InvalidInput for a search that has not ended, or
+    limits that no architecture keeps.
     """
     stored = stored_config(directory)
     if stored.get("method") != "degas":
         raise InvalidInput(f"{directory} is no search by degas: {stored.get('method')}")
+    finished = read_finished(directory, Result, stop)
     update: dict[str, int | None] = {"top_k": count}
     if max_params is not None or max_macs is not None:
         update |= {"max_params": max_params, "max_macs": max_macs}
-    config = resolve(Config, Config.model_validate(stored["config"]).model_dump() | update)
-    side, channels = stored["image_side"], stored["image_channels"]
+    config = resolve(Config, stored_settings(directory, stored, Config).model_dump() | update)
+    data, side, channels = stored_images(directory, stored)
     check(config, side, channels)
-    with Run.open(directory, stored, stop) as run:
-        checkpoint = run.read()
-        if not run.finished or checkpoint is None:
-            raise InvalidInput(f"the search in {directory} has not ended: run it to its end first")
-        alpha = Alpha(places(config), device)
-        alpha.load_state_dict(checkpoint.tensors["alpha"])
-        found = best_genomes(config, alpha, run, stored["data"], side, channels)
-        result = run.result()
-        losses = {row["id"]: {"loss": row["loss"]} for row in result["genomes"]}
-        return result | {"genomes": [row | losses.get(row["id"], {}) for _, row in found]}
+    alpha = Alpha(places(config), device)
+    with as_written(directory):
+        load_module_state(alpha, finished.checkpoint.tensors["alpha"])
+    found = best_genomes(config, alpha, finished, data, side, channels)
+    result = finished.result
+    losses = {row["id"]: {"loss": row["loss"]} for row in result["genomes"]}
+    return result | {"genomes": [row | losses.get(row["id"], {}) for _, row in found]}
 
 
 def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
@@ -248,7 +254,8 @@ class _Reconstruction:
         self.losses = {name: LossWindow(config.log_every, device) for name in names}
         self._seconds_before, self._started = 0.0, time.monotonic()
         if checkpoint := run.latest():
-            self._load(checkpoint)
+            with as_written(run.directory):
+                self._load(checkpoint)
         else:
             self.glo.start()
 
@@ -296,7 +303,7 @@ class _Reconstruction:
             event="architecture",
             step=self.step,
             generator=_by_stage(ops),
-            histogram=dict(Counter(op for op in ops.values() if op is not None)),
+            histogram=_histogram(ops),
             entropies={"alpha": self.glo.alpha.entropies()},
             seconds=self.seconds,
         )
@@ -335,7 +342,7 @@ class _Reconstruction:
         for generator, row in found:
             choose_cells(network, generator)
             row["loss"] = self.loss()
-        entropies = kept[-1]["entropies"]["alpha"]
+        entropies = alpha.entropies()
         return {
             "method": "degas",
             "run": str(self.run.directory),
@@ -343,7 +350,7 @@ class _Reconstruction:
             "genomes": [row for _, row in found],
             "loss": mixed,
             "entropy": {"alpha": sum(entropies.values()) / len(entropies)},
-            "histogram": kept[-1]["histogram"],
+            "histogram": _histogram(prune(alpha.log_probabilities())),
             "seconds": self.seconds,
         }
 
@@ -361,8 +368,8 @@ class _Reconstruction:
     def _diverged(self, what: str) -> RunFailed:
         work = "search" if self.glo.alpha is not None else "reconstruction"
         return RunFailed(
-            f"the {work} diverged before iteration {self.step:,}: {what} is not finite; the "
-            f"last checkpoint in {self.run.directory} is good, try a lower learning rate"
+            f"the {work} diverged before iteration {self.step:,}: {what} is not finite; what "
+            f"is saved in {self.run.directory} is from before that, try a lower learning rate"
         )
 
     def _load(self, checkpoint: Checkpoint) -> None:
@@ -388,7 +395,12 @@ class _Weighted(nn.Module):
 
 
 def best_genomes(
-    config: Config, alpha: Alpha, run: Run, data: str, resolution: int, image_channels: int
+    config: Config,
+    alpha: Alpha,
+    run: Run | Finished,
+    data: str,
+    resolution: int,
+    image_channels: int,
 ) -> list[tuple[DEGASGenerator, dict[str, Any]]]:
     """Write the best K genomes; return each one's generator and a row: id, file, score, cost."""
     limit = Limit(config.max_params, config.max_macs)
@@ -466,7 +478,7 @@ def _fresh_supernet(
 def trained(finished: Finished) -> Trained:
     """Return the supernet of a finished search; its latents lay in the unit ball."""
     settings = finished.settings
-    config = Config.model_validate(settings["config"])
+    config = stored_settings(finished.directory, settings, Config)
     network = supernet(config, settings["image_side"], settings["image_channels"])
     network.to_empty(device="cpu")
     load_module_state(network, finished.checkpoint.tensors["network"])
@@ -503,6 +515,11 @@ def _genome(config: Config, ops: Mapping[str, str | None], source: Source | None
     else:
         discriminator = SNResNetDiscriminator(space="sn_resnet", width=width)
     return Genome(generator=_generator(config, ops), discriminator=discriminator, source=source)
+
+
+def _histogram(ops: Mapping[str, str | None]) -> dict[str, int]:
+    """Return how often each operation stands in an architecture."""
+    return dict(Counter(op for op in ops.values() if op is not None))
 
 
 def _by_stage(ops: Mapping[str, str | None]) -> list[dict[str, str]]:

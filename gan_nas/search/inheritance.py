@@ -22,12 +22,13 @@ from gan_nas.builder import (
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.genome import DiscriminatorGenome, GeneratorGenome, Genome
 from gan_nas.networks import DownCellNetwork, SNResNet
-from gan_nas.runs import Finished, read_finished
+from gan_nas.runs import Finished, read_finished, stored_config
 from gan_nas.search import METHODS, load_method
 from gan_nas.slots import inherited_state
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator
 from gan_nas.spaces.degas import DEGASGenerator, operations
 from gan_nas.states import module_state
+from gan_nas.stored import as_written, stored_data
 from gan_nas.training import Start
 
 CELLS = ("cells", "stages", "final_normal")  # what a search decides; the rest are sizes
@@ -54,14 +55,16 @@ class Supernets(NamedTuple):
 
 def read_supernets(directory: Path) -> Supernets:
     """Read the networks of a finished search; raises InvalidInput when it is none."""
-    finished = read_finished(directory)
-    method = finished.settings.get("method")
+    method = stored_config(directory).get("method")
     if method not in METHODS:
         raise InvalidInput(
             f"{directory} is a run of {method}: weights are inherited from a search by "
             f"{' or '.join(METHODS)}"
         )
-    return Supernets(directory, finished, load_method(method).trained(finished))
+    chosen = load_method(method)
+    finished = read_finished(directory, chosen.Result)
+    with as_written(directory):
+        return Supernets(directory, finished, chosen.trained(finished))
 
 
 def start_from(supernets: Supernets, genome: Genome, resolution: int, image_channels: int) -> Start:
@@ -91,7 +94,7 @@ def start_from(supernets: Supernets, genome: Genome, resolution: int, image_chan
     origin = {
         "method": finished.settings["method"],
         "run_id": finished.run_id,
-        "data": finished.settings["data"],
+        "data": stored_data(directory),
         "networks": networks,
     }
     choose_cells(trained.generator, genome.generator)

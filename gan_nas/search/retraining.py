@@ -15,6 +15,7 @@ from gan_nas.errors import Incompatible, RunFailed
 from gan_nas.frameworks import suited
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
 from gan_nas.protocols import Passport, describe, differing
 from gan_nas.runs import never
@@ -49,16 +50,18 @@ def retrain_all(
     progress: Progress = silent,
     supernets: Supernets | None = None,
     any_passport: bool = False,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Train every genome in `directory`/retrained/ID with equal budgets; best distance first.
 
     ID is of the genome as it suits the framework; rows have the id it was found with. Training
     starts from scratch, or from the weights of `supernets`, then in retrained/ID-inherited.
-    A trial that diverged or collapsed is listed as failed and stops nothing; one that is finished
-    is not run again. Raises Incompatible when trials were scored differently, as those of another
-    day may be, unless `any_passport`. Returns {"retrained": rows, "winner": id or None,
-    "scored_differently": field -> values}.
+    A trial that diverged or collapsed is listed with this outcome and stops nothing; one that is
+    finished is not run again, and one that failed only if it is to run `again`. Raises Incompatible
+    when trials were scored differently, as those of another day may be, unless `any_passport`.
+    Returns {"retrained": rows, "winner": id or None, "scored_differently": field -> values}.
     """
+    keep_judge(directory / "retrained", backbone, images)
     rows: list[dict[str, Any]] = []
     for number, genome in enumerate(genomes):
         trained, start = suited(genome, config.framework), None
@@ -79,9 +82,10 @@ def retrain_all(
                 stop=stop,
                 progress=_numbered(progress, number, len(genomes)),
                 start=start,
+                again=again,
             )
         except RunFailed as error:
-            rows.append({"id": genome.genome_id, "outcome": "failed", "why": str(error)})
+            rows.append({"id": genome.genome_id, "outcome": error.outcome, "why": str(error)})
             continue
         row = {"id": genome.genome_id, "name": genome.title, "outcome": "completed"}
         rows.append(row | {key: result[key] for key in KEPT})

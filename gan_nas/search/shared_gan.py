@@ -22,6 +22,7 @@ from gan_nas.spaces.autogan import (
     decode_cell,
     split_tokens,
 )
+from gan_nas.stored import stored_settings
 from gan_nas.timing import PhaseTime, time_steps
 
 TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with
@@ -110,7 +111,7 @@ def shared_parameters(config: Config, resolution: int, image_channels: int) -> i
 
 def trained(finished: Finished) -> Trained:
     """Return the shared networks of a finished search."""
-    config = Config.model_validate(finished.settings["config"])
+    config = stored_settings(finished.directory, finished.settings, Config)
     tensors = finished.checkpoint.tensors
     channels = len(tensors["generator"]["to_rgb.conv.weight"])
     resolution = finished.result["resolution"]

@@ -29,6 +29,7 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.states import load_optimizer_state, optimizer_state
+from gan_nas.stored import stored_settings
 from gan_nas.streams import stream
 from gan_nas.timing import PhaseTime, StepTimes
 
@@ -205,7 +206,7 @@ def time_search(
 def trained(finished: Finished) -> Trained:
     """Return the supernets of a finished search, or its fixed discriminator."""
     settings = finished.settings
-    config = Config.model_validate(settings["config"])
+    config = stored_settings(finished.directory, settings, Config)
     side, channels = settings["image_side"], settings["image_channels"]
     gan = SuperGAN(config, side, channels, torch.device("cpu"))
     gan.load_state(finished.checkpoint.tensors, finished.checkpoint.state["generator_steps"])

@@ -13,7 +13,12 @@ from gan_nas.errors import GanNasError, Interrupted, InvalidInput, MissingResour
 from gan_nas.metrics import custom_backbone, load_backbone
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cifar_resnet import CifarResNet, load_cifar_resnet
-from gan_nas.metrics.classifier import SmallCNN, in_domain_classifier
+from gan_nas.metrics.classifier import (
+    SmallCNN,
+    in_domain_classifier,
+    save_classifier,
+    train_classifier,
+)
 from gan_nas.scoring import Scorer
 
 
@@ -238,12 +243,12 @@ def test_what_is_neither_features_nor_logits_is_refused(returned: object) -> Non
 # The in-domain classifier.
 
 
-def test_digits_are_told_apart_and_the_second_time_comes_from_the_cache(tmp_path: Path) -> None:
+def test_digits_are_told_apart(tmp_path: Path) -> None:
     images = load_images("digits")
     seen: list[tuple[int, int]] = []
     rng = torch.get_rng_state()
-    trained = in_domain_classifier(
-        images, tmp_path, "cpu", progress=lambda done, total: seen.append((done, total))
+    trained = train_classifier(
+        images, "cpu", progress=lambda done, total: seen.append((done, total))
     )
     assert torch.equal(torch.get_rng_state(), rng)
     assert trained.accuracy is not None
@@ -257,17 +262,69 @@ def test_digits_are_told_apart_and_the_second_time_comes_from_the_cache(tmp_path
     total = 25 * (1437 // 64) * 64
     assert seen[0] == (64, total)
     assert seen[-1] == (total, total)
-    num_seen = len(seen)
-    cached = in_domain_classifier(
-        images, tmp_path, "cpu", progress=lambda done, total: seen.append((done, total))
-    )
-    assert len(seen) == num_seen
-    assert (cached.fingerprint, cached.accuracy) == (trained.fingerprint, trained.accuracy)
-    logits = cached.embed(images.held_out)[1]
-    assert torch.equal(logits, trained.embed(images.held_out)[1])
+    logits = trained.embed(images.held_out)[1]
     assert images.held_out_labels is not None
     right = (logits.argmax(1) == images.held_out_labels).double().mean()
     assert float(right) == pytest.approx(trained.accuracy)
+    shipped = in_domain_classifier(images, tmp_path, "cpu")
+    assert not list(tmp_path.iterdir())
+    assert shipped.accuracy == pytest.approx(trained.accuracy, abs=0.01)
+    same = shipped.embed(images.held_out)[1].argmax(1) == logits.argmax(1)
+    assert float(same.double().mean()) >= 0.99
+
+
+def test_the_digits_need_no_training_on_any_number_of_threads() -> None:
+    images, threads = load_images("digits"), torch.get_num_threads()
+
+    def stop() -> bool:
+        raise AssertionError("nothing should be trained")
+
+    found = set()
+    for number in (1, 2, 3):
+        torch.set_num_threads(number)
+        try:
+            found.add(in_domain_classifier(images, None, "cpu", stop).fingerprint)
+        finally:
+            torch.set_num_threads(threads)
+    assert found == {"5f7d8ff7e61ec6e3"}  # that of the digits' runs and scores so far
+
+
+def test_the_second_time_it_comes_from_the_cache(tmp_path: Path) -> None:
+    trained = in_domain_classifier(toy(), tmp_path, "cpu")
+
+    def stop() -> bool:
+        raise AssertionError("nothing should be trained")
+
+    cached = in_domain_classifier(toy(), tmp_path, "cpu", stop)
+    assert (cached.fingerprint, cached.accuracy) == (trained.fingerprint, trained.accuracy)
+    images = toy().held_out
+    assert torch.equal(cached.embed(images)[1], trained.embed(images)[1])
+
+
+def test_a_kept_classifier_is_taken_before_the_cache_and_that_wanted_before_all(
+    tmp_path: Path,
+) -> None:
+    images, kept = toy(), tmp_path / "kept.safetensors"
+    cached = in_domain_classifier(images, tmp_path, "cpu")
+    other = train_classifier(images, "cpu")
+    with torch.no_grad():
+        next(other.network.parameters()).add_(1)
+    save_classifier(kept, other, images)
+    first = in_domain_classifier(images, tmp_path, "cpu", kept=[tmp_path / "none", kept])
+    assert first.fingerprint not in ("", cached.fingerprint)
+    for wanted in (first.fingerprint, cached.fingerprint):
+        found = in_domain_classifier(images, tmp_path, "cpu", kept=[kept], wanted=wanted)
+        assert found.fingerprint == wanted
+    unknown = in_domain_classifier(images, tmp_path, "cpu", kept=[kept], wanted="unknown")
+    assert unknown.fingerprint == first.fingerprint
+    other_data = replace(images, train=images.train ^ 1)
+    trained = in_domain_classifier(other_data, None, "cpu", kept=[kept])
+    assert trained.fingerprint not in (first.fingerprint, cached.fingerprint)
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(kept)
+    assert in_domain_classifier(images, tmp_path, "cpu", kept=[link]).fingerprint == (
+        cached.fingerprint
+    )
 
 
 @pytest.mark.parametrize("labelled", [True, False])

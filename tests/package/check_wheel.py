@@ -34,6 +34,7 @@ def data_files_are_there() -> None:
 
     assert (files("gan_nas") / "py.typed").is_file()
     assert (files("gan_nas.data") / "digits.npz").is_file()
+    assert (files("gan_nas.metrics") / "digits_classifier.safetensors").is_file()
     assert (files("gan_nas.genomes") / "README.md").is_file()
     sources = {path.stem for path in (REPOSITORY / "genomes").glob("*.json")}
     assert set(published_names()) == sources

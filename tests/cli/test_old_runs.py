@@ -1,0 +1,173 @@
+"""Run directories of released layouts, of other versions, and of other devices."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Command, sets
+from old_runs import LAYOUTS, SEARCHES, copy, resume
+from tiny import TRAINING
+
+from gan_nas.configs import defaults
+from gan_nas.errors import Incompatible
+from gan_nas.runs import Run
+from gan_nas.stored import stored_config
+from gan_nas.training import TrainingConfig
+
+
+def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", SEARCHES)
+def test_old_finished_searches_are_derived_from_and_only_read(
+    gan_nas: Command, tmp_path: Path, layout: str, method: str
+) -> None:
+    run = copy(f"{method}-finished", tmp_path / "run", layout)
+    before = tree(run)
+    answer = gan_nas("derive", run, "--top-k", 2, "--json")
+    assert answer.code == 0, answer.err
+    assert len(answer.json["genomes"]) == 2
+    after = tree(run)
+    assert {name for name in after if after[name] != before.get(name)} <= {
+        f"genomes/{row['id']}.json" for row in answer.json["genomes"]
+    }
+    assert before.keys() <= after.keys()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", [*SEARCHES, "retrain"])
+def test_old_interrupted_runs_go_on_to_their_end(
+    tmp_path: Path, layout: str, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = copy(f"{method}-interrupted", tmp_path / "run", layout)
+    result = resume(run)
+    whole = json.loads((copy(f"{method}-finished", tmp_path / "whole") / "result.json").read_text())
+    assert result.keys() == whole.keys()
+    assert resume(run) == json.loads((run / "result.json").read_text())
+    assert "damaged" not in caplog.text
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_old_generators_are_sampled_and_scored(
+    gan_nas: Command, tmp_path: Path, layout: str
+) -> None:
+    run = copy("retrain-finished", tmp_path / "run", layout)
+    answer = gan_nas("sample", run / "generator.safetensors", "-o", tmp_path / "grid.png")
+    assert answer.code == 0, answer.err
+    answer = gan_nas("score", run / "best.safetensors", "-n", 64, "--json")
+    assert answer.code == 0, answer.err
+    result = json.loads((run / "result.json").read_text())
+    assert answer.json["passport"]["weights"] == result["passport"]["weights"]
+
+
+@pytest.mark.parametrize("method", SEARCHES)
+def test_a_search_made_on_a_gpu_is_derived_from_on_a_cpu(
+    gan_nas: Command, tmp_path: Path, method: str
+) -> None:
+    run = copy(f"{method}-finished", tmp_path / "run")
+    expected = gan_nas("derive", run, "--top-k", 1, "--json").json["genomes"]
+    change(run / "config.json", lambda config: config.update(device="cuda"))
+    answer = gan_nas("derive", run, "--top-k", 1, "--json", "--device", "cpu")
+    assert answer.code == 0, answer.err
+    assert answer.json["genomes"] == expected
+    training = sets(TRAINING | {"steps": 1, "num_scored": 64, "num_reference": 200})
+    answer = gan_nas("derive", run, "--top-k", 1, "--retrain", "--inherit", "--json", *training)
+    assert answer.code == 0, answer.err
+    assert answer.json["winner"] == expected[0]["id"]
+
+
+def test_a_search_goes_on_only_on_its_own_kind_of_device(tmp_path: Path) -> None:
+    run = copy("degas-interrupted", tmp_path / "run")
+    change(run / "config.json", lambda config: config.update(device="cuda"))
+    with pytest.raises(Incompatible, match='device: "cuda" -> "cpu"'):
+        resume(run)
+
+
+@pytest.mark.parametrize("method", SEARCHES)
+@pytest.mark.parametrize(
+    ("file", "edit", "said"),
+    [
+        ("config.json", lambda c: c["config"].update(novelty=3), "unknown field novelty"),
+        ("config.json", lambda c: c["config"].update(width=-1), "width = -1"),
+        ("config.json", lambda c: c["config"].update(seed=None), "seed"),
+        ("config.json", lambda c: c.update(config=[]), "must be an object"),
+        ("config.json", lambda c: c.pop("config"), "config"),
+        ("config.json", lambda c: c.pop("data"), "data"),
+        ("result.json", lambda c: c.pop("genomes"), "the field genomes is missing"),
+        ("result.json", lambda c: c.update(genomes=[{"id": "x"}]), "genomes.0.file is missing"),
+        ("result.json", lambda c: c.update(resolution="x", genomes=3), "result.json"),
+        ("result.json", lambda c: c.update(seconds=None), "seconds"),
+    ],
+)
+def test_what_another_version_stored_is_one_sentence(
+    gan_nas: Command,
+    tmp_path: Path,
+    method: str,
+    file: str,
+    edit: Callable[[dict[str, Any]], object],
+    said: str,
+) -> None:
+    run = copy(f"{method}-finished", tmp_path / "run")
+    change(run / "config.json", lambda config: config["versions"].update(gan_nas="9.9"))
+    change(run / file, edit)
+    answer = gan_nas("derive", run)
+    if method == "degas" and said in ("data",):
+        answer = gan_nas("derive", run, "--retrain")
+    assert answer.code == 4, answer.err
+    assert said in answer.err
+    assert answer.err.count("error:") == 1
+    if "other settings" not in answer.err:
+        assert "9.9" in answer.err
+    inherited = gan_nas(
+        "retrain", next((run / "genomes").iterdir()), "--inherit", run, "--run", tmp_path / "new"
+    )
+    assert inherited.code in (0, 4), inherited.err
+
+
+def test_a_checkpoint_of_another_version_is_one_sentence(tmp_path: Path) -> None:
+    for method in (*SEARCHES, "retrain"):
+        run = copy(f"{method}-interrupted", tmp_path / method)
+        stored = stored_config(run)
+        with Run.open(run, stored) as opened:
+            checkpoint = opened.latest()
+            assert checkpoint is not None
+            tensors = checkpoint.tensors
+            opened.save(checkpoint.step, {"novelty": 1}, tensors)
+        with pytest.raises(Incompatible, match="not as this version of gan-nas writes it"):
+            resume(run)
+
+
+@pytest.mark.parametrize("method", [*SEARCHES, "retrain"])
+def test_a_field_that_an_old_run_lacks_has_its_default(tmp_path: Path, method: str) -> None:
+    run = copy(f"{method}-interrupted", tmp_path / "run")
+    gone = {"autogan": "distinct", "adversarialnas": "hard", "degas": "stem_residual"}
+    name = gone.get(method, "dequantise")
+    change(run / "config.json", lambda config: config["config"].pop(name))
+    assert resume(run)["seconds"] > 0
+
+
+def test_a_default_is_another_setting_where_the_run_was_asked_for_another_value(
+    tmp_path: Path,
+) -> None:
+    run = copy("retrain-interrupted", tmp_path / "run")
+    asked = stored_config(run)
+    change(run / "config.json", lambda config: config["config"].pop("batch_size"))
+    absent = {"config": defaults(TrainingConfig)}
+    with pytest.raises(Incompatible, match=r"config\.batch_size: 64 -> 8"):
+        Run.open(run, asked, absent=absent)
+    with Run.open(run, asked | {"config": asked["config"] | {"batch_size": 64}}, absent=absent):
+        pass

@@ -1,0 +1,56 @@
+"""Runs of the released layouts, as they were left: tests/fixtures/runs-N/METHOD-STATE.
+
+runs-1 is of version 0.1.0, on one thread, of the digits at width 1 to 4. To save space only the
+newest of two checkpoints is there, and curves and edges are not. AutoGAN's controller has 100
+hidden units at any width, which is most of the size; it learned nothing (no entropy bonus, one
+update an iteration), so that git keeps its weights once.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tiny import CPU, digits
+
+from gan_nas.genome import parse_genome
+from gan_nas.metrics import load_backbone
+from gan_nas.search import adversarialnas, autogan, degas
+from gan_nas.stored import stored_config, stored_judge, stored_settings
+from gan_nas.training import TrainingConfig, train
+
+FIXTURES = Path(__file__).parent / "fixtures"
+LAYOUTS = sorted(path.name for path in FIXTURES.glob("runs-*"))
+SEARCHES = ("autogan", "adversarialnas", "degas")
+
+
+def copy(name: str, to: Path, layout: str = "runs-1") -> Path:
+    """Copy a run, with the lock file that git may not have kept."""
+    shutil.copytree(FIXTURES / layout / name, to)
+    (to / ".lock").touch()
+    return to
+
+
+def resume(run: Path) -> dict[str, Any]:
+    """Go on with a run, as the command that made it would."""
+    stored = stored_config(run)
+    if stored["method"] == "degas":
+        config = stored_settings(run, stored, degas.Config)
+        return degas.search(config, digits(), run, device=CPU)
+    kept, wanted = stored_judge(run)
+    backbone = load_backbone("classifier", digits(), None, CPU, kept=kept, wanted=wanted)
+    if stored["method"] == "retrain":
+        return train(
+            parse_genome(json.dumps(stored["genome"])),
+            digits(),
+            stored_settings(run, stored, TrainingConfig),
+            run,
+            resolution=stored["resolution"],
+            device=CPU,
+            backbone=backbone,
+        )
+    if stored["method"] == "autogan":
+        settings = stored_settings(run, stored, autogan.Config)
+        return autogan.search(settings, digits(), run, device=CPU, backbone=backbone)
+    chosen = stored_settings(run, stored, adversarialnas.Config)
+    return adversarialnas.search(chosen, digits(), run, device=CPU, backbone=backbone)
