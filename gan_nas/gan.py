@@ -201,9 +201,14 @@ class LossWindow:
         self.values[self.count % len(self.values)].copy_(loss)
         self.count += 1
 
-    def mean(self, num: int) -> float:
-        """Return the mean of the last `num` losses; this waits for the device."""
-        num = min(num, self.count, len(self.values))
+    def mean(self, num: int | None = None) -> float | None:
+        """Return the mean of the last `num` losses, or of all that are here; this waits.
+
+        None where there is no loss yet: a network that has not had its turn has not diverged.
+        """
+        num = min(num or len(self.values), self.count, len(self.values))
+        if not num:
+            return None
         rows = torch.arange(self.count - num, self.count, device=self.values.device)
         return float(self.values[rows % len(self.values)].mean())
 
@@ -216,6 +221,12 @@ class LossWindow:
     def clear(self) -> None:
         """Forget all losses."""
         self.count = 0
+
+
+def means(windows: Mapping[str, LossWindow], num: int | None = None) -> dict[str, float]:
+    """Return by name the mean of the last `num` losses of every window that has any."""
+    found = {name: window.mean(num) for name, window in windows.items()}
+    return {name: mean for name, mean in found.items() if mean is not None}
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

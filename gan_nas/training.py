@@ -23,7 +23,7 @@ from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, RunFailed
 from gan_nas.frameworks import Framework, suited
-from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
+from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, means, reestimated_norms
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.objectives import CTGAN, WGANGP, Hinge, Objective
@@ -487,12 +487,8 @@ class _Training:
         return stream(self.config.seed, purpose, count, device=self.device)
 
     def _losses(self) -> dict[str, float]:
-        num = self.config.log_every
-        losses = {
-            "d_loss": self.d_losses.mean(num * self.config.num_critic),
-            "g_loss": self.g_losses.mean(num),
-        }
-        if self.step and not all(map(isfinite, losses.values())):
+        losses = means({"d_loss": self.d_losses, "g_loss": self.g_losses})
+        if not all(map(isfinite, losses.values())):
             raise RunFailed(
                 f"training diverged before step {self.step:,}: a loss is not finite; the last "
                 f"checkpoint in {self.run.directory} is good, try a lower learning rate"

@@ -31,7 +31,7 @@ from gan_nas.cost import generator_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.gan import LossWindow
+from gan_nas.gan import LossWindow, means
 from gan_nas.genome import DiscriminatorGenome, Genome, Source
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.plots import save_edge_history, save_grid
@@ -334,11 +334,7 @@ class _Search:
             window.count = state["losses"][name]
 
     def _losses(self) -> dict[str, float]:
-        losses = {
-            name: window.mean(self.config.log_every)
-            for name, window in self.losses.items()
-            if window.count
-        }
+        losses = means(self.losses)
         if not all(map(isfinite, losses.values())):
             raise RunFailed(
                 f"the search diverged before iteration {self.step:,}: a loss is not finite; the "

@@ -29,7 +29,7 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.gan import LossWindow, reestimated_norms
+from gan_nas.gan import LossWindow, means, reestimated_norms
 from gan_nas.genome import Genome, Source
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import Progress, silent
@@ -435,8 +435,8 @@ class _Search:
 
         The paper's text says standard deviation, its settings and code variance: variance it is.
         """
-        num = self.config.reset_check_every
-        losses = {"d_loss": self.d_losses.mean(num), "g_loss": self.g_losses.mean(num)}
+        windows = {"d_loss": self.d_losses, "g_loss": self.g_losses}
+        losses = means(windows, self.config.reset_check_every)
         variance = min(self.d_losses.variance(), self.g_losses.variance())
         finite = all(isfinite(loss) for loss in losses.values())
         full = self.g_losses.count >= self.config.reset_window

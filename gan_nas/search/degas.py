@@ -23,7 +23,7 @@ from gan_nas.configs import resolve
 from gan_nas.cost import generator_cost, network_cost, num_parameters
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.gan import LossWindow, fresh
+from gan_nas.gan import LossWindow, fresh, means
 from gan_nas.genome import DiscriminatorGenome, Genome, Source
 from gan_nas.networks import StageNetwork
 from gan_nas.plots import save_curves, save_edge_history, save_grid
@@ -350,7 +350,7 @@ class _Reconstruction:
         return self._seconds_before + time.monotonic() - self._started
 
     def _losses(self) -> dict[str, float]:
-        losses = {name: w.mean(self.config.log_every) for name, w in self.losses.items()}
+        losses = means(self.losses)
         if not all(map(isfinite, losses.values())):
             raise self._diverged("a loss")
         return losses

@@ -161,6 +161,27 @@ def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it(tmp_p
     assert work.gan.state()["generator_optimizer"] == {}
 
 
+@pytest.mark.parametrize("num_critic", [1, 2, 5])
+@pytest.mark.parametrize("reset_check_every", [1, 2, 7])
+def test_a_generator_that_has_not_had_its_turn_triggers_no_reset(
+    tmp_path: Path, num_critic: int, reset_check_every: int
+) -> None:
+    """A look at the windows comes before the generator's first loss, or after some of them."""
+    work = working(
+        tmp_path,
+        num_critic=num_critic,
+        reset_check_every=reset_check_every,
+        reset_window=500,
+        discriminator_steps=8,
+    )
+    work.train_shared()
+    assert not work.reset_pending
+    assert (work.shared_step, work.phase) == (8, "controller")
+    rows = read_log(tmp_path)
+    assert rows
+    assert all(("g_loss" in row) == (row["step"] >= num_critic) for row in rows)
+
+
 def test_candidates_are_scored_before_a_pending_reset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
