@@ -5,9 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from gan_nas.errors import InvalidInput, nearest, shorten
+from gan_nas.frameworks import default_discriminator
 from gan_nas.genome import Genome, Source, parse_genome, read_genome
 from gan_nas.spaces.adversarialnas import decode_generator
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # the authors' for CIFAR-10; a matrix has none
 MATRIX_SHAPE = (3, 7)
@@ -64,6 +64,6 @@ def read_matrix(path: Path) -> Genome:
         generator = decode_generator(matrix.tolist(), WIDTH)
     except InvalidInput as error:
         raise InvalidInput(f"{path} is no generator: {error}") from error
-    discriminator = SNResNetDiscriminator(space="sn_resnet", width=DISCRIMINATOR_WIDTH)
+    discriminator = default_discriminator("adversarialnas", DISCRIMINATOR_WIDTH)
     source = Source(where=f"matrix {path.name}")
     return Genome(generator=generator, discriminator=discriminator, source=source)

@@ -31,6 +31,7 @@ from gan_nas.cost import generator_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.frameworks import default_discriminator
 from gan_nas.gan import LossWindow, means
 from gan_nas.genome import DiscriminatorGenome, Genome, Source
 from gan_nas.metrics.backbone import Backbone
@@ -52,7 +53,6 @@ from gan_nas.spaces.adversarialnas import (
     AdversarialNASGenerator,
     count,
 )
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
@@ -411,7 +411,7 @@ def _discriminator(config: Config, gan: SuperGAN) -> DiscriminatorGenome:
     """Return the discriminator that goes into the genomes."""
     width = config.derived_discriminator_width
     if config.derived_discriminator == "sn_resnet":
-        return SNResNetDiscriminator(space="sn_resnet", width=width)
+        return default_discriminator("adversarialnas", width)
     cells = best_architectures(DOWN_CELLS, gan.beta.log_probabilities(), 1)[0].cells
     content = {"space": "adversarialnas", "width": width, "cells": cells}
     return AdversarialNASDiscriminator.model_validate(content)

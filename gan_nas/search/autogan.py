@@ -29,6 +29,7 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.frameworks import default_discriminator
 from gan_nas.gan import LossWindow, means, reestimated_norms
 from gan_nas.genome import Genome, Source
 from gan_nas.metrics.backbone import Backbone
@@ -53,7 +54,6 @@ from gan_nas.search.shared_gan import (
     trained as trained,
 )
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
@@ -517,7 +517,7 @@ def _genome(config: Config, tokens: Tokens, source: Source | None = None) -> Gen
     width = config.derived_discriminator_width
     return Genome(
         generator=generator.model_copy(update={"skip_tap": config.skip_tap}),
-        discriminator=SNResNetDiscriminator(space="sn_resnet", width=width),
+        discriminator=default_discriminator("autogan", width),
         source=source,
     )
 

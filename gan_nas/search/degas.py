@@ -23,8 +23,9 @@ from gan_nas.configs import resolve
 from gan_nas.cost import generator_cost, network_cost, num_parameters
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.frameworks import Framework, discriminator_of
 from gan_nas.gan import LossWindow, fresh, means
-from gan_nas.genome import DiscriminatorGenome, Genome, Source
+from gan_nas.genome import Genome, Source
 from gan_nas.networks import StageNetwork
 from gan_nas.plots import save_curves, save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
@@ -36,7 +37,6 @@ from gan_nas.search.derivation import Limit
 from gan_nas.search.glo import GLO, Alpha
 from gan_nas.search.inheritance import Trained
 from gan_nas.search.pruning import Prices, best_architectures, cheapest, generator_prices, prune
-from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import (
     NUM_STAGES,
     DEGASGenerator,
@@ -44,7 +44,6 @@ from gan_nas.spaces.degas import (
     count,
     from_operations,
 )
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.states import load_module_state
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY, PhaseTime, StepTimes
@@ -494,11 +493,8 @@ def _generator(config: Config, ops: Mapping[str, str | None]) -> DEGASGenerator:
 
 def _genome(config: Config, ops: Mapping[str, str | None], source: Source | None) -> Genome:
     width = config.derived_discriminator_width
-    discriminator: DiscriminatorGenome
-    if config.derived_discriminator == "ctgan":
-        discriminator = CTGANCritic(space="ctgan", width=width)
-    else:
-        discriminator = SNResNetDiscriminator(space="sn_resnet", width=width)
+    framework: Framework = "hinge-sn" if config.derived_discriminator == "sn_resnet" else "ctgan"
+    discriminator = discriminator_of(framework, width)
     return Genome(generator=_generator(config, ops), discriminator=discriminator, source=source)
 
 
