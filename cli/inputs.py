@@ -90,10 +90,13 @@ def settings(
     device: "torch.device",
     **options: Any,
 ) -> S:
-    """Resolve the settings of a run; precision auto is bf16 on a GPU and float32 on a CPU."""
+    """Resolve the settings of a run; precision auto is the preset's, if it names one.
+
+    Otherwise it is bf16 on a GPU and float32 on a CPU.
+    """
     automatic = {"precision": "bf16" if device.type == "cuda" else "float32"}
     options["precision"] = None if precision == "auto" else precision
-    return resolve(model, find_preset(presets, preset) | automatic, sets or (), options)
+    return resolve(model, automatic | find_preset(presets, preset), sets or (), options)
 
 
 def find_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> dict[str, Any]:

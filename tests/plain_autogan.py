@@ -79,46 +79,54 @@ class PlainCell(nn.Module):
 class PlainGenerator(nn.Module):
     """The shared generator of the search."""
 
-    def __init__(self, width: int, bottom_width: int) -> None:
+    def __init__(self, width: int, bottom_width: int, image_channels: int = 3) -> None:
         super().__init__()
         self.width, self.bottom_width = width, bottom_width
         self.stem = nn.Linear(128, width * bottom_width**2)
         self.cells = nn.ModuleList(PlainCell(i, width) for i in range(3))
         self.to_rgb = nn.Sequential(
-            nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 3, 3, padding=1), nn.Tanh()
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, image_channels, 3, padding=1),
+            nn.Tanh(),
         )
 
     def forward(self, z: Tensor, tokens: Sequence[int]) -> Tensor:
+        """Run as many cells as there are tokens for."""
         x = self.stem(z).view(-1, self.width, self.bottom_width, self.bottom_width)
         earlier: list[Tensor] = []
         for cell, (start, stop) in zip(self.cells, CELL_TOKENS, strict=True):
-            x, feature = cell(x, tokens[start:stop], earlier)
-            earlier.append(feature)
+            if start < len(tokens):
+                x, feature = cell(x, tokens[start:stop], earlier)
+                earlier.append(feature)
         return self.to_rgb(x)
 
 
 class PlainDiscriminator(nn.Module):
-    """The discriminator with all its blocks."""
+    """The discriminator with all its blocks; fewer cells leave out the third, or the second too."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, image_channels: int = 3) -> None:
         super().__init__()
 
         def conv(inputs: int, kernel: int) -> nn.Module:
             return spectral_norm(nn.Conv2d(inputs, width, kernel, padding=kernel // 2))
 
-        self.first = nn.ModuleList([conv(3, 3), conv(width, 3), conv(3, 1)])
+        self.first = nn.ModuleList(
+            [conv(image_channels, 3), conv(width, 3), conv(image_channels, 1)]
+        )
         self.second = nn.ModuleList([conv(width, 3), conv(width, 3), conv(width, 1)])
         self.third = nn.ModuleList([conv(width, 3), conv(width, 3)])
         self.fourth = nn.ModuleList([conv(width, 3), conv(width, 3)])
         self.head = spectral_norm(nn.Linear(width, 1, bias=False))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, num_cells: int = 3) -> Tensor:
         conv1, conv2, shortcut = self.first
         x = F.avg_pool2d(conv2(F.relu(conv1(x))), 2) + shortcut(F.avg_pool2d(x, 2))
-        conv1, conv2, shortcut = self.second
-        h = conv2(F.relu(conv1(F.relu(x))))
-        x = F.avg_pool2d(h, 2) + F.avg_pool2d(shortcut(x), 2)
-        for conv1, conv2 in (self.third, self.fourth):
+        if num_cells > 1:
+            conv1, conv2, shortcut = self.second
+            h = conv2(F.relu(conv1(F.relu(x))))
+            x = F.avg_pool2d(h, 2) + F.avg_pool2d(shortcut(x), 2)
+        for conv1, conv2 in (self.third, self.fourth) if num_cells > 2 else (self.fourth,):
             x = conv2(F.relu(conv1(F.relu(x)))) + x
         return self.head(F.relu(x).sum((2, 3)))
 

@@ -10,7 +10,7 @@ ORDER = re.findall(
     allocator errors files npy versions streams progress configs protocols spaces genome frameworks
     sampling diff published slots spectral ops mixing stage_ops stages cells networks critic builder
     cost losses objectives reconstruction data metrics states runs weights reference scoring plots
-    gan timing training search judging bench bench_scores cli
+    gan timing training_config training search judging bench bench_scores cli
     """,
 )
 

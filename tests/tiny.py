@@ -57,6 +57,7 @@ SEARCH = {
     "reset_window": 2,
     "reset_threshold": 0.0,
     "reset_check_every": 2,
+    "log_every": 2,
     "controller_steps": 3,
     "controller_lr": 1e-2,
     "num_candidates": 4,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gan_nas.spaces.adversarialnas import CellType, candidates, is_valid, live_edges, needs
 
+SoftmaxOver = Literal["operations", "edges"]
 Scores = Mapping[str, Sequence[float]]  # edge -> a number for each of its operations
 
 
@@ -59,7 +60,7 @@ def derive_published(
     normal: NDArray[np.float64],
     others: NDArray[np.float64],
     *,
-    softmax_over: Literal["operations", "edges"] = "operations",
+    softmax_over: SoftmaxOver = "operations",
 ) -> list[dict[str, str]]:
     """Derive from logits as the authors' files hold them: (cells, 5, 7) and (cells, 2, operations).
 
@@ -78,6 +79,17 @@ def derive_published(
         }
         derived.append(derive_cell(cell, {edge: next(rows[kind]) for edge, kind in kinds.items()}))
     return derived
+
+
+def log_probability_of(
+    cells: Sequence[CellType], chosen: Sequence[Mapping[str, str]], scores: Sequence[Scores]
+) -> float:
+    """Return the summed score of the operations that an architecture has."""
+    return sum(
+        row[edge][candidates(cell)[edge].index(op)]
+        for cell, ops, row in zip(cells, chosen, scores, strict=True)
+        for edge, op in ops.items()
+    )
 
 
 def best_architectures(
