@@ -45,6 +45,7 @@ from gan_nas.search.derivation import (
     cheapest,
     derive_published,
     log_probability_of,
+    say_if_fewer,
 )
 from gan_nas.search.prices import generator_prices
 from gan_nas.search.relaxation import Logits
@@ -373,6 +374,7 @@ def best_genomes(
             sizes_of(config, config.derived_width), resolution, image_channels
         )
         found = best_within(UP_CELLS, scores, config.top_k, prices, limit)
+    say_if_fewer(len(found), config.top_k, "no more keep within the limits")
     discriminator = _discriminator(config, gan)
     source = Source(where=f"AdversarialNAS search on {data}, seed {config.seed}")
     rows = []

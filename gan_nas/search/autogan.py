@@ -36,6 +36,7 @@ from gan_nas.runs import Checkpoint, Run, never, stored_config
 from gan_nas.scoring import Scorer, generate
 from gan_nas.search.autogan_config import PRESETS as PRESETS
 from gan_nas.search.autogan_config import Config as Config
+from gan_nas.search.derivation import say_if_fewer
 from gan_nas.search.limits import Limits
 from gan_nas.search.policy import DRAWN_AT_ONCE, Candidate, Policy
 from gan_nas.search.shared_gan import (
@@ -269,6 +270,7 @@ class _Search:
         rewards = [reward(candidate.tokens) for candidate in candidates]
         order = sorted(range(len(candidates)), key=lambda i: -rewards[i])
         chosen = [candidates[i] for i in order[:top_k]]
+        say_if_fewer(len(chosen), top_k, "the policy offers no more distinct ones")
         self._log(
             purpose,
             num=len(candidates),

@@ -114,7 +114,8 @@ class Config(Settings):
     normalise_advantage: bool = False
     """Divide the advantage by its running root mean square."""
     num_candidates: int = Field(default=10, ge=1, le=10_000)
-    """Architectures drawn (M) when parents or results are chosen."""
+    """Architectures drawn (M) when parents or results are chosen; distinct ones may be fewer: the
+    first stage has 36."""
     top_k: int = Field(default=5, ge=1, le=1000)
     """Of these, how many are kept (K)."""
     distinct: bool = True

@@ -33,7 +33,7 @@ from gan_nas.runs import Checkpoint, Finished, Run, never, read_log, stored_conf
 from gan_nas.search.degas_config import PRESETS as PRESETS
 from gan_nas.search.degas_config import Config as Config
 from gan_nas.search.degas_config import resolved
-from gan_nas.search.derivation import Limit
+from gan_nas.search.derivation import Limit, say_if_fewer
 from gan_nas.search.glo import GLO, Alpha
 from gan_nas.search.inheritance import Trained
 from gan_nas.search.pruning import Prices, best_architectures, cheapest, generator_prices, prune
@@ -394,6 +394,7 @@ def best_genomes(
     found = best_architectures(
         alpha.log_probabilities(), config.top_k, prices=prices, limit=limit if prices else None
     )
+    say_if_fewer(len(found), config.top_k, "no more keep within the limits")
     source = Source(where=f"DEGAS search on {data}, seed {config.seed}")
     rows = []
     for one in found:

@@ -326,6 +326,48 @@ def test_candidates_are_distinct_unless_asked_otherwise(tmp_path: Path) -> None:
     assert len({c.tokens for c in repeated}) < 40
 
 
+def test_as_many_candidates_are_drawn_as_may_be_asked_for(tmp_path: Path) -> None:
+    most = next(m.le for m in Config.model_fields["num_candidates"].metadata if hasattr(m, "le"))
+    repeated = working(tmp_path / "a", distinct=False, levels="single").policy
+    assert len(repeated.candidates(most, "x", 0)) == most
+    distinct = working(tmp_path / "b", levels="single").policy.candidates(most, "x", 0)
+    assert len(distinct) == most
+    assert len({candidate.tokens for candidate in distinct}) == most
+    few = working(tmp_path / "c", levels="single").policy.candidates(7, "x", 0)
+    assert [c.tokens for c in few] == [c.tokens for c in distinct[:7]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"top_k": 5}, "top_k 5 is above num_candidates 4"),
+        ({"num_critic": 7}, "num_critic 7 is above discriminator_steps 6"),
+    ],
+)
+def test_settings_that_could_not_do_what_they_say_are_refused_before_a_run_is_made(
+    tmp_path: Path, changes: dict[str, int], sentence: str
+) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        tiny.run_search(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InvalidInput, match=sentence):
+        autogan.plan(Config.model_validate(tiny.SEARCH | changes), tiny.digits(), device=tiny.CPU)
+
+
+def test_a_generator_whose_turn_is_the_first_needs_no_more_steps(tmp_path: Path) -> None:
+    result = tiny.run_search(tmp_path / "run", num_critic=7, generator_turn="first")
+    assert len(result["genomes"]) == 2
+
+
+def test_fewer_than_asked_for_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    work = working(tmp_path / "run")
+    assert len(work.best(40, 38, "candidates")) == 36
+    assert caplog.messages == [
+        "only 36 of the 38 architectures asked for were found: the policy offers no more distinct "
+        "ones"
+    ]
+
+
 def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
     free = working(tmp_path / "free")
     assert free.limits is None
