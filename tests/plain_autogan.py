@@ -7,6 +7,7 @@ discriminator step and thrown away, the discriminator's weight gradients in the 
 latents come from numpy in float64; every loss is read at once.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -139,6 +140,35 @@ def enlarge(x: Tensor, factor: int, up: int, deconv: nn.Module) -> Tensor:
     if UP_MODES[up] == "nearest":
         return F.interpolate(x, size)
     return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def plain_key(key: str) -> str:
+    """Translate a key of these networks to the canonical one, a name for its role."""
+    for pattern, replacement in (
+        (r"^stem\.", "G.stem."),
+        (r"^to_rgb\.0\.", "G.rgb.norm."),
+        (r"^to_rgb\.2\.", "G.rgb.conv."),
+        (r"^cells\.0\.", "G.cell1."),
+        (r"^cells\.1\.", "G.cell2."),
+        (r"^cells\.2\.", "G.cell3."),
+        (r"\.first\.0\.", ".post1."),
+        (r"\.first\.1\.", ".pre1."),
+        (r"\.second\.0\.", ".post2."),
+        (r"\.second\.1\.", ".pre2."),
+        (r"\.norms\.0\.", ".bn."),
+        (r"\.shortcut_(conv|deconv)\.", r".sc.\1."),
+        (r"\.skip_convs\.(\d)\.", r".skip.\1.conv."),
+        (r"^first\.", "D.block1."),
+        (r"^second\.", "D.block2."),
+        (r"^third\.", "D.block3."),
+        (r"^fourth\.", "D.block4."),
+        (r"^head\.", "D.head."),
+        (r"^(D\.block\d)\.0\.", r"\1.conv1."),
+        (r"^(D\.block\d)\.1\.", r"\1.conv2."),
+        (r"^(D\.block\d)\.2\.", r"\1.sc."),
+    ):
+        key = re.sub(pattern, replacement, key)
+    return key
 
 
 class PlainGAN:

@@ -1,6 +1,5 @@
 """AutoGAN's preset `published` computes what its authors' search computed, step by step."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from golden_autogan import (
     golden_input,
     small_cases,
 )
-from plain_autogan import PlainDiscriminator, PlainGenerator
+from plain_autogan import PlainDiscriminator, PlainGenerator, plain_key
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,35 +56,6 @@ def float64() -> Iterator[None]:
 
 def published(**changes: Any) -> Config:
     return Config.model_validate(PRESETS["published"] | changes)
-
-
-def plain_key(key: str) -> str:
-    """Translate a plain network's key to the canonical one."""
-    for pattern, replacement in (
-        (r"^stem\.", "G.stem."),
-        (r"^to_rgb\.0\.", "G.rgb.norm."),
-        (r"^to_rgb\.2\.", "G.rgb.conv."),
-        (r"^cells\.0\.", "G.cell1."),
-        (r"^cells\.1\.", "G.cell2."),
-        (r"^cells\.2\.", "G.cell3."),
-        (r"\.first\.0\.", ".post1."),
-        (r"\.first\.1\.", ".pre1."),
-        (r"\.second\.0\.", ".post2."),
-        (r"\.second\.1\.", ".pre2."),
-        (r"\.norms\.0\.", ".bn."),
-        (r"\.shortcut_(conv|deconv)\.", r".sc.\1."),
-        (r"\.skip_convs\.(\d)\.", r".skip.\1.conv."),
-        (r"^first\.", "D.block1."),
-        (r"^second\.", "D.block2."),
-        (r"^third\.", "D.block3."),
-        (r"^fourth\.", "D.block4."),
-        (r"^head\.", "D.head."),
-        (r"^(D\.block\d)\.0\.", r"\1.conv1."),
-        (r"^(D\.block\d)\.1\.", r"\1.conv2."),
-        (r"^(D\.block\d)\.2\.", r"\1.sc."),
-    ):
-        key = re.sub(pattern, replacement, key)
-    return key
 
 
 class PlainSearch:
