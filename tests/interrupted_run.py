@@ -31,9 +31,6 @@ RUNS = {
     "ctgan": tiny.run_ctgan,
     "search": tiny.run_search,
     "adversarial": tiny.run_adversarial,
-    "published-training": tiny.run_published_training,
-    "published-search": tiny.run_published_search,
-    "published-adversarial": tiny.run_published_adversarial,
     "degas": tiny.run_degas,
     "reconstruction": tiny.run_reconstruction,
 }

@@ -75,6 +75,39 @@ def test_repo_is_another_name_for_published() -> None:
         assert presets_for(method)["repo-stl10"] == presets_for(method)["published-stl10"]
 
 
+# Settings that came later, and what was done before there was a choice.
+LATER: dict[str, dict[str, Any]] = {
+    "autogan": {
+        "generator_turn": "last",
+        "passes": "together",
+        "discriminator_init": "xavier",
+        "idle_weights": "skipped",
+        "log_every": 50,
+        "candidates_from": "trained",
+        "score_latents": "same",
+    },
+    "adversarialnas": {
+        "generator_turn": "first",
+        "tau_start_level": 0,
+        "average_replaces": False,
+        "derivation": "exact",
+    },
+    "training": {"generator_turn": "last", "passes": "together"},
+}
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_a_config_from_before_a_setting_existed_means_what_it_did(kind: str) -> None:
+    """Old run directories are read with defaults in their gaps, and so resumed and derived."""
+    model = TrainingConfig if kind == "training" else CONFIGS[kind].Config
+    stored = model(seed=3).model_dump(mode="json")
+    for name in LATER[kind]:
+        del stored[name]
+    read = model.model_validate(stored)
+    assert read == model(seed=3)
+    assert {name: getattr(read, name) for name in LATER[kind]} == LATER[kind]
+
+
 def deviation(gan: GAN, name: str) -> float:
     return float(gan.discriminator.get_parameter(name).detach().std())
 
