@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gan_nas.allocator import keep_freed_memory
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
-from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
+from gan_nas.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.progress import Progress
 
@@ -32,10 +32,13 @@ def resized(genome: Genome, width: int | None) -> Genome:
     return parse_genome(text, f"{genome.title} at width {width}")
 
 
-def framework_for(name: str | None, genome: Genome | None) -> Framework:
-    """Return the framework of this name; without one, that of the genome's discriminator."""
+def framework_for(name: str | None, genome: Genome | None, space: str = "autogan") -> Framework:
+    """Return the framework of this name; without one, that of the genome's discriminator.
+
+    Without a genome it is that of those which are found in the space.
+    """
     if name is None:
-        return framework_of(genome.discriminator) if genome else "hinge-sn"
+        return framework_of(genome.discriminator) if genome else FRAMEWORK_OF_SPACE[space]
     if name not in FRAMEWORKS:
         hint = nearest(name, list(FRAMEWORKS)) or f"; there are {', '.join(FRAMEWORKS)}"
         raise InvalidInput(f"unknown framework {name!r}{hint}")
