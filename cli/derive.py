@@ -74,7 +74,7 @@ def derive(
 
     if help_config:
         space = stored_method(run) if run else "autogan"
-        presets = presets_for(space, framework_for(framework, None))
+        presets = presets_for(space, framework_for(framework, None, space))
         show_settings(TrainingConfig, presets, preset, as_json)
         return
 
@@ -94,7 +94,7 @@ def derive(
     on = compute_on(device, threads)
 
     def config_for(genome: Genome | None) -> TrainingConfig:
-        presets = presets_for(method, framework_for(framework, genome))
+        presets = presets_for(method, framework_for(framework, genome, method))
         return settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
 
     config_for(None)  # what is misspelt is refused before the work

@@ -12,7 +12,7 @@ from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
-from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
+from gan_nas.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.progress import Progress
 
@@ -35,10 +35,13 @@ def resized(genome: Genome, width: int | None) -> Genome:
     return parse_genome(text, f"{genome.title} at width {width}")
 
 
-def framework_for(name: str | None, genome: Genome | None) -> Framework:
-    """Return the framework of this name; without one, that of the genome's discriminator."""
+def framework_for(name: str | None, genome: Genome | None, space: str = "autogan") -> Framework:
+    """Return the framework of this name; without one, that of the genome's discriminator.
+
+    Without a genome it is that of those which are found in the space.
+    """
     if name is None:
-        return framework_of(genome.discriminator) if genome else "hinge-sn"
+        return framework_of(genome.discriminator) if genome else FRAMEWORK_OF_SPACE[space]
     if name not in FRAMEWORKS:
         hint = nearest(name, list(FRAMEWORKS)) or f"; there are {', '.join(FRAMEWORKS)}"
         raise InvalidInput(f"unknown framework {name!r}{hint}")
@@ -93,10 +96,13 @@ def settings(
     device: "torch.device",
     **options: Any,
 ) -> S:
-    """Resolve the settings of a run; precision auto is bf16 on a GPU and float32 on a CPU."""
+    """Resolve the settings of a run; precision auto is the preset's, if it names one.
+
+    Otherwise it is bf16 on a GPU and float32 on a CPU.
+    """
     automatic = {"precision": "bf16" if device.type == "cuda" else "float32"}
     options["precision"] = None if precision == "auto" else precision
-    return resolve(model, find_preset(presets, preset) | automatic, sets or (), options)
+    return resolve(model, automatic | find_preset(presets, preset), sets or (), options)
 
 
 def find_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> dict[str, Any]:

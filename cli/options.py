@@ -87,7 +87,8 @@ FrameworkName = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
-    str, typer.Option(metavar="TYPE", help="auto (bf16 on a GPU), float32 or bf16.")
+    str,
+    typer.Option(metavar="TYPE", help="auto (the preset's, or bf16 on a GPU), float32 or bf16."),
 ]
 Set = Annotated[
     list[str] | None,

@@ -71,8 +71,9 @@ def retrain(
     """Train a found or published genome and score it; the same command goes on.
 
     Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper (that of the
-    framework, or of the genome's space) and, for adversarialnas, repo and repo-stl10, the authors'
-    scripts. A framework that cannot use the genome's discriminator brings its own.
+    framework, or of the genome's space), published (what the authors' code does, for CIFAR-10) and,
+    for autogan and adversarialnas, published-stl10. A framework that cannot use the genome's
+    discriminator brings its own.
 
     Papers train from scratch; --inherit takes the supernet's weights over, and the
     discriminator's where the search trained just that one.

@@ -57,7 +57,8 @@ def search(
     autogan is a controller that learns by reinforcement, adversarialnas a differentiable search of
     generator and discriminator against each other, degas a differentiable search of a generator
     alone, by reconstruction. Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width
-    32), paper, and repo (the authors' script) or, for degas, paper-cifar10 and paper-stl10.
+    32), paper, published (what the authors' code does, quirks included) and, for degas, whose code
+    is not public, paper-cifar10 and paper-stl10.
 
     Example: gan-nas search --method autogan
     """

@@ -226,9 +226,11 @@ def initialise(
 
     AutoGAN's and AdversarialNAS' published rule, xavier: Xavier uniform for convolutions (not
     transposed ones), batch-norm weights N(1, 0.02), everything else as PyTorch does by default;
-    `rule` default treats convolutions so too, as happened to AdversarialNAS' discriminators on a
-    GPU. WGAN-GP's and CT-GAN's, he: uniform, of variance 4 / (fan in + fan out) for convolutions
-    and 2 / (fan in + fan out) for 1x1 ones, to-RGB's and linear layers; biases 0, norms 1.
+    `rule` default treats convolutions so too, as happened to the discriminators of both. Their
+    authors move a network to the GPU before they initialise it: spectral norm's hook then holds a
+    weight of its own, and what is drawn is never read. WGAN-GP's and CT-GAN's, he: uniform, of
+    variance 4 / (fan in + fan out) for convolutions and 2 / (fan in + fan out) for 1x1 ones,
+    to-RGB's and linear layers; biases 0, norms 1.
     A network made on the meta device must be brought to the CPU first
     (`network.to_empty(device="cpu")`).
     """

@@ -2,9 +2,11 @@
 
 `hinge-sn` is SN-GAN's, AutoGAN's and AdversarialNAS': hinge loss, a spectrally normalised
 discriminator. `wgan-gp` (Gulrajani et al. 2017) and `ctgan` (Wei et al. 2018), DEGAS' choice,
-need a critic without normalisation, the latter one with dropout. No torch.
+need a critic without normalisation, the latter one with dropout. What a genome of a space is
+trained against unless somebody chooses otherwise, found or drawn, is said here alone. No torch.
 """
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from gan_nas.genome import DiscriminatorGenome, Genome, Source
@@ -13,6 +15,11 @@ from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 Framework = Literal["hinge-sn", "wgan-gp", "ctgan"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
+FRAMEWORK_OF_SPACE: Mapping[str, Framework] = {
+    "autogan": "hinge-sn",
+    "adversarialnas": "hinge-sn",
+    "degas": "ctgan",
+}
 
 
 def framework_of(discriminator: DiscriminatorGenome) -> Framework:
@@ -20,6 +27,22 @@ def framework_of(discriminator: DiscriminatorGenome) -> Framework:
     if not isinstance(discriminator, CTGANCritic):
         return "hinge-sn"
     return "ctgan" if any(discriminator.dropout) else "wgan-gp"
+
+
+def default_discriminator(space: str, width: int) -> DiscriminatorGenome:
+    """Return what generators of a space are trained against by default: its papers' choice."""
+    return discriminator_of(FRAMEWORK_OF_SPACE[space], width)
+
+
+def discriminator_of(framework: Framework, width: int) -> DiscriminatorGenome:
+    """Return a framework's own discriminator."""
+    match framework:
+        case "hinge-sn":
+            return SNResNetDiscriminator(space="sn_resnet", width=width)
+        case "wgan-gp":
+            return CTGANCritic(space="ctgan", width=width, dropout=(0.0, 0.0, 0.0))
+        case "ctgan":
+            return CTGANCritic(space="ctgan", width=width)
 
 
 def suited(genome: Genome, framework: Framework) -> Genome:
@@ -30,15 +53,7 @@ def suited(genome: Genome, framework: Framework) -> Genome:
     """
     if framework_of(genome.discriminator) == framework:
         return genome
-    width = genome.discriminator.width
-    own: DiscriminatorGenome
-    match framework:
-        case "hinge-sn":
-            own = SNResNetDiscriminator(space="sn_resnet", width=width)
-        case "wgan-gp":
-            own = CTGANCritic(space="ctgan", width=width, dropout=(0.0, 0.0, 0.0))
-        case "ctgan":
-            own = CTGANCritic(space="ctgan", width=width)
+    own = discriminator_of(framework, genome.discriminator.width)
     known = genome.name or (genome.source and genome.source.where) or genome.genome_id
     source = Source(where=f"{known}, with the discriminator of {framework}"[-300:])
     return Genome(generator=genome.generator, discriminator=own, source=source)

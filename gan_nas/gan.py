@@ -14,6 +14,8 @@ from gan_nas.states import load_module_state, load_optimizer_state, module_state
 from gan_nas.streams import stream
 
 Precision = Literal["float32", "bf16"]
+Turn = Literal["last", "first"]
+IdleWeights = Literal["skipped", "decayed"]
 Tensors = dict[str, dict[str, Tensor]]
 HINGE = Hinge()
 
@@ -26,6 +28,9 @@ class GAN:
     computes forward passes under autocast; weights, spectral norm, losses and the moving average
     stay float32. `ema_decay` 0 keeps no average; `ema_warm_start` lowers the decay to
     (1 + n) / (10 + n) in the first steps n.
+    `idle_weights` skipped leaves weights that a step did not use, and their moments, alone; decayed
+    gives them zero gradients, from their first use on, so that Adam's moments of them decay, as
+    PyTorch did by default before version 2.0.
     `objective` holds the losses; those with a penalty or dropout need a stream of random numbers
     in every step.
     """
@@ -42,6 +47,7 @@ class GAN:
         ema_warm_start: bool,
         precision: Precision,
         objective: Objective = HINGE,
+        idle_weights: IdleWeights = "skipped",
     ) -> None:
         self.generator = generator.train()
         self.discriminator = discriminator.train()
@@ -51,6 +57,7 @@ class GAN:
         self.discriminator_optimizer = _adam(self.discriminator_weights, discriminator_lr, betas)
         self.ema_decay, self.ema_warm_start = ema_decay, ema_warm_start
         self.precision, self.objective = precision, objective
+        self.idle_weights = idle_weights
         self._learning_rates = generator_lr, discriminator_lr
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
@@ -80,7 +87,7 @@ class GAN:
         real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim).
         """
         loss = self.discriminator_loss(real, z, random)
-        descend(self.discriminator_optimizer, loss)
+        descend(self.discriminator_optimizer, loss, self.idle_weights)
         return loss.detach()
 
     def generator_step(self, z: Tensor, random: Random = None) -> Tensor:
@@ -90,7 +97,7 @@ class GAN:
         """
         with gradients(self.discriminator_weights, needed=False):
             loss = self.generator_loss(z, random)
-            descend(self.generator_optimizer, loss)
+            descend(self.generator_optimizer, loss, self.idle_weights)
         self._update_averages()
         self.generator_steps += 1
         return loss.detach()
@@ -118,6 +125,12 @@ class GAN:
         finally:
             self.generator.train()
             self._swap()
+
+    @torch.no_grad()
+    def take_average(self) -> None:
+        """Replace the generator's weights by their average, which goes on from where it is."""
+        for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
+            parameter.copy_(average)
 
     def state(self) -> Tensors:
         """Return all tensors that a checkpoint needs; `generator_steps` is apart."""
@@ -151,6 +164,10 @@ class GAN:
             self.discriminator.named_parameters(),
             tensors["discriminator_optimizer"],
         )
+        if self.idle_weights == "decayed":
+            for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+                for parameter in optimizer.state:
+                    parameter.grad = torch.zeros_like(parameter, requires_grad=False)
         self.generator_steps = generator_steps
 
     def _update_averages(self) -> None:
@@ -170,9 +187,20 @@ class GAN:
         return autocast(self.device, self.precision)
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+def generator_moves(step: int, num_critic: int, turn: Turn) -> bool:
+    """Tell whether the generator is updated right after the discriminator's step, counted from 0.
+
+    It has one turn in a cycle of `num_critic` steps: after the last of them, or after the first, as
+    in AutoGAN's and AdversarialNAS' published loops, which ask whether the count divides by five.
+    """
+    return step % num_critic == (0 if turn == "first" else num_critic - 1)
+
+
+def descend(
+    optimizer: torch.optim.Optimizer, loss: Tensor, idle_weights: IdleWeights = "skipped"
+) -> None:
     """Take one step of an optimiser down a loss."""
-    optimizer.zero_grad()
+    optimizer.zero_grad(set_to_none=idle_weights == "skipped")
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
@@ -201,9 +229,14 @@ class LossWindow:
         self.values[self.count % len(self.values)].copy_(loss)
         self.count += 1
 
-    def mean(self, num: int) -> float:
-        """Return the mean of the last `num` losses; this waits for the device."""
-        num = min(num, self.count, len(self.values))
+    def mean(self, num: int | None = None) -> float | None:
+        """Return the mean of the last `num` losses, or of all that are here; this waits.
+
+        None where there is no loss yet: a network that has not had its turn has not diverged.
+        """
+        num = min(num or len(self.values), self.count, len(self.values))
+        if not num:
+            return None
         rows = torch.arange(self.count - num, self.count, device=self.values.device)
         return float(self.values[rows % len(self.values)].mean())
 
@@ -216,6 +249,12 @@ class LossWindow:
     def clear(self) -> None:
         """Forget all losses."""
         self.count = 0
+
+
+def means(windows: Mapping[str, LossWindow], num: int | None = None) -> dict[str, float]:
+    """Return by name the mean of the last `num` losses of every window that has any."""
+    found = {name: window.mean(num) for name, window in windows.items()}
+    return {name: mean for name, mean in found.items() if mean is not None}
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

@@ -7,14 +7,13 @@ from pathlib import Path
 from gan_nas.errors import InvalidInput, nearest, shorten
 from gan_nas.files import read_text
 from gan_nas.foreign import Kind, Wanted, parse_integers, refuse_foreign
+from gan_nas.frameworks import default_discriminator
 from gan_nas.genome import Genome, Source, parse_genome, read_genome, source_text
 from gan_nas.spaces import autogan
 from gan_nas.spaces.adversarialnas import decode_generator
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # both authors' for CIFAR-10; codes have none
 MATRIX_SHAPE = (3, 7)
-_DISCRIMINATOR = SNResNetDiscriminator(space="sn_resnet", width=DISCRIMINATOR_WIDTH)
 
 
 def published_names() -> list[str]:
@@ -65,7 +64,11 @@ def decode_code(code: Sequence[int], where: str = "the list") -> Genome:
     except InvalidInput as error:
         raise InvalidInput(f"{where} is no code of AutoGAN: {error}") from error
     source = Source(where=f"code {','.join(map(str, code))}")
-    return Genome(generator=generator, discriminator=_DISCRIMINATOR, source=source)
+    return Genome(
+        generator=generator,
+        discriminator=default_discriminator("autogan", DISCRIMINATOR_WIDTH),
+        source=source,
+    )
 
 
 def read_matrix(path: Path) -> Genome:
@@ -90,8 +93,9 @@ def read_matrix(path: Path) -> Genome:
         generator = decode_generator(matrix.tolist(), WIDTH)
     except InvalidInput as error:
         raise InvalidInput(f"{path} is no generator: {error}") from error
+    discriminator = default_discriminator("adversarialnas", DISCRIMINATOR_WIDTH)
     source = Source(where=source_text(f"matrix {path.name}"))
-    return Genome(generator=generator, discriminator=_DISCRIMINATOR, source=source)
+    return Genome(generator=generator, discriminator=discriminator, source=source)
 
 
 def _exists(path: Path) -> bool:

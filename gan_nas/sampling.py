@@ -5,8 +5,8 @@ from importlib import import_module
 from types import ModuleType
 
 from gan_nas.errors import InvalidInput, nearest
+from gan_nas.frameworks import default_discriminator
 from gan_nas.genome import Genome
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 SPACES = (
     "autogan",
@@ -26,10 +26,13 @@ def load_space(name: str) -> ModuleType:
 def sample_genomes(
     space: str, count: int, seed: int, width: int = 256, discriminator_width: int = 128
 ) -> list[Genome]:
-    """Draw genomes uniformly from a space; the same seed gives the same genomes."""
+    """Draw genomes uniformly from a space; the same seed gives the same genomes.
+
+    They are trained against what the space's search writes: both sides of a comparison alike.
+    """
     sample = load_space(space).sample
     draw = random.Random(seed)  # noqa: S311 - architectures are no secrets
-    discriminator = SNResNetDiscriminator(space="sn_resnet", width=discriminator_width)
+    discriminator = default_discriminator(space, discriminator_width)
     return [
         Genome(generator=sample(draw, width), discriminator=discriminator) for _ in range(count)
     ]

@@ -64,7 +64,10 @@ class NormConv(nn.Module):
 
 
 class NormPool(nn.Module):
-    """DARTS' pooling: 3x3 of stride 1, then batch norm without weights, derived or not."""
+    """DARTS' pooling: 3x3 of stride 1, then batch norm without weights.
+
+    Derived or not: that is our choice, since DARTS' derived pools are bare and DEGAS says nothing.
+    """
 
     def __init__(self, channels: int, pool: nn.Module, searching: bool) -> None:
         super().__init__()

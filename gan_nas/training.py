@@ -1,8 +1,6 @@
 """Train one genome, from scratch or from given weights: the loop behind `retrain` and its scores.
 
-AutoGAN (Gong et al. 2019), sec. 4.1: hinge loss, Adam(2e-4, 0.0, 0.9), five discriminator steps
-for one generator step, 50,000 generator steps; the moving average of the weights is scored. Other
-frameworks bring their own loss, discriminator and presets.
+The moving average of the generator's weights is scored. Settings and presets: training_config.py.
 """
 
 import time
@@ -10,20 +8,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field, JsonValue, model_validator
+from pydantic import JsonValue
 from torch import Tensor, nn
 
-from gan_nas.builder import Initialisation, build_discriminator, build_generator
-from gan_nas.configs import Settings, defaults
+from gan_nas.builder import build_discriminator, build_generator
+from gan_nas.configs import defaults
 from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, RunFailed
-from gan_nas.frameworks import Framework, suited
-from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
+from gan_nas.frameworks import suited
+from gan_nas.gan import (
+    GAN,
+    LossWindow,
+    check_compiler,
+    fresh,
+    generator_moves,
+    means,
+    reestimated_norms,
+)
 from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
@@ -37,181 +43,15 @@ from gan_nas.states import load_module_state, module_state
 from gan_nas.stored import as_written
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY, time_steps
+from gan_nas.training_config import PRESETS as PRESETS
+from gan_nas.training_config import TrainingConfig as TrainingConfig
+from gan_nas.training_config import presets_for as presets_for
 from gan_nas.versions import versions
 from gan_nas.weights import save_generator
 
 NUM_SHOWN = 64  # images in a sample grid
 COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
 NUM_NORM_LATENTS = 256  # latents that batch-norm statistics are re-estimated from
-
-
-class TrainingConfig(Settings):
-    """How a GAN is trained; the defaults are the paper's, or its code's where it is silent."""
-
-    seed: int = Field(default=0, ge=0)
-    """Decides initialisation, data order, latents and evaluation latents."""
-    framework: Framework = "hinge-sn"
-    """Losses, and the discriminator they need: where the genome's was made for another framework,
-    this one's own of the same width is trained. ctgan: CT-GAN's; wgan-gp: the same, dropout 0."""
-    gradient_penalty: float = Field(default=10.0, ge=0, le=1e6)
-    """Weight of the squared distance of the critic's slopes from 1 (wgan-gp, ctgan)."""
-    consistency_weight: float = Field(default=2.0, ge=0, le=1e6)
-    """Weight of the distance between two judgements of a real image (ctgan)."""
-    consistency_margin: float = Field(default=0.0, ge=0, le=1e6)
-    """Distance between two judgements that costs nothing (ctgan; 0 in the authors' code)."""
-    steps: int = Field(default=50_000, ge=0, le=10**9)
-    """Generator steps; 0 writes the untrained generator."""
-    batch_size: int = Field(default=64, ge=1, le=2**16)
-    """Real images in a discriminator step, and as many fakes."""
-    generator_batch_size: int = Field(default=128, ge=1, le=2**16)
-    """Latents in a generator step."""
-    num_critic: int = Field(default=5, ge=1, le=1000)
-    """Discriminator steps for one generator step."""
-    generator_lr: float = Field(default=2e-4, gt=0, le=1)
-    """Adam's learning rate of the generator."""
-    discriminator_lr: float = Field(default=2e-4, gt=0, le=1)
-    """Adam's learning rate of the discriminator."""
-    lr_decay: Literal["none", "linear"] = "none"
-    """Learning rates: constant (no script of AutoGAN's or AdversarialNAS' lowers them), or down
-    to 0 in a straight line over `steps`."""
-    beta1: float = Field(default=0.0, ge=0, lt=1)
-    """Adam's first decay, both networks."""
-    beta2: float = Field(default=0.9, ge=0, lt=1)
-    """Adam's second decay, both networks."""
-    ema_decay: float = Field(default=0.999, ge=0, lt=1)
-    """Moving average of the generator's weights, each generator step; 0 scores the live ones."""
-    ema_warm_start: bool = False
-    """Lower the decay to (1 + n) / (10 + n) in the first steps n; the paper's code does not."""
-    generator_init: Initialisation = "xavier"
-    """Weights the generator starts from: Xavier, PyTorch's default, or WGAN-GP's he."""
-    discriminator_init: Initialisation = "xavier"
-    """Weights the discriminator starts from: Xavier, PyTorch's default, which AdversarialNAS'
-    training came down to on a GPU, or WGAN-GP's he."""
-    dequantise: bool = False
-    """Fill the steps between the 256 grey levels of real images with noise, as WGAN-GP does."""
-    norm_statistics: Literal["live", "reestimated"] = "live"
-    """Batch-norm statistics under the averaged weights: those of training, as in the published
-    code, or re-estimated before each score and at the end."""
-    precision: Precision = "float32"
-    """Forward passes: float32, or bf16 under autocast."""
-    compile: bool = False
-    """Let torch.compile fuse the networks; needs a C++ compiler."""
-    score_every: int = Field(default=5_000, ge=1)
-    """Generator steps between scores; untrained and last are always scored."""
-    num_scored: int = Field(default=10_000, ge=2, le=10**6)
-    """Images of a score."""
-    num_splits: int = Field(default=1, ge=1, le=100)
-    """Parts a classifier score is averaged over (the papers use 10 for 50,000 images)."""
-    num_reference: int | None = Field(default=None, ge=2)
-    """Training images of the distance's reference, evenly spaced; none takes all."""
-    save_every: int = Field(default=500, ge=1)
-    """Generator steps between checkpoints: what a crash may lose."""
-    log_every: int = Field(default=50, ge=1, le=1000)
-    """Generator steps between lines of the log."""
-
-    @model_validator(mode="after")
-    def _compiles(self) -> Self:
-        if self.compile and self.framework != "hinge-sn":
-            raise ValueError(
-                f"compile = true with framework {self.framework}: torch.compile cannot take the "
-                "second derivative of a gradient penalty, train without compile"
-            )
-        return self
-
-
-# Found by trial on two CPU cores: demo for digits at width 16, small for CIFAR-10 at width 32.
-PRESETS: dict[str, dict[str, Any]] = {
-    "demo": {
-        "steps": 1_500,
-        "batch_size": 32,
-        "generator_batch_size": 32,
-        "num_critic": 1,
-        "generator_lr": 1e-3,
-        "discriminator_lr": 1e-3,
-        "ema_decay": 0.99,
-        "ema_warm_start": True,
-        "score_every": 250,
-        "num_scored": 1_000,
-        "save_every": 250,
-    },
-    "small": {
-        "steps": 2_500,
-        "batch_size": 32,
-        "generator_batch_size": 32,
-        "num_critic": 1,
-        "generator_lr": 5e-4,
-        "discriminator_lr": 1e-3,
-        "ema_decay": 0.995,
-        "ema_warm_start": True,
-        "score_every": 250,
-        "num_scored": 2_000,
-        "num_reference": 10_000,
-        "save_every": 250,
-    },
-    "paper": {},
-}
-# Where a space's papers trained their generators otherwise than AutoGAN's, whose values are the
-# defaults above.
-PRESETS_OF_SPACES: dict[str, dict[str, dict[str, Any]]] = {
-    # Sec. 4.1: batches of 40 and 20, about 500 epochs; the authors' first scripts: 80 and 40, 600
-    # epochs, for STL-10 256 and 128. Later ones dropped half of each real batch, which is left out.
-    "adversarialnas": {
-        "paper": {
-            "steps": 250_000,
-            "batch_size": 20,
-            "generator_batch_size": 40,
-            "discriminator_init": "default",
-        },
-        "repo": {
-            "steps": 150_000,
-            "batch_size": 40,
-            "generator_batch_size": 80,
-            "discriminator_init": "default",
-        },
-        "repo-stl10": {
-            "steps": 98_520,
-            "batch_size": 128,
-            "generator_batch_size": 256,
-            "discriminator_init": "default",
-        },
-    },
-}
-
-
-# WGAN-GP's and CT-GAN's own recipe, whatever the space (the authors' CT_gan_cifar_resnet.py). Their
-# generators are scored with the statistics of a batch: re-estimated here. In the two small ones
-# the consistency weighs less: dropout is loud in a narrow critic, and at the paper's weight of 2
-# it learned to answer the same to everything.
-CRITIC: dict[str, Any] = {
-    "lr_decay": "linear",
-    "ema_decay": 0.0,
-    "generator_init": "he",
-    "discriminator_init": "he",
-    "dequantise": True,
-    "norm_statistics": "reestimated",
-}
-CRITIC_PRESETS: dict[str, dict[str, Any]] = {
-    "demo": PRESETS["demo"]
-    | CRITIC
-    | {
-        "steps": 750,
-        "num_critic": 2,
-        "generator_lr": 5e-4,
-        "ema_decay": 0.99,
-        "consistency_weight": 0.1,
-    },
-    "small": PRESETS["small"]
-    | CRITIC
-    | {"steps": 1_500, "num_critic": 2, "ema_decay": 0.995, "consistency_weight": 0.2},
-    "paper": CRITIC | {"steps": 100_000},
-}
-
-
-def presets_for(space: str, framework: Framework = "hinge-sn") -> dict[str, dict[str, Any]]:
-    """Return the sets of settings that have a name, for generators of a space in a framework."""
-    if framework == "hinge-sn":
-        return PRESETS | PRESETS_OF_SPACES.get(space, {})
-    return {name: {"framework": framework} | preset for name, preset in CRITIC_PRESETS.items()}
 
 
 class Start(NamedTuple):
@@ -345,7 +185,7 @@ class _Training:
         return due and not (self.scores and self.scores[-1]["step"] == self.step)
 
     def advance(self) -> None:
-        """Make the discriminator's steps and one generator step."""
+        """Make a cycle: the discriminator's steps, and the generator's in its turn."""
         config = self.config
         if config.lr_decay == "linear":
             self.gan.scale_learning_rates(1 - self.step / config.steps)
@@ -353,9 +193,10 @@ class _Training:
             z = self._latents("discriminator latents", k, config.batch_size)
             random = self._stream("discriminator noise", k)
             self.d_losses.push(self.gan.discriminator_step(self._real(k), z, random))
-        z = self._latents("generator latents", self.step, config.generator_batch_size)
-        random = self._stream("generator noise", self.step)
-        self.g_losses.push(self.gan.generator_step(z, random))
+            if generator_moves(k, config.num_critic, config.generator_turn):
+                z = self._latents("generator latents", self.step, config.generator_batch_size)
+                random = self._stream("generator noise", self.step)
+                self.g_losses.push(self.gan.generator_step(z, random))
         self.step += 1
 
     def score(self) -> None:
@@ -504,12 +345,8 @@ class _Training:
         return stream(self.config.seed, purpose, count, device=self.device)
 
     def _losses(self) -> dict[str, float]:
-        num = self.config.log_every
-        losses = {
-            "d_loss": self.d_losses.mean(num * self.config.num_critic),
-            "g_loss": self.g_losses.mean(num),
-        }
-        if self.step and not all(map(isfinite, losses.values())):
+        losses = means({"d_loss": self.d_losses, "g_loss": self.g_losses})
+        if not all(map(isfinite, losses.values())):
             raise RunFailed(
                 f"training diverged before step {self.step:,}: a loss is not finite; what "
                 f"is saved in {self.run.directory} is from before that, try a lower learning rate"
@@ -585,7 +422,7 @@ def objective_of(config: TrainingConfig) -> Objective:
     """Return the losses of the settings' framework."""
     match config.framework:
         case "hinge-sn":
-            return Hinge()
+            return Hinge(config.passes)
         case "wgan-gp":
             return WGANGP(config.gradient_penalty)
         case "ctgan":

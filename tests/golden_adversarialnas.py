@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan_nas.search.relaxation import Logits
 from gan_nas.spaces.adversarialnas import DOWN_CELLS, UP_CELLS, candidates
 
 _FOLDER = Path(__file__).parent / "golden"
@@ -123,6 +124,21 @@ def cell_weights(normal: Tensor, others: Tensor) -> list[dict[str, Tensor]]:
             }
         )
     return cells
+
+
+def as_parameters(logits: Logits, normal: Tensor, others: Tensor) -> dict[str, Tensor]:
+    """Sort published tensors, (cells, 5, 7) and (cells, 2, n), into our candidate sets."""
+    resampling = {edge for name in ("up", "down") for _, edge in logits.edges.get(name, [])}
+    found = {}
+    for name, edges in logits.edges.items():
+        rows = []
+        for index, edge in edges:
+            ours = candidates(logits.cells[index])
+            kin = [e for e in ours if (e in resampling) == (edge in resampling)]
+            source = others if edge in resampling else normal
+            rows.append(source[index, kin.index(edge)])
+        found[name] = torch.stack(rows)
+    return found
 
 
 _RESAMPLING = {3: ("0-1", "0-2"), 4: ("2-4", "3-4")}  # by number of cells

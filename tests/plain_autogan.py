@@ -7,6 +7,7 @@ discriminator step and thrown away, the discriminator's weight gradients in the 
 latents come from numpy in float64; every loss is read at once.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -79,46 +80,54 @@ class PlainCell(nn.Module):
 class PlainGenerator(nn.Module):
     """The shared generator of the search."""
 
-    def __init__(self, width: int, bottom_width: int) -> None:
+    def __init__(self, width: int, bottom_width: int, image_channels: int = 3) -> None:
         super().__init__()
         self.width, self.bottom_width = width, bottom_width
         self.stem = nn.Linear(128, width * bottom_width**2)
         self.cells = nn.ModuleList(PlainCell(i, width) for i in range(3))
         self.to_rgb = nn.Sequential(
-            nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 3, 3, padding=1), nn.Tanh()
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, image_channels, 3, padding=1),
+            nn.Tanh(),
         )
 
     def forward(self, z: Tensor, tokens: Sequence[int]) -> Tensor:
+        """Run as many cells as there are tokens for."""
         x = self.stem(z).view(-1, self.width, self.bottom_width, self.bottom_width)
         earlier: list[Tensor] = []
         for cell, (start, stop) in zip(self.cells, CELL_TOKENS, strict=True):
-            x, feature = cell(x, tokens[start:stop], earlier)
-            earlier.append(feature)
+            if start < len(tokens):
+                x, feature = cell(x, tokens[start:stop], earlier)
+                earlier.append(feature)
         return self.to_rgb(x)
 
 
 class PlainDiscriminator(nn.Module):
-    """The discriminator with all its blocks."""
+    """The discriminator with all its blocks; fewer cells leave out the third, or the second too."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, image_channels: int = 3) -> None:
         super().__init__()
 
         def conv(inputs: int, kernel: int) -> nn.Module:
             return spectral_norm(nn.Conv2d(inputs, width, kernel, padding=kernel // 2))
 
-        self.first = nn.ModuleList([conv(3, 3), conv(width, 3), conv(3, 1)])
+        self.first = nn.ModuleList(
+            [conv(image_channels, 3), conv(width, 3), conv(image_channels, 1)]
+        )
         self.second = nn.ModuleList([conv(width, 3), conv(width, 3), conv(width, 1)])
         self.third = nn.ModuleList([conv(width, 3), conv(width, 3)])
         self.fourth = nn.ModuleList([conv(width, 3), conv(width, 3)])
         self.head = spectral_norm(nn.Linear(width, 1, bias=False))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, num_cells: int = 3) -> Tensor:
         conv1, conv2, shortcut = self.first
         x = F.avg_pool2d(conv2(F.relu(conv1(x))), 2) + shortcut(F.avg_pool2d(x, 2))
-        conv1, conv2, shortcut = self.second
-        h = conv2(F.relu(conv1(F.relu(x))))
-        x = F.avg_pool2d(h, 2) + F.avg_pool2d(shortcut(x), 2)
-        for conv1, conv2 in (self.third, self.fourth):
+        if num_cells > 1:
+            conv1, conv2, shortcut = self.second
+            h = conv2(F.relu(conv1(F.relu(x))))
+            x = F.avg_pool2d(h, 2) + F.avg_pool2d(shortcut(x), 2)
+        for conv1, conv2 in (self.third, self.fourth) if num_cells > 2 else (self.fourth,):
             x = conv2(F.relu(conv1(F.relu(x)))) + x
         return self.head(F.relu(x).sum((2, 3)))
 
@@ -131,6 +140,35 @@ def enlarge(x: Tensor, factor: int, up: int, deconv: nn.Module) -> Tensor:
     if UP_MODES[up] == "nearest":
         return F.interpolate(x, size)
     return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+
+def plain_key(key: str) -> str:
+    """Translate a key of these networks to the canonical one, a name for its role."""
+    for pattern, replacement in (
+        (r"^stem\.", "G.stem."),
+        (r"^to_rgb\.0\.", "G.rgb.norm."),
+        (r"^to_rgb\.2\.", "G.rgb.conv."),
+        (r"^cells\.0\.", "G.cell1."),
+        (r"^cells\.1\.", "G.cell2."),
+        (r"^cells\.2\.", "G.cell3."),
+        (r"\.first\.0\.", ".post1."),
+        (r"\.first\.1\.", ".pre1."),
+        (r"\.second\.0\.", ".post2."),
+        (r"\.second\.1\.", ".pre2."),
+        (r"\.norms\.0\.", ".bn."),
+        (r"\.shortcut_(conv|deconv)\.", r".sc.\1."),
+        (r"\.skip_convs\.(\d)\.", r".skip.\1.conv."),
+        (r"^first\.", "D.block1."),
+        (r"^second\.", "D.block2."),
+        (r"^third\.", "D.block3."),
+        (r"^fourth\.", "D.block4."),
+        (r"^head\.", "D.head."),
+        (r"^(D\.block\d)\.0\.", r"\1.conv1."),
+        (r"^(D\.block\d)\.1\.", r"\1.conv2."),
+        (r"^(D\.block\d)\.2\.", r"\1.sc."),
+    ):
+        key = re.sub(pattern, replacement, key)
+    return key
 
 
 class PlainGAN:

@@ -24,7 +24,6 @@ from gan_nas.spaces.degas import (
     operations,
     sample,
 )
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 VARIANTS = [(stem, final) for stem in (False, True) for final in (False, True)]
 CRITIC = CTGANCritic(space="ctgan", width=8)
@@ -271,7 +270,7 @@ def test_sampled_genomes_are_unnamed_valid_and_of_the_widths_asked_for() -> None
         assert (genome.generator.width, genome.generator.latent_dim) == (12, 128)
         assert genome.generator.stages[0].residual is None
         assert genome.generator.final_normal is None
-        assert genome.discriminator == SNResNetDiscriminator(space="sn_resnet", width=6)
+        assert genome.discriminator == CTGANCritic(space="ctgan", width=6)
         assert (genome.name, genome.source) == (None, None)
         assert parse_genome(genome.to_json()) == genome
 

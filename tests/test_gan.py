@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.builder import build_discriminator, build_generator
-from gan_nas.gan import GAN, LossWindow, fresh, reestimated_norms
+from gan_nas.gan import GAN, LossWindow, fresh, means, reestimated_norms
 from gan_nas.losses import generator_loss, hinge_discriminator_loss
 from gan_nas.published import published_genome
 from gan_nas.streams import stream
@@ -199,6 +199,22 @@ def test_a_window_has_the_population_variance_of_its_last_losses() -> None:
     assert window.mean(2) == pytest.approx(3.5)
     window.clear()
     assert window.variance() == float("inf")
+
+
+def test_an_empty_window_has_no_mean_and_a_part_filled_one_that_of_what_is_there() -> None:
+    """NaN would read as divergence before a network's first step."""
+    window, empty = LossWindow(4, CPU), LossWindow(4, CPU)
+    assert window.mean() is None
+    assert window.mean(1) is None
+    for value in (1.0, 2.0):
+        window.push(torch.tensor(value, device=CPU))
+    assert [window.mean(num) for num in (1, 2, 3, 4, 9, None)] == [2.0, 1.5, 1.5, 1.5, 1.5, 1.5]
+    assert means({"full": window, "empty": empty}) == {"full": 1.5}
+    for value in (3.0, 4.0, 5.0):
+        window.push(torch.tensor(value, device=CPU))
+    assert window.mean() == pytest.approx(3.5)
+    window.clear()
+    assert window.mean() is None  # what was there before is forgotten
 
 
 @pytest.mark.cuda

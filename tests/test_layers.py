@@ -12,7 +12,7 @@ ORDER = re.findall(
     sampling diff published slots spectral ops mixing stage_ops stages cells networks critic builder
     cost losses objectives reconstruction data metrics states checkpoints
     logs run_folders stored results runs weights reference scoring plots
-    gan timing training search judging bench bench_scores cli
+    gan timing training_config training search judging bench bench_scores cli
     """,
 )
 

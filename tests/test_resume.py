@@ -21,6 +21,12 @@ RUNS: dict[str, Callable[..., dict[str, Any]]] = {
     "reconstruction": tiny.run_reconstruction,
 }
 
+PUBLISHED: dict[str, Callable[..., dict[str, Any]]] = {
+    "training": tiny.run_published_training,
+    "search": tiny.run_published_search,
+    "adversarial": tiny.run_published_adversarial,
+}
+
 
 @pytest.fixture(scope="module", params=sorted(RUNS))
 def kind(request: pytest.FixtureRequest) -> str:
@@ -100,3 +106,28 @@ def test_changed_settings_are_refused_by_name(kind: str, tmp_path: Path) -> None
     RUNS[kind](tmp_path / "run")
     with pytest.raises(Incompatible, match=r"config\.batch_size: 8 -> 9"):
         RUNS[kind](tmp_path / "run", batch_size=9)
+
+
+class Looks:
+    """Counts how often a run asks whether to stop, and says yes from a place on."""
+
+    def __init__(self, place: float = float("inf")) -> None:
+        self.place, self.count = place, 0
+
+    def __call__(self) -> bool:
+        self.count += 1
+        return self.count >= self.place
+
+
+@pytest.mark.parametrize("kind", sorted(PUBLISHED))
+def test_published_runs_go_on_bit_for_bit_from_within_a_cycle(kind: str, tmp_path: Path) -> None:
+    """Whose turn it is, idle weights' gradients, a reset before candidates, a replaced average."""
+    looks = Looks()
+    PUBLISHED[kind](tmp_path / "whole", looks)
+    traces = tiny.traces(tmp_path / "whole")
+    for share in (0.15, 0.4, 0.6, 0.9):
+        directory, stop = tmp_path / f"stopped-{share}", Looks(int(share * looks.count))
+        with pytest.raises(Interrupted):
+            PUBLISHED[kind](directory, stop)
+        PUBLISHED[kind](directory)
+        assert tiny.traces(directory) == traces, f"stopped at look {stop.place} of {looks.count}"

@@ -43,6 +43,22 @@ SIZES = {
 }
 
 
+@pytest.mark.parametrize("op", ["max_pool_3x3", "avg_pool_3x3"])
+@pytest.mark.parametrize("searching", [False, True], ids=["derived", "searching"])
+def test_a_pooling_is_followed_by_a_norm_without_weights(op: str, searching: bool) -> None:
+    """In derived networks too, where DARTS' are bare: a choice, since DEGAS' paper is silent."""
+    pool = normal_ops(3, searching)[op]().double()
+    assert not list(pool.parameters())
+    x = 5 + normals(0, 16, 3, 8, 8)
+    y = pool(x)
+    torch.testing.assert_close(y.mean((0, 2, 3)), torch.zeros(3, dtype=torch.float64))
+    torch.testing.assert_close(
+        y.var((0, 2, 3), correction=0), torch.ones(3).double(), rtol=1e-3, atol=0
+    )
+    if not searching:
+        assert not torch.equal(pool.eval()(x), y)  # which has statistics of its own
+
+
 def normals(seed: int, *size: int) -> Tensor:
     generator = torch.Generator(device="cpu").manual_seed(seed)
     return torch.randn(size, generator=generator, device="cpu", dtype=torch.float64)

@@ -16,7 +16,7 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.published import published_genome
 from gan_nas.runs import never, read_log
 from gan_nas.search import adversarialnas, autogan, degas
-from gan_nas.training import TrainingConfig, train
+from gan_nas.training import TrainingConfig, presets_for, train
 
 CPU = torch.device("cpu")
 GENOME = published_genome("autogan-cifar10-top3").resized(4, 4)  # batch norm in a cell
@@ -57,6 +57,7 @@ SEARCH = {
     "reset_window": 2,
     "reset_threshold": 0.0,
     "reset_check_every": 2,
+    "log_every": 2,
     "controller_steps": 3,
     "controller_lr": 1e-2,
     "num_candidates": 4,
@@ -104,6 +105,18 @@ DEGAS = {
     "top_k": 2,
     "save_every": 2,
     "log_every": 2,
+}
+
+
+# The published side of every setting, at these sizes; each of the search's iterations is reset.
+OF_SIZE = ("iterations", "grow_at", "batch_size", "generator_batch_size", "steps", "score_every")
+PUBLISHED = {
+    name: {key: value for key, value in preset.items() if key not in (*OF_SIZE, *others)}
+    for name, preset, others in (
+        ("autogan", autogan.PRESETS["published"], ()),
+        ("adversarialnas", adversarialnas.PRESETS["published"], ("derive_every",)),
+        ("training", presets_for("autogan")["published"], ("num_scored",)),
+    )
 }
 
 
@@ -162,6 +175,25 @@ def run_adversarial(
     return adversarialnas.search(
         config, digits(), directory, device=CPU, backbone=backbone(), stop=stop
     )
+
+
+def run_published_training(
+    directory: Path, stop: Callable[[], bool] = never, **changes: Any
+) -> dict[str, Any]:
+    return run_training(directory, stop, **(PUBLISHED["training"] | changes))
+
+
+def run_published_search(
+    directory: Path, stop: Callable[[], bool] = never, **changes: Any
+) -> dict[str, Any]:
+    published = PUBLISHED["autogan"] | {"reset_threshold": 1e9}
+    return run_search(directory, stop, **(published | changes))
+
+
+def run_published_adversarial(
+    directory: Path, stop: Callable[[], bool] = never, **changes: Any
+) -> dict[str, Any]:
+    return run_adversarial(directory, stop, **(PUBLISHED["adversarialnas"] | changes))
 
 
 def run_degas(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:

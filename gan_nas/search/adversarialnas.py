@@ -5,17 +5,12 @@ architecture, then its weights, each on its half of a real batch; every num_crit
 the generator's architecture, then its weights. At the end the K generators of highest summed
 log-probability under alpha are exactly the best K. With a fixed discriminator this is SingalNAS.
 
-Where this differs from the authors' code (each is a field, or pinned by a test):
-- mixed edges run as merged kernels (mixing.py), equal up to rounding;
-- what a step does not update is frozen, and the discriminator's steps build no generator graph;
-- real and fake images pass the discriminator together, with one draw of noise (`passes`);
-- the discriminator's first edges have a logit for each of their operations (`first_cell_logits`),
-  and its architecture is derived by a softmax over operations, where the code's goes over edges;
-- the moving average never replaces the raw weights: the published script loads it for every
-  validation and does not go back;
-- temperatures are spread over all iterations: the script's first level trains nothing.
-Kept from it: noise on probabilities, second Adam decay of 0.999 for alpha and beta, L2 in their
-gradients, unbalanced numbers of updates, derivation from raw alpha.
+Where the authors' code does otherwise than the paper, or than is sensible, there is a field; the
+preset `published` takes its side in each, and adversarialnas_config.py lists them. Two differences
+change the time alone: mixed edges run as merged kernels (mixing.py), equal up to rounding; what a
+step does not update is frozen, and the discriminator's steps build no generator graph.
+Theirs in any case: noise on probabilities, L2 in the gradients of alpha and beta, derivation from
+the raw alpha.
 """
 
 import time
@@ -31,7 +26,8 @@ from gan_nas.cost import generator_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.gan import LossWindow
+from gan_nas.frameworks import default_discriminator
+from gan_nas.gan import LossWindow, means
 from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
@@ -42,8 +38,19 @@ from gan_nas.runs import Checkpoint, Finished, Run, never, read_finished, read_l
 from gan_nas.scoring import Scorer, generate
 from gan_nas.search.adversarialnas_config import PRESETS as PRESETS
 from gan_nas.search.adversarialnas_config import Config as Config
-from gan_nas.search.derivation import Found, Limit, best_architectures, best_within, cheapest
+from gan_nas.search.derivation import (
+    Found,
+    Limit,
+    SoftmaxOver,
+    best_architectures,
+    best_within,
+    cheapest,
+    derive_published,
+    log_probability_of,
+    say_if_fewer,
+)
 from gan_nas.search.prices import generator_prices
+from gan_nas.search.relaxation import Logits
 from gan_nas.search.super_gan import SuperGAN, networks, sizes_of, supernet_costs
 from gan_nas.search.super_gan import time_search as time_search
 from gan_nas.search.super_gan import trained as trained
@@ -54,7 +61,6 @@ from gan_nas.spaces.adversarialnas import (
     AdversarialNASGenerator,
     count,
 )
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.stored import as_written, stored_config, stored_images, stored_settings
 from gan_nas.streams import stream
 from gan_nas.timing import QUICKLY
@@ -206,20 +212,10 @@ class _Search:
 
     def advance(self) -> None:
         """Make one iteration of Algorithm 1, then what is due: log, history, a checkpoint."""
-        config, gan, step = self.config, self.gan, self.step
-        gan.start(step)
-        real = self.batches.at(step)
-        half = config.batch_size // 2
-        if config.discriminator == "searched":
-            z = self._latents("beta latents", half)
-            self.losses["beta_loss"].push(gan.beta_step(real[half:], z))
-        z = self._latents("discriminator latents", half)
-        self.losses["d_loss"].push(gan.discriminator_step(real[:half], z))
-        if step % config.num_critic == 0:
-            z = self._latents("alpha latents", config.generator_batch_size)
-            self.losses["alpha_loss"].push(gan.alpha_step(z))
-            z = self._latents("generator latents", config.generator_batch_size)
-            self.losses["g_loss"].push(gan.generator_step(z))
+        config, step = self.config, self.step
+        losses = self.gan.iteration(step, self.batches.at(step), self._latents)
+        for name, loss in losses.items():
+            self.losses[name].push(loss)
         self.step += 1
         last = self.step == config.iterations
         if self.step % config.log_every == 0 or last:
@@ -236,18 +232,18 @@ class _Search:
         self.run.log(
             step=self.step, images=images, tau=self.gan.tau, **losses, seconds=self._seconds
         )
-        shown = {name: losses[name] for name in ("d_loss", "g_loss")}
+        shown = {name: loss for name, loss in losses.items() if name in ("d_loss", "g_loss")}
         if self.scores:
             shown |= {k: v for k, v in self.scores[-1].items() if k not in ("step", "images")}
         self.progress("search iterations", self.step, config.iterations, shown)
 
     def derive(self) -> None:
         """Keep the best architecture of this moment, and the entropy of every edge."""
-        best = best_architectures(UP_CELLS, self.gan.alpha.log_probabilities(), 1)[0]
+        best = ranked(self.config, self.gan.alpha, 1)[0]
         entropies = {"alpha": self.gan.alpha.entropies()}
         architectures = {"generator": list(best.cells)}
         if self.config.discriminator == "searched":
-            judge = best_architectures(DOWN_CELLS, self.gan.beta.log_probabilities(), 1)[0]
+            judge = ranked(self.config, self.gan.beta, 1)[0]
             architectures["discriminator"] = list(judge.cells)
             entropies["beta"] = self.gan.beta.entropies()
         self.run.log(
@@ -290,6 +286,8 @@ class _Search:
         images = self.step * config.batch_size
         self.scores.append({"step": self.step, "images": images, **values})
         self.run.log(**self.scores[-1], seconds=self._seconds)
+        if config.average_replaces and self.step < config.iterations:
+            self.gan.gan.take_average()
 
     def save(self) -> None:
         """Write a checkpoint, then stop if asked to; raises RunFailed rather than saving NaN."""
@@ -340,11 +338,7 @@ class _Search:
             window.count = state["losses"][name]
 
     def _losses(self) -> dict[str, float]:
-        losses = {
-            name: window.mean(self.config.log_every)
-            for name, window in self.losses.items()
-            if window.count
-        }
+        losses = means(self.losses)
         if not all(map(isfinite, losses.values())):
             raise RunFailed(
                 f"the search diverged before iteration {self.step:,}: a loss is not finite; what "
@@ -361,6 +355,18 @@ class _Search:
         return self._seconds_before + time.monotonic() - self._started
 
 
+def ranked(config: Config, logits: Logits, count: int) -> list[Found]:
+    """Return the architectures of highest log-probability, or the published one and then those."""
+    scores = logits.log_probabilities()
+    found = best_architectures(logits.cells, scores, count)
+    if config.derivation == "exact":
+        return found
+    softmax_over: SoftmaxOver = "edges" if logits.cells == DOWN_CELLS else "operations"
+    cells = tuple(derive_published(logits.cells, *logits.matrices(), softmax_over=softmax_over))
+    first = Found(cells, log_probability_of(logits.cells, cells, scores))
+    return [first, *(one for one in found if one.cells != cells)][:count]
+
+
 def best_genomes(
     config: Config,
     gan: SuperGAN,
@@ -370,15 +376,16 @@ def best_genomes(
     image_channels: int,
 ) -> list[dict[str, Any]]:
     """Write the best K genomes and return a row for each: id, file, log-probability, cost."""
-    scores = gan.alpha.log_probabilities()
     limit = Limit(config.max_params, config.max_macs)
     if limit == Limit(None, None):
-        found = best_architectures(UP_CELLS, scores, config.top_k)
+        found = ranked(config, gan.alpha, config.top_k)
     else:
+        scores = gan.alpha.log_probabilities()
         prices = generator_prices(
             sizes_of(config, config.derived_width), resolution, image_channels
         )
         found = best_within(UP_CELLS, scores, config.top_k, prices, limit)
+    say_if_fewer(len(found), config.top_k, "no more keep within the limits")
     discriminator = _discriminator(config, gan)
     source = Source(where=source_text(f"AdversarialNAS search on {data}, seed {config.seed}"))
     rows = []
@@ -426,8 +433,8 @@ def _discriminator(config: Config, gan: SuperGAN) -> DiscriminatorGenome:
     """Return the discriminator that goes into the genomes."""
     width = config.derived_discriminator_width
     if config.derived_discriminator == "sn_resnet":
-        return SNResNetDiscriminator(space="sn_resnet", width=width)
-    cells = best_architectures(DOWN_CELLS, gan.beta.log_probabilities(), 1)[0].cells
+        return default_discriminator("adversarialnas", width)
+    cells = ranked(config, gan.beta, 1)[0].cells
     content = {"space": "adversarialnas", "width": width, "cells": cells}
     return AdversarialNASDiscriminator.model_validate(content)
 

@@ -5,16 +5,14 @@ drawn from the controller, then the controller with the shared weights fixed. Be
 grows, the best K of M drawn architectures become the parents of the next stage's, each with the
 LSTM state it was drawn with, and a new controller starts.
 
-Where this differs from the authors' code (each is a field, or pinned by a test):
-- real and fake images pass the discriminator together (gan.py);
-- unused weights of the supernet have no gradient, so Adam leaves them and their state alone;
-- candidates are chosen before a pending dynamic reset, not from a re-initialised generator;
-- the baseline lives as long as the level of rewards, not one iteration (`update` legacy: one);
-- candidates are distinct (`distinct`), batch-norm statistics are the child's own
-  (`norm_statistics`), a score is not split (`num_splits`), the entropy bonus is a bonus (`update`).
-Kept from it: optimisers are not reset when the network grows; new cells start with fresh state.
+Where the authors' code does otherwise than the paper, or than is sensible, there is a field; the
+preset `published` takes its side in each, and autogan_config.py lists them. With REINFORCE the
+baseline lives as long as the level of rewards, with `update` legacy for one iteration, as theirs.
+Theirs in any case: optimisers are not reset when the network grows; new cells start with fresh
+state.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -30,7 +28,8 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.gan import LossWindow, reestimated_norms
+from gan_nas.frameworks import default_discriminator
+from gan_nas.gan import LossWindow, generator_moves, means, reestimated_norms
 from gan_nas.genome import Genome, Source, source_text
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
@@ -40,6 +39,7 @@ from gan_nas.runs import Checkpoint, Finished, Run, never, read_finished
 from gan_nas.scoring import Scorer, generate
 from gan_nas.search.autogan_config import PRESETS as PRESETS
 from gan_nas.search.autogan_config import Config as Config
+from gan_nas.search.derivation import say_if_fewer
 from gan_nas.search.limits import Limits
 from gan_nas.search.policy import DRAWN_AT_ONCE, Candidate, Policy
 from gan_nas.search.shared_gan import (
@@ -56,9 +56,8 @@ from gan_nas.search.shared_gan import (
     trained as trained,
 )
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.stored import as_written, check_settings, stored_config, stored_settings
-from gan_nas.streams import stream
+from gan_nas.streams import stream, stream_seed
 from gan_nas.timing import QUICKLY
 from gan_nas.versions import versions
 
@@ -88,7 +87,8 @@ def search(
     top K genomes with rewards and costs. Raises Interrupted with the state saved; Incompatible
     when the directory holds other settings; InvalidInput for limits nothing can keep.
     """
-    limits = limits_of(config, images)  # what is impossible is refused before a run is made
+    _check(config)  # what is impossible is refused before a run is made
+    limits = limits_of(config, images)
     _check_reward(config, images, backbone)
     settings = _settings(config, images, device, backbone)
     with Run.open(directory, settings, stop, absent={"config": defaults(Config)}) as run:
@@ -153,6 +153,7 @@ def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, A
 
     The time comes from a few steps of each stage made here and now; scoring is not in it.
     """
+    _check(config)
     limits_of(config, images)
     resolution = config.resolution or images.side
     stages = time_search(config, resolution, images.channels, device, **QUICKLY)
@@ -225,11 +226,11 @@ class _Search:
             z = self._latents("discriminator latents", self.d_steps, config.batch_size)
             self.d_losses.push(self.gan.discriminator_step(self.batches.at(self.d_steps), z))
             self.d_steps += 1
-            self.shared_step += 1
-            if self.shared_step % config.num_critic == 0:
+            if generator_moves(self.shared_step, config.num_critic, config.generator_turn):
                 z = self._latents("generator latents", self.g_steps, config.generator_batch_size)
                 self.g_losses.push(self.gan.generator_step(z))
                 self.g_steps += 1
+            self.shared_step += 1
             if self.shared_step % config.reset_check_every == 0:
                 self._watch_losses()
             if self.reset_pending or self.shared_step == config.discriminator_steps:
@@ -246,7 +247,7 @@ class _Search:
         config = self.config
         while self.phase == "controller":
             update = self.iteration * config.controller_steps + self.controller_step
-            values = self.policy.learn(self.reward, update)
+            values = self.policy.learn(self._rewards("controller", update), update)
             self.controller_step += 1
             self._log("controller", update=update, **values)
             self._show({name: values[name] for name in ("reward", "entropy")})
@@ -258,11 +259,14 @@ class _Search:
     def end_iteration(self) -> None:
         """Choose parents or results, reset and grow where it is time.
 
-        Candidates are scored before a pending reset: after it the generator would be untrained.
+        Candidates are scored before a pending reset, since after it the generator is untrained, or
+        after it, as the authors' loop comes to it (`candidates_from`).
         """
         config = self.config
         following = self.iteration + 1
         grows = config.levels == "multi" and following in config.grow_at
+        if self.reset_pending and config.candidates_from == "reset":
+            self._reset()
         best: list[Candidate] = []
         if grows or following == config.iterations:
             best = self.best(config.num_candidates, config.top_k, "candidates")
@@ -280,9 +284,11 @@ class _Search:
     def best(self, num: int, top_k: int, purpose: str) -> list[Candidate]:
         """Draw `num` candidates from the policy, score them, return the best `top_k` in order."""
         candidates = self.policy.candidates(num, purpose, self.iteration)
-        rewards = [self.reward(candidate.tokens) for candidate in candidates]
+        reward = self._rewards(purpose, self.iteration)
+        rewards = [reward(candidate.tokens) for candidate in candidates]
         order = sorted(range(len(candidates)), key=lambda i: -rewards[i])
         chosen = [candidates[i] for i in order[:top_k]]
+        say_if_fewer(len(chosen), top_k, "the policy offers no more distinct ones")
         self._log(
             purpose,
             num=len(candidates),
@@ -294,12 +300,33 @@ class _Search:
     def reward(self, tokens: Tokens) -> float:
         """Return a child's reward; it is scored once while the shared weights stand still."""
         if tokens not in self.scores:
-            try:
-                self.scores[tokens] = self._score(tokens, self.config.seed)
-            except Interrupted:
-                self.save()
-                raise
+            self._rescore(tokens, self.config.seed)
         return self._reward_of(self.scores[tokens])
+
+    def _rewards(self, purpose: str, number: int) -> Callable[[Tokens], float]:
+        """Return what gives architectures drawn for a purpose their rewards, one after the other.
+
+        With fresh latents each is scored anew, on its own of this purpose, number and place.
+        """
+        if self.config.score_latents == "same":
+            return self.reward
+        places = itertools.count()
+
+        def reward(tokens: Tokens) -> float:
+            place = next(places)
+            self._rescore(
+                tokens, stream_seed(self.config.seed, f"{purpose} latents", number, place)
+            )
+            return self._reward_of(self.scores[tokens])
+
+        return reward
+
+    def _rescore(self, tokens: Tokens, seed: int) -> None:
+        try:
+            self.scores[tokens] = self._score(tokens, seed)
+        except Interrupted:
+            self.save()
+            raise
 
     def result(self, found: Sequence[Tokens]) -> dict[str, Any]:
         """Write the genomes of whole architectures, best first, and return the table of them."""
@@ -402,6 +429,7 @@ class _Search:
         """Start the shared GAN anew; the controller and the beam stay (sec. 3.2)."""
         self.num_resets += 1
         self.reset_pending = False
+        self.scores.clear()
         self.gan = new_shared_gan(
             self.config, self.resolution, self.images.channels, self.device, self.num_resets
         )
@@ -453,14 +481,17 @@ class _Search:
 
         The paper's text says standard deviation, its settings and code variance: variance it is.
         """
-        num = self.config.reset_check_every
-        losses = {"d_loss": self.d_losses.mean(num), "g_loss": self.g_losses.mean(num)}
+        config = self.config
+        windows = {"d_loss": self.d_losses, "g_loss": self.g_losses}
+        losses = means(windows, config.reset_check_every)
         variance = min(self.d_losses.variance(), self.g_losses.variance())
         finite = all(isfinite(loss) for loss in losses.values())
-        full = self.g_losses.count >= self.config.reset_window
-        self.reset_pending = not finite or (full and variance < self.config.reset_threshold)
-        self._log("shared", step=self.d_steps, **losses)
-        self._show(losses)
+        full = self.g_losses.count >= config.reset_window
+        self.reset_pending = not finite or (full and variance < config.reset_threshold)
+        if self.reset_pending or self.shared_step % config.log_every < config.reset_check_every:
+            losses = means(windows, max(config.log_every, config.reset_check_every))
+            self._log("shared", step=self.d_steps, **losses)
+            self._show(losses)
 
     def _latents(self, purpose: str, step: int, num: int) -> torch.Tensor:
         random = stream(self.config.seed, purpose, step, device=self.device)
@@ -507,6 +538,21 @@ def limits_of(config: Config, images: Images) -> Limits | None:
     return Limits(config.max_params, config.max_macs, sizes, resolution, images.channels)
 
 
+def _check(config: Config) -> None:
+    """Raise InvalidInput for settings of a search that would not do what they say."""
+    if config.top_k > config.num_candidates:
+        raise InvalidInput(
+            f"top_k {config.top_k} is above num_candidates {config.num_candidates}: K are kept of "
+            "M that are drawn, so draw at least as many"
+        )
+    if config.generator_turn == "last" and config.num_critic > config.discriminator_steps:
+        raise InvalidInput(
+            f"num_critic {config.num_critic} is above discriminator_steps "
+            f"{config.discriminator_steps}: the generator's turn never comes; take more steps, or "
+            "generator_turn=first"
+        )
+
+
 def _check_reward(config: Config, images: Images, backbone: Backbone) -> None:
     if config.reward == "score" and not backbone.labelled:
         raise InvalidInput(
@@ -535,6 +581,6 @@ def _genome(config: Config, tokens: Tokens, source: Source | None = None) -> Gen
     width = config.derived_discriminator_width
     return Genome(
         generator=generator.model_copy(update={"skip_tap": config.skip_tap}),
-        discriminator=SNResNetDiscriminator(space="sn_resnet", width=width),
+        discriminator=default_discriminator("autogan", width),
         source=source,
     )

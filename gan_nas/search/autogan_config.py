@@ -1,11 +1,35 @@
-"""The settings of AutoGAN's search, and the sets of them that have a name."""
+"""The settings of AutoGAN's search, and the sets of them that have a name.
+
+`published` is the authors' search script and what their code makes of it (VITA-Group/AutoGAN at
+a5eeef0) on CIFAR-10; `repo` is another name for it. `paper` does otherwise:
+- iterations, grow_at: 90 rounds, as the text and the code's defaults say; the script has 65
+- entropy_weight: 1e-4, as the text says
+- update: REINFORCE as the text describes it; the code adds up all pairs of tokens, and its entropy
+  bonus lowers the entropy
+- passes, generator_turn: the text is silent; one pass of both halves takes less time, and the
+  generator's turn comes when the critic has had all of its steps
+- discriminator_init: the Xavier draw that the code asks for, which on a GPU never arrives
+- idle_weights: what an architecture does not use is left alone, as PyTorch does by now
+- distinct: a beam of different parents; the code lets duplicates fill it
+- candidates_from: parents are chosen by generators that were trained
+- score_latents, num_splits: one set of latents for all children and one split: less noise and less
+  bias in what ranks them
+- norm_statistics: a child is judged by its own; the supernet's are averages over architectures
+- reset_check_every: looking waits for the device
+
+What no setting repeats: TensorFlow's Inception (`--backbone inception` computes the same features
+and logits), its streams of random numbers, and the last, smaller batch of an epoch, where ours run
+on into the next one.
+"""
 
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from gan_nas.builder import Initialisation
 from gan_nas.configs import Settings
-from gan_nas.gan import Precision
+from gan_nas.gan import IdleWeights, Precision, Turn
+from gan_nas.objectives import Passes
 
 
 class Config(Settings):
@@ -41,6 +65,18 @@ class Config(Settings):
     """Latents in a generator step."""
     num_critic: int = Field(default=5, ge=1, le=1000)
     """Discriminator steps for one generator step."""
+    generator_turn: Turn = "last"
+    """The discriminator step of these that the generator's follows; the code: the first."""
+    passes: Passes = "together"
+    """Real and fake images through the discriminator together, with one power iteration, or apart,
+    with two, as in the published code."""
+    discriminator_init: Initialisation = "xavier"
+    """Weights the discriminator starts from: the Xavier draw that the published code intends, or
+    PyTorch's default, which it comes down to on a GPU: the networks are moved there first, and
+    spectral norm then no longer reads the weights that are drawn."""
+    idle_weights: IdleWeights = "skipped"
+    """What Adam does with weights that an architecture leaves idle: nothing, or as the PyTorch of
+    the time, which gave them zero gradients, so that their second moments decay."""
     generator_lr: float = Field(default=2e-4, gt=0, le=1)
     """Adam's learning rate of the shared generator."""
     discriminator_lr: float = Field(default=2e-4, gt=0, le=1)
@@ -60,7 +96,9 @@ class Config(Settings):
     reset_threshold: float = Field(default=1e-3, ge=0)
     """Variance below which shared training stops and starts anew; 0 never resets."""
     reset_check_every: int = Field(default=50, ge=1)
-    """Discriminator steps between looks at the windows: looking waits for the device."""
+    """Discriminator steps between looks at the windows: looking waits for the device (code: 1)."""
+    log_every: int = Field(default=50, ge=1)
+    """Discriminator steps between lines of the log; a line waits for the next look."""
     controller_steps: int = Field(default=30, ge=1)
     """Controller updates of an iteration."""
     controller_batch_size: int = Field(default=1, ge=1, le=1000)
@@ -76,15 +114,22 @@ class Config(Settings):
     normalise_advantage: bool = False
     """Divide the advantage by its running root mean square."""
     num_candidates: int = Field(default=10, ge=1, le=10_000)
-    """Architectures drawn (M) when parents or results are chosen."""
+    """Architectures drawn (M) when parents or results are chosen; distinct ones may be fewer: the
+    first stage has 36."""
     top_k: int = Field(default=5, ge=1, le=1000)
     """Of these, how many are kept (K)."""
     distinct: bool = True
     """Draw distinct candidates; the code lets duplicates fill the beam."""
+    candidates_from: Literal["trained", "reset"] = "trained"
+    """Where a reset is due when candidates are chosen: score them on the trained weights, before
+    it, or on the new ones after it, as the code does."""
     reward: Literal["score", "frechet"] = "score"
     """An inception-style score, or one over the Frechet distance."""
     num_scored: int = Field(default=5_000, ge=2, le=10**6)
-    """Images a child is scored by; all children see the same latents."""
+    """Images a child is scored by."""
+    score_latents: Literal["same", "fresh"] = "same"
+    """Latents of these: the same for all children, and a child is scored once while the shared
+    weights stand still; or drawn anew, and scored anew, each time, as in the code."""
     num_splits: int = Field(default=1, ge=1, le=100)
     """Parts the score is averaged over; the code has 10, which biases it lower."""
     norm_statistics: Literal["child", "shared"] = "child"
@@ -113,7 +158,7 @@ class Config(Settings):
         return self
 
 
-# demo and small: found by trial on two CPU cores; paper is the defaults, repo the shipped script.
+# demo and small: found by trial on two CPU cores; paper is the defaults.
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         "resolution": 16,
@@ -141,8 +186,25 @@ PRESETS: dict[str, dict[str, Any]] = {
         "save_every": 50,
     },
     "paper": {},
-    "repo": {"iterations": 65, "grow_at": (15, 35), "entropy_weight": 1e-3},
+    "published": {
+        "iterations": 65,
+        "grow_at": (15, 35),
+        "generator_turn": "first",
+        "passes": "apart",
+        "discriminator_init": "default",
+        "idle_weights": "decayed",
+        "precision": "float32",
+        "reset_check_every": 1,
+        "update": "legacy",
+        "entropy_weight": 1e-3,
+        "distinct": False,
+        "candidates_from": "reset",
+        "score_latents": "fresh",
+        "num_splits": 10,
+        "norm_statistics": "shared",
+    },
 }
+PRESETS["repo"] = PRESETS["published"]
 PRESETS["small"] = PRESETS["demo"] | {
     "resolution": None,
     "width": 32,

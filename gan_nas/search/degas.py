@@ -24,8 +24,9 @@ from gan_nas.cost import generator_cost, network_cost, num_parameters
 from gan_nas.data import Images
 from gan_nas.data.batches import take
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.gan import LossWindow, fresh
-from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
+from gan_nas.frameworks import Framework, discriminator_of
+from gan_nas.gan import LossWindow, fresh, means
+from gan_nas.genome import Genome, Source, source_text
 from gan_nas.networks import StageNetwork
 from gan_nas.plots import save_curves, save_edge_history, save_grid
 from gan_nas.progress import Progress, silent
@@ -35,11 +36,10 @@ from gan_nas.runs import Checkpoint, Finished, Run, never, read_finished, read_l
 from gan_nas.search.degas_config import PRESETS as PRESETS
 from gan_nas.search.degas_config import Config as Config
 from gan_nas.search.degas_config import resolved
-from gan_nas.search.derivation import Limit
+from gan_nas.search.derivation import Limit, say_if_fewer
 from gan_nas.search.glo import GLO, Alpha
 from gan_nas.search.inheritance import Trained
 from gan_nas.search.pruning import Prices, best_architectures, cheapest, generator_prices, prune
-from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import (
     NUM_STAGES,
     DEGASGenerator,
@@ -47,7 +47,6 @@ from gan_nas.spaces.degas import (
     count,
     from_operations,
 )
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.states import load_module_state
 from gan_nas.stored import as_written, stored_config, stored_images, stored_settings
 from gan_nas.streams import stream
@@ -360,7 +359,7 @@ class _Reconstruction:
         return self._seconds_before + time.monotonic() - self._started
 
     def _losses(self) -> dict[str, float]:
-        losses = {name: w.mean(self.config.log_every) for name, w in self.losses.items()}
+        losses = means(self.losses)
         if not all(map(isfinite, losses.values())):
             raise self._diverged("a loss")
         return losses
@@ -410,6 +409,7 @@ def best_genomes(
     found = best_architectures(
         alpha.log_probabilities(), config.top_k, prices=prices, limit=limit if prices else None
     )
+    say_if_fewer(len(found), config.top_k, "no more keep within the limits")
     source = Source(where=source_text(f"DEGAS search on {data}, seed {config.seed}"))
     rows = []
     for one in found:
@@ -509,11 +509,8 @@ def _generator(config: Config, ops: Mapping[str, str | None]) -> DEGASGenerator:
 
 def _genome(config: Config, ops: Mapping[str, str | None], source: Source | None) -> Genome:
     width = config.derived_discriminator_width
-    discriminator: DiscriminatorGenome
-    if config.derived_discriminator == "ctgan":
-        discriminator = CTGANCritic(space="ctgan", width=width)
-    else:
-        discriminator = SNResNetDiscriminator(space="sn_resnet", width=width)
+    framework: Framework = "hinge-sn" if config.derived_discriminator == "sn_resnet" else "ctgan"
+    discriminator = discriminator_of(framework, width)
     return Genome(generator=_generator(config, ops), discriminator=discriminator, source=source)
 
 

@@ -1,4 +1,17 @@
-"""The settings of DEGAS' search, the sets of them that have a name, and what they decide."""
+"""The settings of DEGAS' search, the sets of them that have a name, and what they decide.
+
+No code of DEGAS was ever published: `published` is the paper's text for CIFAR-10 at its most
+literal, where two readings are possible, and the genomes found are trained by CT-GAN's authors'
+settings (`retrain --preset published`). `paper`, which is `paper-cifar10`, does otherwise:
+- latent_start: principal components, which need far fewer steps than the text's random vectors
+- alpha_data: images of its own for the step on alpha, as in DARTS, which the text follows; it names
+  no other images than those of the step before
+
+Both choose where the text is silent; `resolved` says what. One of these choices outlives the
+search: a pooling keeps its batch norm without weights in derived networks. DARTS' code adds that
+norm in the search alone and derives bare pools; DEGAS says nothing. With it an operation computes
+what alpha weighed.
+"""
 
 from typing import Any, Literal
 
@@ -110,6 +123,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "log_every": 25,
     },
     "paper-cifar10": {},
+    "published": {"latent_start": "gauss", "alpha_data": "same", "precision": "float32"},
     # The paper's learning rate; 82,031 iterations are 50 epochs of its 105,000 images.
     "paper-stl10": {
         "resolution": 48,

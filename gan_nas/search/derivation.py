@@ -6,6 +6,7 @@ whose operations have the highest summed log-probability, each edge under its ow
 """
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from gan_nas.spaces.adversarialnas import CellType, candidates, is_valid, live_edges, needs
 
+logger = logging.getLogger(__name__)
+
+SoftmaxOver = Literal["operations", "edges"]
 Scores = Mapping[str, Sequence[float]]  # edge -> a number for each of its operations
 
 
@@ -59,7 +63,7 @@ def derive_published(
     normal: NDArray[np.float64],
     others: NDArray[np.float64],
     *,
-    softmax_over: Literal["operations", "edges"] = "operations",
+    softmax_over: SoftmaxOver = "operations",
 ) -> list[dict[str, str]]:
     """Derive from logits as the authors' files hold them: (cells, 5, 7) and (cells, 2, operations).
 
@@ -78,6 +82,17 @@ def derive_published(
         }
         derived.append(derive_cell(cell, {edge: next(rows[kind]) for edge, kind in kinds.items()}))
     return derived
+
+
+def log_probability_of(
+    cells: Sequence[CellType], chosen: Sequence[Mapping[str, str]], scores: Sequence[Scores]
+) -> float:
+    """Return the summed score of the operations that an architecture has."""
+    return sum(
+        row[edge][candidates(cell)[edge].index(op)]
+        for cell, ops, row in zip(cells, chosen, scores, strict=True)
+        for edge, op in ops.items()
+    )
 
 
 def best_architectures(
@@ -131,6 +146,14 @@ def cheapest(cells: Sequence[CellType], prices: Prices) -> Price:
     ]
     parameters, macs = np.stack(totals).min(0).tolist()
     return Price(parameters, macs)
+
+
+def say_if_fewer(found: int, asked: int, why: str) -> None:
+    """Warn in one sentence when a search or its derivation ends with fewer than were asked for."""
+    if found < asked:
+        logger.warning(
+            "only %d of the %d architectures asked for were found: %s", found, asked, why
+        )
 
 
 class _Table:

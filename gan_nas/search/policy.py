@@ -21,7 +21,8 @@ from gan_nas.states import (
 from gan_nas.streams import stream
 
 DRAWN_AT_ONCE = 64  # architectures a controller draws in one batch
-MOST_DRAWS = 64  # such batches, until a peaked policy is taken to have no more distinct ones
+MOST_DRAWS = 64  # such batches, until a peaked policy is taken to have no more distinct ones;
+DRAWS_EACH = 16  # or this many for each candidate asked for, if that is more
 
 
 class Candidate(NamedTuple):
@@ -70,12 +71,14 @@ class Policy:
     def candidates(self, num: int, purpose: str, iteration: int) -> list[Candidate]:
         """Draw `num` candidates, fewer when the policy has no more distinct ones to offer."""
         found: list[Candidate] = []
-        for block in range(MOST_DRAWS):
+        known: set[Tokens] = set()
+        enough = -(-num // DRAWN_AT_ONCE)  # batches, were all distinct
+        for block in range(max(MOST_DRAWS, DRAWS_EACH * enough)):
             random = stream(self.config.seed, purpose, iteration, block)
             for candidate in self.draw(DRAWN_AT_ONCE, random):
-                known = self.config.distinct and any(c.tokens == candidate.tokens for c in found)
-                if not known:
+                if not self.config.distinct or candidate.tokens not in known:
                     found.append(candidate)
+                    known.add(candidate.tokens)
                 if len(found) == num:
                     return found
         return found

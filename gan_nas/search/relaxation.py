@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from math import exp, log
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gan_nas.search.derivation import derive_cell
@@ -69,6 +71,29 @@ class Logits(nn.Module):
             {edge: values[edge] for edge in candidates(cell)}
             for cell, values in zip(self.cells, found, strict=True)
         ]
+
+    def matrices(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the raw logits as the authors' files hold them: of normal edges, of the others.
+
+        (cells, 5, 7) and (cells, 2, operations). Where phantom operations have no logits theirs are
+        minus infinity.
+        """
+        tensors = {name: p.detach().double().cpu().numpy() for name, p in self.named_parameters()}
+        num_normal = len(ops_of(NormalOp))
+        kinds: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
+        for index, cell in enumerate(self.cells):
+            for edge in candidates(cell):
+                name = next(name for name, rows in self.edges.items() if (index, edge) in rows)
+                row = tensors[name][self.edges[name].index((index, edge))]
+                if name in ("normal", "entry"):
+                    missing = num_normal - len(row)
+                    kinds[0].append(np.pad(row, (0, missing), constant_values=-np.inf))
+                else:
+                    kinds[1].append(row)
+        normal, others = (
+            np.stack(rows).reshape(len(self.cells), -1, rows[0].size) for rows in kinds
+        )
+        return normal, others
 
     def entropies(self) -> dict[str, float]:
         """Return the entropy of each edge's softmax, in nats, named as cell.edge."""

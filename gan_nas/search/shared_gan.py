@@ -10,6 +10,7 @@ from gan_nas.cells import autogan_choices
 from gan_nas.cost import num_parameters
 from gan_nas.gan import GAN, fresh
 from gan_nas.networks import AutoGANNetwork, SNResNet
+from gan_nas.objectives import Hinge
 from gan_nas.runs import Finished
 from gan_nas.search.autogan_config import Config
 from gan_nas.search.inheritance import Trained
@@ -35,13 +36,21 @@ def new_shared_gan(
     generator, discriminator = _on_meta(config, resolution, image_channels)
     return GAN(
         fresh(generator, config.seed, f"shared generator weights {num_resets}", device),
-        fresh(discriminator, config.seed, f"shared discriminator weights {num_resets}", device),
+        fresh(
+            discriminator,
+            config.seed,
+            f"shared discriminator weights {num_resets}",
+            device,
+            config.discriminator_init,
+        ),
         generator_lr=config.generator_lr,
         discriminator_lr=config.discriminator_lr,
         betas=(config.beta1, config.beta2),
         ema_decay=config.ema_decay,
         ema_warm_start=config.ema_warm_start,
         precision=config.precision,
+        objective=Hinge(config.passes),
+        idle_weights=config.idle_weights,
     )
 
 

@@ -6,6 +6,7 @@ logarithms.
 """
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from gan_nas.builder import build_discriminator, build_super_discriminator, build_supernet
 from gan_nas.cost import GanCost, network_cost, num_parameters
-from gan_nas.gan import GAN, Tensors, descend, fresh, gradients
+from gan_nas.gan import GAN, Tensors, descend, fresh, generator_moves, gradients
 from gan_nas.networks import DownCellNetwork, SNResNet, UpCellNetwork
 from gan_nas.objectives import Hinge
 from gan_nas.runs import Finished
@@ -88,10 +89,32 @@ class SuperGAN:
         self.alpha_optimizer = self._adam(self.alpha)
         self.beta_optimizer = self._adam(self.beta)
 
+    def iteration(
+        self, step: int, real: Tensor, latents: Callable[[str, int], Tensor]
+    ) -> dict[str, Tensor]:
+        """Make iteration `step` of Algorithm 1; returns the losses of the steps made, by name.
+
+        real: float32 (batch_size, C, S, S), half for the discriminator's weights, half for beta.
+        `latents` draws for a purpose as many (N, latent_dim) as asked for.
+        """
+        self.start(step)
+        config, half = self.config, self.config.batch_size // 2
+        losses = {}
+        if config.discriminator == "searched":
+            losses["beta_loss"] = self.beta_step(real[half:], latents("beta latents", half))
+        z = latents("discriminator latents", half)
+        losses["d_loss"] = self.discriminator_step(real[:half], z)
+        if generator_moves(step, config.num_critic, config.generator_turn):
+            num = config.generator_batch_size
+            losses["alpha_loss"] = self.alpha_step(latents("alpha latents", num))
+            losses["g_loss"] = self.generator_step(latents("generator latents", num))
+        return losses
+
     def start(self, step: int) -> None:
         """Set temperature, noise and the growth of the discriminator for an iteration."""
         config = self.config
-        level = step * config.tau_levels // config.iterations
+        start = config.tau_start_level
+        level = start + step * (config.tau_levels - start) // config.iterations
         self.tau = tau_at(level, config.tau_levels, config.tau_first, config.tau_last)
         self.generator.restart(self.tau, config.seed, "alpha noise", step)
         if isinstance(self.discriminator, Relaxed):

@@ -73,11 +73,16 @@ def test_presets_are_those_of_the_genomes_space(gan_nas: Command, tmp_path: Path
         config: dict[str, object] = gan_nas("retrain", name, *options).json["config"]
         return config
 
-    paper, repo = (planned("adversarialnas-cifar10", preset) for preset in ("paper", "repo"))
+    paper, published, repo = (
+        planned("adversarialnas-cifar10", preset) for preset in ("paper", "published", "repo")
+    )
     assert (paper["generator_batch_size"], paper["batch_size"]) == (40, 20)
-    assert (repo["generator_batch_size"], repo["batch_size"]) == (80, 40)
+    assert (published["generator_batch_size"], published["batch_size"]) == (80, 40)
+    assert published == repo
     assert planned("autogan-cifar10-top1", "paper")["batch_size"] == 64
-    assert gan_nas("retrain", "autogan-cifar10-top1", "--preset", "repo").code == 2
+    assert planned("autogan-cifar10-top1", "published")["passes"] == "apart"
+    assert planned("ctgan-cifar10", "published")["num_scored"] == 50_000
+    assert gan_nas("retrain", "autogan-cifar10-top1", "--preset", "paper-stl10").code == 2
     assert not list(tmp_path.iterdir())
 
 

@@ -93,6 +93,17 @@ def test_derive_keeps_a_limit_the_order_and_known_losses(gan_nas: Command, searc
     assert "the smallest have" in refused.err
 
 
+def test_derive_knows_the_presets_of_what_the_search_found(
+    gan_nas: Command, searched: Path
+) -> None:
+    """CT-GAN's, before a genome is at hand."""
+    settings = gan_nas("derive", searched, "--preset", "published", "--help-config", "--json").json
+    values = {row["name"]: row["preset"] for row in settings["settings"]}
+    assert (values["framework"], values["num_scored"]) == ("ctgan", 50_000)
+    options = ("--top-k", 1, "--preset", "published", "--json")
+    assert gan_nas("derive", searched, *options).code == 0
+
+
 def test_derived_genomes_are_retrained_and_one_wins(
     gan_nas: Command, searched: Path, folder: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from golden_adversarialnas import GOLDEN, as_parameters
 from PIL import Image
 from torch import Tensor
 
@@ -21,9 +22,10 @@ from gan_nas.progress import silent
 from gan_nas.runs import Run, never, read_log
 from gan_nas.scoring import Scorer
 from gan_nas.search import adversarialnas
-from gan_nas.search.adversarialnas import PRESETS, Config, _Search
+from gan_nas.search.adversarialnas import PRESETS, Config, _Search, ranked
 from gan_nas.search.derivation import cheapest
 from gan_nas.search.prices import generator_prices
+from gan_nas.search.relaxation import Logits
 from gan_nas.search.super_gan import sizes_of
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
@@ -321,19 +323,90 @@ def test_the_searched_discriminator_goes_into_the_genomes_and_can_be_trained(
     assert isfinite(trained["last"]["frechet_distance[classifier]"])
 
 
+@pytest.mark.parametrize("case", range(8))
+def test_the_published_derivation_is_the_authors_first_then_the_best(case: int) -> None:
+    """Their stored genotypes, of both networks, from the same logits."""
+    config = resolve(Config, PRESETS["published"])
+    for cells, (normal, others), genotype in (
+        (UP_CELLS, ("alphas_normal", "alphas_up"), "genotype_G"),
+        (DOWN_CELLS, ("betas_normal", "betas_down"), "genotype_D_ref_dim1bug"),
+    ):
+        logits = Logits(cells, normal_entry=True)
+        stored = [torch.from_numpy(GOLDEN[f"derive/{name}"][case]) for name in (normal, others)]
+        for name, tensor in as_parameters(logits, *stored).items():
+            logits.get_parameter(name).data.copy_(tensor)
+        for ours, theirs in zip(logits.matrices(), stored, strict=True):
+            assert torch.allclose(torch.from_numpy(ours), theirs, atol=1e-6)
+        found = ranked(config, logits, 3)
+        numbers = [
+            [ops.index(edges[edge]) for edge, ops in candidates(cell).items()]
+            for cell, edges in zip(cells, found[0].cells, strict=True)
+        ]
+        assert numbers == GOLDEN[f"derive/{genotype}"][case].tolist()
+        exact = ranked(config.model_copy(update={"derivation": "exact"}), logits, 3)
+        others_ = [one for one in exact if one.cells != found[0].cells]
+        assert found[1:] == others_[:2]
+        assert found[0].log_probability <= exact[0].log_probability + 1e-9
+        same = [one.log_probability for one in exact if one.cells == found[0].cells]
+        assert same == pytest.approx([found[0].log_probability] * len(same))
+
+
+def test_logits_without_phantoms_fill_them_with_none() -> None:
+    logits = Logits(DOWN_CELLS)
+    normal, others = logits.matrices()
+    assert (normal.shape, others.shape) == ((4, 5, 7), (4, 2, 6))
+    assert (normal[0, :3, 5:] == float("-inf")).all()
+    config = resolve(Config, PRESETS["published"])
+    assert ranked(config, logits, 1)[0].cells[0]["0-1"] == "conv_1x1"
+
+
+def test_scores_of_the_published_search_leave_its_average_in_place_of_the_weights(
+    tmp_path: Path,
+) -> None:
+    """But for the last: what is derived comes from the raw alpha."""
+    for replaces in (False, True):
+        changes = {"num_critic": 1, "iterations": 2, "ema_decay": 0.5}
+        work = working(tmp_path / str(replaces), average_replaces=replaces, **changes)
+        gan = work.gan.gan
+        for due in (1, 2):
+            work.advance()
+            raw = [p.detach().clone() for p in gan.generator.parameters()]
+            averages = [average.clone() for average in gan._averages]
+            work.score()
+            expected = averages if replaces and due == 1 else raw
+            assert all(map(torch.equal, gan.generator.parameters(), expected))
+            assert all(map(torch.equal, gan._averages, averages))
+            assert not torch.equal(raw[0], averages[0])
+
+
+def test_the_generators_turn_is_the_first_iteration_of_a_cycle_or_the_last(tmp_path: Path) -> None:
+    for turn, steps in (("first", [1, 1, 1, 2, 2, 2]), ("last", [0, 0, 1, 1, 1, 2])):
+        changes = {"generator_turn": turn, "num_critic": 3, "iterations": 6}
+        work = working(tmp_path / turn, **changes)
+        seen = []
+        for _ in range(6):
+            work.advance()
+            seen.append(work.gan.gan.generator_steps)
+        assert seen == steps
+        logged = [row for row in read_log(tmp_path / turn) if "tau" in row]
+        assert [("g_loss" in row, "alpha_loss" in row) for row in logged] == [
+            (count > 0, count > 0) for count in steps
+        ]
+
+
 def test_the_presets_have_the_published_schedules() -> None:
-    paper, repo = (resolve(Config, PRESETS[name]) for name in ("paper", "repo"))
-    assert paper == Config()
+    paper, published = (resolve(Config, PRESETS[name]) for name in ("paper", "published"))
     assert (paper.batch_size, paper.generator_batch_size, paper.num_critic) == (100, 100, 5)
     assert paper.iterations // paper.num_critic == 2_500  # generator updates
-    assert (repo.batch_size, repo.generator_batch_size, repo.num_critic) == (120, 120, 5)
-    assert repo.iterations == 24 * -(-50_000 // 120) == 10_008
-    for config in (paper, repo):
+    assert (published.batch_size, published.generator_batch_size) == (120, 120)
+    assert published.iterations == 24 * -(-50_000 // 120) == 10_008
+    assert (paper.architecture_beta2, published.architecture_beta2) == (0.9, 0.999)
+    for config in (paper, published):
         assert (config.width, config.discriminator_width, config.derived_width) == (160, 80, 256)
         assert (config.generator_lr, config.discriminator_lr) == (2e-4, 2e-4)
         assert (config.beta1, config.beta2) == (0.0, 0.9)
         assert (config.architecture_lr, config.architecture_weight_decay) == (3e-4, 1e-4)
-        assert (config.architecture_beta1, config.architecture_beta2) == (0.5, 0.999)
+        assert (config.architecture_beta1, config.num_critic) == (0.5, 5)
         assert (config.tau_first, config.tau_last, config.tau_levels) == (5.0, 0.1, 25)
         assert (config.mixture, config.noise_on, config.hard) == ("gumbel", "prob", False)
         assert config.ema_decay == 0.999

@@ -21,7 +21,7 @@ from gan_nas.runs import Run, read_log
 from gan_nas.search import METHODS, autogan, load_method
 from gan_nas.search.autogan import PRESETS, Config, _Search
 from gan_nas.search.retraining import retrain_all
-from gan_nas.search.shared_gan import choose_tokens
+from gan_nas.search.shared_gan import choose_tokens, new_shared_gan
 from gan_nas.slots import inherited_state
 from gan_nas.spaces.autogan import encode
 from gan_nas.training import TrainingConfig
@@ -50,9 +50,10 @@ def test_every_method_has_the_same_functions_and_presets_that_resolve(name: str)
 
 
 def test_the_presets_have_the_published_schedules() -> None:
-    paper, repo = (resolve(Config, PRESETS[name]) for name in ("paper", "repo"))
+    paper, published = (resolve(Config, PRESETS[name]) for name in ("paper", "published"))
     assert (paper.iterations, paper.grow_at, paper.entropy_weight) == (90, (25, 55), 1e-4)
-    assert (repo.iterations, repo.grow_at, repo.entropy_weight) == (65, (15, 35), 1e-3)
+    assert (published.iterations, published.grow_at) == (65, (15, 35))
+    assert published.entropy_weight == 1e-3
     assert paper.discriminator_steps == 15 * -(-50_000 // 64)
 
 
@@ -161,6 +162,27 @@ def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it(tmp_p
     assert work.gan.state()["generator_optimizer"] == {}
 
 
+@pytest.mark.parametrize("num_critic", [1, 2, 5])
+@pytest.mark.parametrize("reset_check_every", [1, 2, 7])
+def test_a_generator_that_has_not_had_its_turn_triggers_no_reset(
+    tmp_path: Path, num_critic: int, reset_check_every: int
+) -> None:
+    """A look at the windows comes before the generator's first loss, or after some of them."""
+    work = working(
+        tmp_path,
+        num_critic=num_critic,
+        reset_check_every=reset_check_every,
+        reset_window=500,
+        discriminator_steps=8,
+    )
+    work.train_shared()
+    assert not work.reset_pending
+    assert (work.shared_step, work.phase) == (8, "controller")
+    rows = read_log(tmp_path)
+    assert rows
+    assert all(("g_loss" in row) == (row["step"] >= num_critic) for row in rows)
+
+
 def test_candidates_are_scored_before_a_pending_reset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +205,49 @@ def test_candidates_are_scored_before_a_pending_reset(
     work.train_controller()
     work.end_iteration()
     assert order == ["best", "_reset", "_enter_stage"]
+
+
+def test_candidates_may_be_scored_after_the_reset_as_in_the_code(tmp_path: Path) -> None:
+    """Then they are children of a generator that nothing has trained, at the very end too."""
+    for iteration in (0, 3):
+        work = working(
+            tmp_path / str(iteration), candidates_from="reset", reset_threshold=1e9, num_critic=1
+        )
+        work.iteration = iteration
+        if iteration:
+            work.stage = 2
+            work._enter_stage(parents=work.policy.candidates(2, "x", 0))
+            work.policy.parents = [p._replace(tokens=(0,) * 9) for p in work.policy.parents]
+        work.train_shared()
+        assert work.reset_pending
+        work.train_controller()
+        before = dict(work.scores)
+        assert before
+        work.end_iteration()
+        assert work.num_resets == 1
+        fresh = new_shared_gan(work.config, 16, 1, tiny.CPU, num_resets=1)
+        assert torch.equal(
+            work.gan.generator.get_parameter("stem.weight"),
+            fresh.generator.get_parameter("stem.weight"),
+        )
+        again = [tokens for tokens in before if tokens in work.scores]
+        assert all(before[tokens] != work.scores[tokens] for tokens in again)
+
+
+def test_fresh_latents_are_those_of_their_occasion_and_the_same_ones_make_rewards_comparable(
+    tmp_path: Path,
+) -> None:
+    tokens = (0, 1, 0, 0)
+    same = working(tmp_path / "same")
+    reward = same._rewards("controller", 0)
+    assert reward(tokens) == reward(tokens) == same._rewards("candidates", 1)(tokens)
+    fresh = working(tmp_path / "fresh", score_latents="fresh")
+    occasions = [("controller", 0), ("controller", 1), ("candidates", 0)]
+    rewards = [fresh._rewards(*occasion) for occasion in occasions]
+    drawn = [reward(tokens) for reward in rewards for _ in range(2)]
+    assert len(set(drawn)) == 6
+    assert fresh._rewards("controller", 1)(tokens) == drawn[2]
+    assert fresh.reward(tokens) == drawn[2]  # the last one stays, for the table of results
 
 
 def test_losses_that_are_not_finite_start_the_shared_gan_anew(tmp_path: Path) -> None:
@@ -261,6 +326,48 @@ def test_candidates_are_distinct_unless_asked_otherwise(tmp_path: Path) -> None:
     assert len({c.tokens for c in repeated}) < 40
 
 
+def test_as_many_candidates_are_drawn_as_may_be_asked_for(tmp_path: Path) -> None:
+    most = next(m.le for m in Config.model_fields["num_candidates"].metadata if hasattr(m, "le"))
+    repeated = working(tmp_path / "a", distinct=False, levels="single").policy
+    assert len(repeated.candidates(most, "x", 0)) == most
+    distinct = working(tmp_path / "b", levels="single").policy.candidates(most, "x", 0)
+    assert len(distinct) == most
+    assert len({candidate.tokens for candidate in distinct}) == most
+    few = working(tmp_path / "c", levels="single").policy.candidates(7, "x", 0)
+    assert [c.tokens for c in few] == [c.tokens for c in distinct[:7]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"top_k": 5}, "top_k 5 is above num_candidates 4"),
+        ({"num_critic": 7}, "num_critic 7 is above discriminator_steps 6"),
+    ],
+)
+def test_settings_that_could_not_do_what_they_say_are_refused_before_a_run_is_made(
+    tmp_path: Path, changes: dict[str, int], sentence: str
+) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        tiny.run_search(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InvalidInput, match=sentence):
+        autogan.plan(Config.model_validate(tiny.SEARCH | changes), tiny.digits(), device=tiny.CPU)
+
+
+def test_a_generator_whose_turn_is_the_first_needs_no_more_steps(tmp_path: Path) -> None:
+    result = tiny.run_search(tmp_path / "run", num_critic=7, generator_turn="first")
+    assert len(result["genomes"]) == 2
+
+
+def test_fewer_than_asked_for_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    work = working(tmp_path / "run")
+    assert len(work.best(40, 38, "candidates")) == 36
+    assert caplog.messages == [
+        "only 36 of the 38 architectures asked for were found: the policy offers no more distinct "
+        "ones"
+    ]
+
+
 def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
     free = working(tmp_path / "free")
     assert free.limits is None
@@ -278,6 +385,7 @@ def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
         {"reward": "frechet"},
         {"update": "legacy"},
         {"skip_tap": "pre"},
+        {"passes": "apart", "generator_turn": "first", "discriminator_init": "default"},
         {"precision": "bf16", "iterations": 3},
         {"ema_decay": 0.0, "controller_batch_size": 3, "distinct": False},
     ],

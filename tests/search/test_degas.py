@@ -424,6 +424,8 @@ def test_the_presets_have_the_published_schedules() -> None:
             128,
         )
         assert config.derive_every * 50 == config.iterations
+    literal = {"latent_start": "gauss", "alpha_data": "same"}
+    assert resolve(Config, PRESETS["published"]) == paper.model_copy(update=literal)
     network = supernet(stl, 48, 3)
     assert network.bottom_width == 6
     assert network.stem.out_features == 128 * 6 * 6

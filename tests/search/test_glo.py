@@ -213,8 +213,9 @@ class PlainGLO:
         {},
         {"clip_norm": 100.0, "lr": 0.05, "weight_decay": 0.1, "lr_levels": 2},
         {"batch_size": 12, "num_images": 5, "alpha_data": "same", "stem_residual": True},
+        PRESETS["published"],
     ],
-    ids=["clipped", "free", "duplicates"],
+    ids=["clipped", "free", "duplicates", "published"],
 )
 def test_three_iterations_equal_plain_ones(changes: dict[str, Any]) -> None:
     num = changes.get("num_images", 40)
