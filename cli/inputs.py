@@ -11,7 +11,9 @@ from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.genome import Genome, parse_genome
+from gan_nas.machine import idle_cores
 from gan_nas.progress import Progress
+from gan_nas.threads import number_is_given
 
 if TYPE_CHECKING:
     import torch
@@ -55,8 +57,9 @@ def whole_number(text: str | None) -> int | None:
 def compute_on(device: str, threads: int | None) -> "torch.device":
     """Return the device; auto is the first GPU, or the CPU where there is none.
 
-    `threads` are those of the CPU, None leaves them to torch. Freed memory is kept for the work to
-    come.
+    `threads` are those of the CPU. Without, they are those of the environment, else as many as
+    there are cores that others leave idle; what trains measures them afterwards. Freed memory is
+    kept for the work to come.
     """
     import torch
 
@@ -64,6 +67,8 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
 
     if threads is not None:
         torch.set_num_threads(threads)
+    elif not number_is_given():
+        torch.set_num_threads(idle_cores())
     num_gpus = torch.cuda.device_count()
     if device == "auto":
         return torch.device("cuda", 0) if num_gpus else torch.device("cpu")

@@ -91,7 +91,7 @@ AnyPassport = Annotated[
     bool, typer.Option("--any-passport", help="Compare scores that were made differently.")
 ]
 Threads = Annotated[
-    int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads; all if absent.")
+    int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads; measured if absent.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show settings, sizes and predicted time, and stop.")

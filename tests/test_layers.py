@@ -7,10 +7,11 @@ ROOT = Path(__file__).parents[1]
 ORDER = re.findall(
     r"\w+",
     """
-    allocator errors files npy versions streams progress configs protocols spaces genome frameworks
-    sampling diff published slots spectral ops mixing stage_ops stages cells networks critic builder
-    cost losses objectives reconstruction data metrics states runs weights reference scoring plots
-    gan timing training search judging bench bench_scores cli
+    allocator machine threads errors files npy versions streams progress configs protocols spaces
+    genome frameworks sampling diff published slots spectral ops mixing stage_ops stages cells
+    networks critic builder cost simulation losses objectives reconstruction data metrics states
+    runs weights reference scoring plots gan timing forecast training search judging bench
+    bench_load bench_scores cli
     """,
 )
 
