@@ -22,6 +22,7 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, RunFailed
+from gan_nas.forecast import Scale, Work, memory_bytes
 from gan_nas.frameworks import Framework, suited
 from gan_nas.gan import GAN, LossWindow, Precision, check_compiler, fresh, reestimated_norms
 from gan_nas.genome import Genome
@@ -33,7 +34,7 @@ from gan_nas.runs import Checkpoint, Run, never, read_log
 from gan_nas.scoring import Scorer, generate
 from gan_nas.states import load_module_state, module_state
 from gan_nas.streams import stream
-from gan_nas.timing import QUICKLY, time_steps
+from gan_nas.timing import Phase, gan_phase
 from gan_nas.versions import versions
 from gan_nas.weights import save_generator
 
@@ -576,6 +577,42 @@ def dequantised(levels: Tensor, random: torch.Generator) -> Tensor:
     return noise.add_(levels).div_(128).sub_(1)
 
 
+def training_phase(
+    gan: GAN, genome: Genome, config: TrainingConfig, resolution: int, image_channels: int
+) -> Phase:
+    """Return the one phase of a training, that of `gan`."""
+    return gan_phase(
+        gan,
+        what=f"retrain {genome.title}",
+        side=resolution,
+        image_channels=image_channels,
+        latent_dim=genome.generator.latent_dim,
+        batch_size=config.batch_size,
+        generator_batch_size=config.generator_batch_size,
+        num_critic=config.num_critic,
+        steps=config.steps * config.num_critic,
+    )
+
+
+def work(
+    genome: Genome,
+    config: TrainingConfig,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+) -> Work:
+    """Return the work of `train`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> list[Phase]:
+        widths = genome.generator.width, genome.discriminator.width
+        resized = genome.resized(*map(scale.of_width, widths))
+        smaller, side = scale.of(config), resolution // scale.side
+        gan = new_gan(resized, smaller, side, image_channels, on)
+        return [training_phase(gan, resized, smaller, side, image_channels)]
+
+    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+
+
 def plan(
     genome: Genome,
     images: Images,
@@ -583,31 +620,22 @@ def plan(
     *,
     resolution: int,
     device: torch.device,
+    forecast: Work | None = None,
 ) -> dict[str, Any]:
     """Predict what `train` will cost: sizes, steps, memory in bytes, seconds on this device.
 
-    The time comes from steps made here and now; scoring is not in it.
+    Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
+    `forecast` is what `work` returned, where it is there already.
     """
     genome = suited(genome, config.framework)
     cost = genome_cost(genome, resolution, images.channels)
-    times = time_steps(
-        new_gan(genome, config, resolution, images.channels, device),
-        side=resolution,
-        image_channels=images.channels,
-        latent_dim=genome.generator.latent_dim,
-        batch_size=config.batch_size,
-        generator_batch_size=config.generator_batch_size,
-        **QUICKLY,
-    )
-    batch = max(2 * config.batch_size, config.generator_batch_size)
-    networks = (cost.generator, cost.discriminator)
+    forecast = forecast or work(genome, config, resolution, images.channels, device)
     return {
         "config": config.model_dump(mode="json"),
         "generator": cost.generator._asdict(),
         "discriminator": cost.discriminator._asdict(),
         "steps": config.steps,
         "images": config.steps * config.num_critic * config.batch_size,
-        "memory_bytes": sum(16 * c.parameters + batch * c.activation_bytes for c in networks)
-        + images.train.numel(),
-        "predicted_seconds": config.steps * config.num_critic * times.amortised(config.num_critic),
+        "memory_bytes": memory_bytes(forecast, images, resolution),
+        "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
     }
