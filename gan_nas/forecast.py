@@ -27,7 +27,7 @@ REPEATS, BUDGET = 30, 1.0  # steps and seconds that a prediction may take
 
 # Bytes that come on top of those alive, and what these are multiplied by: libraries' own memory,
 # and what malloc cannot use between blocks. From tests/bench_memory.py.
-OVERHEADS = {"cpu": (145 << 20, 2.0), "cuda": (64 << 20, 1.15)}
+OVERHEADS = {"cpu": (120 << 20, 1.9), "cuda": (64 << 20, 1.15)}
 SAVING = 1.6  # bytes while a checkpoint is written over those that stay alive
 
 S = TypeVar("S", bound=Settings)
@@ -59,10 +59,15 @@ class Scale(NamedTuple):
 
 
 class Simulated(NamedTuple):
-    """A phase at full size: multiply-adds of its two steps, bytes alive at most and in between."""
+    """A phase at full size.
+
+    Multiply-adds of its two steps; bytes alive at most in them and while images are generated, and
+    those that stay.
+    """
 
     macs: tuple[int, int]
-    most: int
+    training: int
+    generating: int
     kept: int
 
 
@@ -90,14 +95,15 @@ class Work:
             for phase in self.build(Scale(), META):
                 live.start()
                 phase.generate()
-                beyond = [live.beyond]
-                macs = []
+                generating = live.beyond
+                macs, beyond = [], []
                 for step in (phase.first, phase.second):
                     live.start()
                     macs.append(live.count(step))
                     beyond.append(live.beyond)
                 # In the first steps gradients and optimisers' buffers are not there yet.
-                found.append(Simulated((macs[0], macs[1]), live.now + max(beyond), live.now))
+                bytes_of_phase = live.now + max(beyond), live.now + generating, live.now
+                found.append(Simulated((macs[0], macs[1]), *bytes_of_phase))
         return found
 
     @property
@@ -121,7 +127,7 @@ class Work:
 
     def scale_of(self, full: Simulated) -> Scale:
         """Return the scale of a sample: fewer images first, then smaller ones, then widths."""
-        needed = max(sum(full.macs) / MOST_MACS, full.most / MOST_BYTES, 1.0)
+        needed = max(sum(full.macs) / MOST_MACS, full.training / MOST_BYTES, 1.0)
         batch = min(ceil(needed), max(1, self.batch_size // LEAST_BATCH))
         needed /= batch
         side = width = 1
@@ -149,20 +155,22 @@ class Work:
         return lambda: seconds_of(phase), whole / sum(seconds)
 
 
-def memory_bytes(work: Work, images: Images, resolution: int) -> int:
+def memory_bytes(work: Work, images: Images, resolution: int, *, scores: bool = True) -> int:
     """Predict the most memory that a run takes, beyond the libraries it is made of.
 
     On a CPU that of the process, on a GPU that of the GPU. Images are held at their own side and at
-    that of training; a checkpoint needs a copy of the largest group of tensors and its bytes.
+    that of training; a checkpoint needs a copy of the largest group of tensors and its bytes. What
+    scores need (`scores`; by the in-domain classifier) comes on top: its blocks are larger than
+    the holes that training leaves.
     """
     pixels = images.train[:1].numel() / images.side**2 * (len(images.train) + len(images.held_out))
     sides = {images.side, resolution}
     data = round(pixels * sum(side**2 for side in sides))
-    alive = max(phase.most for phase in work.simulated)
+    alive = max(max(phase.training, phase.generating) for phase in work.simulated)
     saving = round(SAVING * max(phase.kept for phase in work.simulated))
-    scoring = _scoring_bytes(images)
+    scoring = _scoring_bytes(images) if scores else 0
     base, share = OVERHEADS["cpu" if work.device.type == "cpu" else "cuda"]
-    return base + round(share * max(alive, saving, scoring)) + data
+    return base + round(share * (max(alive, saving) + scoring)) + data
 
 
 def _scoring_bytes(images: Images) -> int:

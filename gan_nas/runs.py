@@ -296,7 +296,8 @@ def _same_settings(directory: Path, config: Mapping[str, Any]) -> str:
             "directory for the new ones"
         )
     for change in _changes(stored.get("versions", {}), asked.get("versions", {})):
-        logger.warning("%s was made with another version: %s", directory, change)
+        what = "number of CPU threads" if change.startswith("threads: ") else "version"
+        logger.warning("%s was made with another %s: %s", directory, what, change)
     return run_id
 
 

@@ -59,10 +59,10 @@ def time_threads(
 ) -> dict[int, float]:
     """Time a step with 1, 2, 4, ... threads in turn; returns number -> mean seconds.
 
-    Turns, every other one backwards, let drifts of the machine hit all alike; the mean, unlike the median, counts the rare
-    steps that take a hundred times as long because a thread waited for one without a core. At
-    least one turn is made, and no other one begins after `budget` seconds. The number of threads is
-    put back.
+    Turns, every other one backwards, let drifts of the machine hit all alike; the mean, unlike the
+    median, counts the rare steps that take a hundred times as long because a thread waited for one
+    without a core. At least one turn is made, and no other one begins after `budget` seconds. The
+    number of threads is put back.
     """
     import torch
 

@@ -35,6 +35,7 @@ from gan_nas.search.degas_config import resolved
 from gan_nas.search.derivation import Limit
 from gan_nas.search.glo import GLO, Alpha
 from gan_nas.search.inheritance import Trained
+from gan_nas.search.latents import starting_bytes
 from gan_nas.search.pruning import Prices, best_architectures, cheapest, generator_prices, prune
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import (
@@ -190,8 +191,7 @@ def plan(
         "supernet_parameters": num_parameters(network),
         "steps": config.iterations,
         "images": config.iterations * config.batch_size,
-        "memory_bytes": memory_bytes(forecast, images, resolution)
-        + _latent_bytes(config, len(images.train)),
+        "memory_bytes": _memory_bytes(config, forecast, images, resolution),
         "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
     }
 
@@ -228,14 +228,17 @@ def reconstruction_plan(
         "generator": cost._asdict(),
         "steps": config.iterations,
         "images": config.iterations * config.batch_size,
-        "memory_bytes": memory_bytes(forecast, images, resolution)
-        + _latent_bytes(config, len(images.train)),
+        "memory_bytes": _memory_bytes(config, forecast, images, resolution),
         "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
     }
 
 
-def _latent_bytes(config: Config, num_images: int) -> int:
-    return 4 * min(config.num_images or num_images, num_images) * config.latent_dim
+def _memory_bytes(config: Config, forecast: Work, images: Images, resolution: int) -> int:
+    """Predict the memory of a run: its latents, and the larger of its steps and its start."""
+    num_images = min(config.num_images or len(images.train), len(images.train))
+    steps = memory_bytes(forecast, images, resolution, scores=False)
+    start = starting_bytes(config.latent_start, images.channels, resolution)
+    return 4 * num_images * config.latent_dim + max(steps, start)
 
 
 def phases(
