@@ -25,9 +25,25 @@ MOST_BYTES = 64 << 20  # that a sample keeps alive
 LEAST_BATCH, LEAST_SIDE, LEAST_WIDTH = 4, 16, 8
 REPEATS, BUDGET = 30, 1.0  # steps and seconds that a prediction may take
 
-# Bytes that come on top of those alive, and what these are multiplied by: libraries' own memory,
-# and what malloc cannot use between blocks. From tests/bench_memory.py.
-OVERHEADS = {"cpu": (120 << 20, 1.9), "cuda": (64 << 20, 1.15)}
+
+class Overheads(NamedTuple):
+    """Bytes that come on top of those alive, and what these are multiplied by.
+
+    Libraries load more of themselves and pack tensors for their kernels; and malloc cannot use the
+    holes between small blocks for larger ones, such as those of scores.
+    """
+
+    base: int
+    training: float
+    generating: float
+    scoring: float
+
+
+# From tests/bench_memory.py and, on a GPU, from torch.cuda's own count.
+OVERHEADS = {
+    "cpu": Overheads(120 << 20, 1.7, 1.35, 2.5),
+    "cuda": Overheads(64 << 20, 1.15, 1.15, 1.15),
+}
 SAVING = 1.6  # bytes while a checkpoint is written over those that stay alive
 
 S = TypeVar("S", bound=Settings)
@@ -166,11 +182,15 @@ def memory_bytes(work: Work, images: Images, resolution: int, *, scores: bool = 
     pixels = images.train[:1].numel() / images.side**2 * (len(images.train) + len(images.held_out))
     sides = {images.side, resolution}
     data = round(pixels * sum(side**2 for side in sides))
-    alive = max(max(phase.training, phase.generating) for phase in work.simulated)
-    saving = round(SAVING * max(phase.kept for phase in work.simulated))
-    scoring = _scoring_bytes(images) if scores else 0
-    base, share = OVERHEADS["cpu" if work.device.type == "cpu" else "cuda"]
-    return base + round(share * (max(alive, saving) + scoring)) + data
+    over = OVERHEADS["cpu" if work.device.type == "cpu" else "cuda"]
+    alive = max(
+        max(over.training * max(phase.training, SAVING * phase.kept) for phase in work.simulated),
+        max(over.generating * phase.generating for phase in work.simulated),
+    )
+    scoring = over.scoring * _scoring_bytes(images) if scores else 0
+    if work.device.type != "cpu":  # what is freed there serves the next one whole
+        return over.base + round(max(alive, scoring)) + data
+    return over.base + round(alive + scoring) + data
 
 
 def _scoring_bytes(images: Images) -> int:
