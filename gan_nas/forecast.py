@@ -34,16 +34,12 @@ class Overheads(NamedTuple):
     """
 
     base: int
-    training: float
-    generating: float
+    steps: float
     scoring: float
 
 
-# From tests/bench_memory.py and, on a GPU, from torch.cuda's own count.
-OVERHEADS = {
-    "cpu": Overheads(120 << 20, 1.7, 1.35, 2.5),
-    "cuda": Overheads(64 << 20, 1.15, 1.15, 1.15),
-}
+# Fitted by tests/bench_memory.py to within a fifth of 18 runs on a CPU; a GPU's are guesses.
+OVERHEADS = {"cpu": Overheads(128 << 20, 1.7, 1.5), "cuda": Overheads(64 << 20, 1.15, 1.15)}
 SAVING = 1.6  # bytes while a checkpoint is written over those that stay alive
 
 S = TypeVar("S", bound=Settings)
@@ -171,26 +167,27 @@ class Work:
         return lambda: seconds_of(phase), whole / sum(seconds)
 
 
-def memory_bytes(work: Work, images: Images, resolution: int, *, scores: bool = True) -> int:
+def memory_bytes(
+    work: Work, images: Images, resolution: int, *, scores: bool = True, start: int = 0
+) -> int:
     """Predict the most memory that a run takes, beyond the libraries it is made of.
 
     On a CPU that of the process, on a GPU that of the GPU. Images are held at their own side and at
     that of training; a checkpoint needs a copy of the largest group of tensors and its bytes. What
-    scores need (`scores`; by the in-domain classifier) comes on top: its blocks are larger than
-    the holes that training leaves.
+    scores need (`scores`; by the in-domain classifier) comes on top. `start` are bytes that the run
+    takes and frees before its steps.
     """
     pixels = images.train[:1].numel() / images.side**2 * (len(images.train) + len(images.held_out))
     sides = {images.side, resolution}
     data = round(pixels * sum(side**2 for side in sides))
     over = OVERHEADS["cpu" if work.device.type == "cpu" else "cuda"]
-    alive = max(
-        max(over.training * max(phase.training, SAVING * phase.kept) for phase in work.simulated),
-        max(over.generating * phase.generating for phase in work.simulated),
+    alive = over.steps * max(
+        max(phase.training, phase.generating, SAVING * phase.kept) for phase in work.simulated
     )
-    scoring = over.scoring * _scoring_bytes(images) if scores else 0
-    if work.device.type != "cpu":  # what is freed there serves the next one whole
-        return over.base + round(max(alive, scoring)) + data
-    return over.base + round(alive + scoring) + data
+    scoring = over.scoring * _scoring_bytes(images) if scores else 0.0
+    # On a GPU what training has freed serves scoring whole.
+    steps = alive + scoring if work.device.type == "cpu" else max(alive, scoring)
+    return over.base + round(max(steps, start)) + data
 
 
 def _scoring_bytes(images: Images) -> int:

@@ -75,9 +75,13 @@ def gan_phase(
     generator_batch_size: int,
     num_critic: int,
     steps: int,
+    num_generated: int = NUM_GENERATED,
     prepare: Callable[[], None] = lambda: None,
 ) -> Phase:
-    """Return the phase of a GAN's two steps; `prepare` is called before each."""
+    """Return the phase of a GAN's two steps; `prepare` is called before each.
+
+    `num_generated` images are the most that pass the generator at once for a score.
+    """
     device = gan.device
     random = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(0)
     size = (batch_size, image_channels, side, side)
@@ -95,7 +99,7 @@ def gan_phase(
 
     def generate() -> None:
         prepare()
-        z = torch.randn(NUM_GENERATED, latent_dim, generator=random, device=device)
+        z = torch.randn(num_generated, latent_dim, generator=random, device=device)
         with gan.averaged() as network, torch.no_grad():
             network(z)
 

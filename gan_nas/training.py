@@ -34,7 +34,7 @@ from gan_nas.runs import Checkpoint, Run, never, read_log
 from gan_nas.scoring import Scorer, generate
 from gan_nas.states import load_module_state, module_state
 from gan_nas.streams import stream
-from gan_nas.timing import Phase, gan_phase
+from gan_nas.timing import NUM_GENERATED, Phase, gan_phase
 from gan_nas.versions import versions
 from gan_nas.weights import save_generator
 
@@ -591,6 +591,7 @@ def training_phase(
         generator_batch_size=config.generator_batch_size,
         num_critic=config.num_critic,
         steps=config.steps * config.num_critic,
+        num_generated=NUM_GENERATED if config.norm_statistics == "live" else NUM_NORM_LATENTS,
     )
 
 

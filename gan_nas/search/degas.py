@@ -236,9 +236,9 @@ def reconstruction_plan(
 def _memory_bytes(config: Config, forecast: Work, images: Images, resolution: int) -> int:
     """Predict the memory of a run: its latents, and the larger of its steps and its start."""
     num_images = min(config.num_images or len(images.train), len(images.train))
-    steps = memory_bytes(forecast, images, resolution, scores=False)
     start = starting_bytes(config.latent_start, images.channels, resolution)
-    return 4 * num_images * config.latent_dim + max(steps, start)
+    steps = memory_bytes(forecast, images, resolution, scores=False, start=start)
+    return 4 * num_images * config.latent_dim + steps
 
 
 def phases(

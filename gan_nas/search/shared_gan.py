@@ -22,7 +22,7 @@ from gan_nas.spaces.autogan import (
     decode_cell,
     split_tokens,
 )
-from gan_nas.timing import Phase, gan_phase
+from gan_nas.timing import NUM_GENERATED, Phase, gan_phase
 
 TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with
 
@@ -77,6 +77,7 @@ def phases(
         ends = {NUM_CELLS - 1: config.iterations}
     else:
         ends = dict(enumerate((*config.grow_at, config.iterations)))
+    of_norms = config.num_norm_latents if config.norm_statistics == "child" else 0
     stages, begin = [], 0
     for stage, end in ends.items():
         side = stage_side(resolution, stage + 1)
@@ -91,6 +92,7 @@ def phases(
                 generator_batch_size=config.generator_batch_size,
                 num_critic=config.num_critic,
                 steps=(end - begin) * config.discriminator_steps,
+                num_generated=max(NUM_GENERATED, of_norms),
                 prepare=partial(set_stage, gan, stage),
             )
         )
