@@ -91,7 +91,13 @@ AnyPassport = Annotated[
     bool, typer.Option("--any-passport", help="Compare scores that were made differently.")
 ]
 Threads = Annotated[
-    int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads; measured if absent.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=1024,
+        help="CPU threads, which decide last digits; else the run's own, or the fastest.",
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show settings, sizes and predicted time, and stop.")

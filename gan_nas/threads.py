@@ -12,15 +12,8 @@ from itertools import count
 
 from gan_nas.machine import available_cores
 
-# What a user may have said about waiting, to GNU's, LLVM's, Intel's and Microsoft's OpenMP.
-POLICIES = (
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
-    "KMP_BLOCKTIME",
-    "KMP_LIBRARY",
-    "OMP_DYNAMIC",
-    "KMP_DYNAMIC_MODE",
-)
+# What a user may have said about waiting, to GNU's, LLVM's and Intel's OpenMP.
+POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 # Looks at a flag, some 0.2 ms: 5 % slower than GNU's default on an idle machine, and beside busy
 # processes never slower than the share of the cores that is left. LLVM counts in milliseconds.
 SHORT_SPIN = {"GOMP_SPINCOUNT": "5000", "KMP_BLOCKTIME": "1"}

@@ -116,6 +116,7 @@ def test_more_memory_than_is_free_is_said_before_the_start(
     assert "memory are free" not in answer.err
 
 
+@pytest.mark.slow
 def test_bench_load_times_both_alone_and_beside_busy_processes(
     gan_nas: Command, folder: Path
 ) -> None:
