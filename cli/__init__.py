@@ -8,13 +8,14 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any, cast
 
 import typer
 
 from gan_nas.cli import (
     bench,
+    bench_load,
     bench_score,
     build,
     compare,
@@ -37,6 +38,7 @@ from gan_nas.errors import (
     MissingResource,
     RunFailed,
 )
+from gan_nas.threads import spin_briefly
 
 EXIT_CODES: dict[type[GanNasError], int] = {
     InvalidInput: 2,
@@ -95,8 +97,13 @@ for command in (
     reconstruct.reconstruct,
 ):
     app.command()(command)
-# A word of its own for Typer, which knows no command with an argument and a sub-command.
-app.command("bench score")(bench_score.bench_score)
+# Words of their own for Typer, which knows no command with an argument and a sub-command.
+SUB_COMMANDS: dict[str, Callable[..., None]] = {
+    "score": bench_score.bench_score,
+    "load": bench_load.bench_load,
+}
+for name, sub_command in SUB_COMMANDS.items():
+    app.command(f"bench {name}")(sub_command)
 
 # Newer Typers carry click inside, older ones depend on it: this name is the same in both.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -127,6 +134,7 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    spin_briefly()  # before anything loads torch
     sys.exit(run(sys.argv[1:]))
 
 
@@ -136,8 +144,8 @@ def run(arguments: list[str]) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     remark_log_records()
     words = arguments
-    if words[:2] == ["bench", "score"]:
-        words = ["bench score", *words[2:]]
+    if words[:1] == ["bench"] and words[1:2] and words[1] in SUB_COMMANDS:
+        words = [" ".join(words[:2]), *words[2:]]
     try:
         code = app(words or ["--help"], prog_name="gan-nas", standalone_mode=False)
         sys.stdout.flush()

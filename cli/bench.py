@@ -7,6 +7,7 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
+from gan_nas.cli.threads import settle_threads
 from gan_nas.frameworks import framework_of
 from gan_nas.published import load_genome
 from gan_nas.search import METHODS
@@ -53,7 +54,8 @@ def bench(
     """Time the steps of a search and of a training, and predict a preset's hours here.
 
     The genome is the one that is trained, at the preset's widths. Hours are of training steps
-    alone, without scoring, which gan-nas bench score times.
+    alone, without scoring, which gan-nas bench score times; gan-nas bench load times whole runs
+    on a machine that does something else.
     """
     from gan_nas.bench import report
     from gan_nas.search import load_method
@@ -74,6 +76,7 @@ def bench(
     else:
         genome = resized(genome, width)
     side = resolution or search.resolution or 32
+    settle_threads(threads, on, [], chosen.work(search, side, channels, on))
     remark(
         f"Timing {method}'s preset {preset} at {side} px on {on}, {training.precision}", style="dim"
     )

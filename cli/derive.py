@@ -22,6 +22,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking, show_retrained
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
+from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.frameworks import framework_of
 
@@ -70,7 +71,7 @@ def derive(
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
-    from gan_nas.training import TrainingConfig, presets_for
+    from gan_nas.training import TrainingConfig, presets_for, work
 
     if help_config:
         space = stored_method(run) if run else "autogan"
@@ -80,6 +81,7 @@ def derive(
 
     from gan_nas.data import cache_dir
     from gan_nas.genome import Genome, read_genome
+    from gan_nas.run_folders import CONFIG
     from gan_nas.search import load_method
     from gan_nas.search.inheritance import check_sizes, read_supernets
     from gan_nas.search.retraining import retrain_all
@@ -92,6 +94,7 @@ def derive(
     limits = {"max_params": whole_number(max_params), "max_macs": whole_number(max_macs)}
     method = stored_method(run)
     on = compute_on(device, threads)
+    settle_threads(threads, on, [run])
 
     def config_for(genome: Genome | None) -> TrainingConfig:
         presets = presets_for(method, framework_for(framework, genome, method))
@@ -123,6 +126,11 @@ def derive(
             config = config_for(genomes[0] if genomes else None)
             if genomes and config.framework != framework_of(genomes[0].discriminator):
                 remark_on_discriminator(genomes[0], config.framework)
+            if genomes:
+                side, channels = result["resolution"], images.channels
+                # One number for all, whose times are compared: that of trials which are there.
+                trials = [path.parent for path in sorted(run.glob(f"retrained/*/{CONFIG}"))]
+                settle_threads(threads, on, trials, work(genomes[0], config, side, channels, on))
             result |= retrain_all(
                 run,
                 genomes,

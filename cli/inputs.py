@@ -14,7 +14,9 @@ from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
 from gan_nas.genome import Genome, parse_genome
+from gan_nas.machine import idle_cores
 from gan_nas.progress import Progress
+from gan_nas.threads import number_is_given
 
 if TYPE_CHECKING:
     import torch
@@ -61,8 +63,9 @@ def whole_number(text: str | None) -> int | None:
 def compute_on(device: str, threads: int | None) -> "torch.device":
     """Return the device; auto is the first GPU, or the CPU where there is none.
 
-    `threads` are those of the CPU, None leaves them to torch. Freed memory is kept for the work to
-    come.
+    `threads` are those of the CPU. Without, they are those of the environment or, where the CPU is
+    the device, as many as there are cores that others leave idle; what trains measures them
+    afterwards. Freed memory is kept for the work to come.
     """
     import torch
 
@@ -70,6 +73,15 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
 
     if threads is not None:
         torch.set_num_threads(threads)
+    found = _found_device(device)
+    if threads is None and found.type == "cpu" and not number_is_given():
+        torch.set_num_threads(idle_cores())
+    return found
+
+
+def _found_device(device: str) -> "torch.device":
+    import torch
+
     num_gpus = torch.cuda.device_count()
     if device == "auto":
         return torch.device("cuda", 0) if num_gpus else torch.device("cpu")

@@ -127,7 +127,13 @@ AnyPassport = Annotated[
     bool, typer.Option("--any-passport", help="Compare scores that were made differently.")
 ]
 Threads = Annotated[
-    int | None, typer.Option(metavar="N", min=1, max=1024, help="CPU threads; all if absent.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=1024,
+        help="CPU threads, which decide last digits; else the run's own, or the fastest.",
+    ),
 ]
 Again = Annotated[
     bool,

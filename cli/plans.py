@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +12,10 @@ from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_js
 from gan_nas.configs import Settings, describe, resolve
 from gan_nas.frameworks import Framework, suited
 from gan_nas.genome import Genome
+from gan_nas.machine import available_memory
+
+if TYPE_CHECKING:
+    import torch
 
 LONG = 3600.0  # seconds
 
@@ -38,11 +42,15 @@ def show_settings(
 
 def show_plan(plan: Mapping[str, Any], directory: Path, as_json: bool) -> None:
     """Print what a run would do and need, and its settings."""
+    import torch
+
+    threads = torch.get_num_threads()
     if as_json:
-        show_json({"run": str(directory), **plan})
+        show_json({"run": str(directory), "threads": threads, **plan})
         return
     facts = Table.grid(padding=(0, 2))
     facts.add_row("run", str(directory))
+    facts.add_row("CPU threads", str(threads))
     for name, value in plan.items():
         if name != "config":
             words = name.removesuffix("_bytes").replace("predicted_seconds", "predicted time")
@@ -63,8 +71,15 @@ def remark_on_discriminator(genome: Genome, framework: Framework) -> None:
     )
 
 
-def remark_on_long_run(plan: Mapping[str, Any]) -> None:
-    """Say before it starts that a run is going to take more than an hour."""
+def remark_on_plan(plan: Mapping[str, Any], device: "torch.device") -> None:
+    """Say before it starts that a run will take more than an hour, or more memory than is free."""
+    needed, free = plan["memory_bytes"], free_memory(device)
+    if free is not None and needed > free:
+        remark(
+            f"warning: this run will need about {mebibytes(needed)} and {mebibytes(free)} of "
+            "memory are free: lower batch_size and generator_batch_size, or the width",
+            style="yellow",
+        )
     seconds = plan["predicted_seconds"]
     if seconds > LONG:
         remark(
@@ -72,6 +87,16 @@ def remark_on_long_run(plan: Mapping[str, Any]) -> None:
             "at any time, the same command goes on.",
             style="yellow",
         )
+
+
+def free_memory(device: "torch.device") -> int | None:
+    """Return the bytes that this process can still get on a device, None where nobody tells."""
+    if device.type == "cpu":
+        return available_memory()
+
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])
 
 
 def _fact(name: str, value: Any) -> str:

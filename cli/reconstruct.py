@@ -1,5 +1,7 @@
 """`gan-nas reconstruct`: how well an architecture reconstructs images, which DEGAS selects by."""
 
+from functools import partial
+
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     compute_on,
@@ -10,10 +12,11 @@ from gan_nas.cli.inputs import (
     resized,
     settings,
 )
-from gan_nas.cli.plans import show_settings
+from gan_nas.cli.plans import remark_on_plan, show_plan, show_settings
 from gan_nas.cli.printing import duration, remark, show, show_json
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
+from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
 from gan_nas.published import load_genome
 
@@ -35,6 +38,7 @@ def reconstruct(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     again: options.Again = False,
+    dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
 ) -> None:
@@ -46,7 +50,7 @@ def reconstruct(
 
     Example: gan-nas reconstruct ctgan-cifar10 --width 16
     """
-    from gan_nas.search.degas import PRESETS, Config
+    from gan_nas.search.degas import PRESETS, Config, reconstruction_plan, reconstruction_work
     from gan_nas.search.degas import reconstruct as run_reconstruction
 
     if help_config:
@@ -66,9 +70,18 @@ def reconstruct(
     )
     if config.resolution is None:
         config = config.model_copy(update={"resolution": default_resolution(images)})
+    assert config.resolution is not None
     what = named.title + (f"-w{width}" if width else "")
     run = directory or default_directory(f"reconstruct-{what}", data, config.seed)
+    forecast = reconstruction_work(genome, config, config.resolution, images.channels, on)
+    planned = partial(reconstruction_plan, genome, config, images, device=on, forecast=forecast)
+    settle_threads(threads, on, [run], forecast)
+    if dry_run:
+        show_plan(planned(), run, as_json)
+        return
     remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
+    if not run.exists():
+        remark_on_plan(planned(), on)
     with stopping() as stop, progress_on_stderr() as progress:
         result = run_reconstruction(
             genome, config, images, run, device=on, stop=stop, progress=progress, again=again

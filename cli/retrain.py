@@ -1,5 +1,6 @@
 """`gan-nas retrain`: train a GAN, from scratch or from a search's weights."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,13 +21,14 @@ from gan_nas.cli.inputs import (
 )
 from gan_nas.cli.plans import (
     remark_on_discriminator,
-    remark_on_long_run,
+    remark_on_plan,
     show_plan,
     show_settings,
 )
 from gan_nas.cli.printing import by_importance, duration, remark, show, show_json, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
+from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
 from gan_nas.frameworks import framework_of, suited
 from gan_nas.published import load_genome
@@ -95,7 +97,7 @@ def retrain(
     chosen = framework_for(framework, genome)
 
     from gan_nas.data import cache_dir
-    from gan_nas.training import TrainingConfig, plan, presets_for, train
+    from gan_nas.training import TrainingConfig, plan, presets_for, train, work
 
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)
@@ -118,12 +120,17 @@ def retrain(
         taken = "generator" if start.discriminator is None else "generator and discriminator"
         remark(f"Starts from the {taken} of {inherit}", style="dim")
     run = directory or default_directory(f"retrain-{what}", data, config.seed)
+    work_of_run = work(genome, config, side, images.channels, on)
+    planned = partial(
+        plan, genome, images, config, resolution=side, device=on, forecast=work_of_run
+    )
+    settle_threads(threads, on, [run], work_of_run)
     if dry_run:
-        show_plan(plan(genome, images, config, resolution=side, device=on), run, as_json)
+        show_plan(planned(), run, as_json)
         return
     remark(f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})")
     if not run.exists():
-        remark_on_long_run(plan(genome, images, config, resolution=side, device=on))
+        remark_on_plan(planned(), on)
     with stopping() as stop, progress_on_stderr() as progress:
         result = train(
             genome,

@@ -18,11 +18,12 @@ from gan_nas.cli.inputs import (
     settings,
     whole_number,
 )
-from gan_nas.cli.plans import remark_on_long_run, show_plan, show_settings
+from gan_nas.cli.plans import remark_on_plan, show_plan, show_settings
 from gan_nas.cli.printing import remark, show_json, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
+from gan_nas.cli.threads import settle_threads
 from gan_nas.search import METHODS
 
 
@@ -88,12 +89,14 @@ def search(
         data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), config.resolution
     )
     run = directory or default_directory(method, data, config.seed)
+    work = chosen.work(config, config.resolution or images.side, images.channels, on)
+    settle_threads(threads, on, [run], work)
     if dry_run:
-        show_plan(chosen.plan(config, images, device=on), run, as_json)
+        show_plan(chosen.plan(config, images, device=on, forecast=work), run, as_json)
         return
     remark(f"Searching by {method} on {data} in {run} ({on}, {config.precision})")
     if not run.exists():
-        remark_on_long_run(chosen.plan(config, images, device=on))
+        remark_on_plan(chosen.plan(config, images, device=on, forecast=work), on)
     with stopping() as stop, progress_on_stderr() as progress:
         scoring: dict[str, Any] = {}
         if chosen.SEARCHING_SCORES:

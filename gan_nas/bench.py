@@ -9,8 +9,8 @@ import torch
 from gan_nas.genome import Genome
 from gan_nas.scoring import generate
 from gan_nas.search import load_method
-from gan_nas.timing import PhaseTime, time_steps
-from gan_nas.training import TrainingConfig, new_gan
+from gan_nas.timing import PhaseTime, time_phase
+from gan_nas.training import TrainingConfig, new_gan, training_phase
 
 SECONDS_PER_HOUR = 3600
 NUM_SAMPLED = 1_000
@@ -33,23 +33,17 @@ def report(
     Steps are medians over `repeats` after one that warms up. Predicted hours are of training
     steps alone: scores come on top. Memory is the peak so far of this process, or of the GPU.
     """
-    time_search = load_method(method).time_search
-    phases = time_search(search_config, resolution, image_channels, device, repeats)
+    search_phases = load_method(method).phases
+    phases = [
+        time_phase(phase, repeats)
+        for phase in search_phases(search_config, resolution, image_channels, device)
+    ]
     gan = new_gan(genome, training_config, resolution, image_channels, device)
     if training_config.compile:
         gan.compile()
-    times = time_steps(
-        gan,
-        side=resolution,
-        image_channels=image_channels,
-        latent_dim=genome.generator.latent_dim,
-        batch_size=training_config.batch_size,
-        generator_batch_size=training_config.generator_batch_size,
-        repeats=repeats,
+    training = time_phase(
+        training_phase(gan, genome, training_config, resolution, image_channels), repeats
     )
-    num_critic, batch_size = training_config.num_critic, training_config.batch_size
-    steps = training_config.steps * num_critic
-    training = PhaseTime(f"retrain {genome.title}", times, num_critic, batch_size, steps)
     started = time.perf_counter()
     with gan.averaged() as network:
         for batch in generate(network, NUM_SAMPLED, genome.generator.latent_dim, 0, device):

@@ -1,7 +1,7 @@
 """A GAN in training: networks, optimisers and moving average; one state, two steps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_nas.builder import Initialisation, initialise
 from gan_nas.errors import MissingResource
 from gan_nas.objectives import Hinge, Objective, Random, full
+from gan_nas.simulation import HalfPrecision, Idle
 from gan_nas.states import load_module_state, load_optimizer_state, module_state, optimizer_state
 from gan_nas.streams import stream
 
@@ -183,7 +184,7 @@ class GAN:
         for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
             parameter.data, average.data = average.data, parameter.data
 
-    def _autocast(self) -> torch.autocast:
+    def _autocast(self) -> AbstractContextManager[object]:
         return autocast(self.device, self.precision)
 
 
@@ -257,8 +258,10 @@ def means(windows: Mapping[str, LossWindow], num: int | None = None) -> dict[str
     return {name: mean for name, mean in found.items() if mean is not None}
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """Return the context of forward passes in `precision`."""
+    if device.type == "meta":  # which knows no autocast
+        return HalfPrecision() if precision == "bf16" else nullcontext()
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
@@ -286,6 +289,8 @@ def fresh(
 
     Weights are drawn on the CPU, the same on every device; convolutions lie in channels_last.
     """
+    if device.type == "meta":  # for counting: there is nothing to initialise
+        return network.to(memory_format=torch.channels_last)
     network.to_empty(device="cpu")
     initialise(network, stream(seed, purpose), rule)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -337,6 +342,8 @@ def check_compiler(device: torch.device) -> None:
 def _adam(
     weights: Sequence[Tensor], learning_rate: float, betas: tuple[float, float]
 ) -> torch.optim.Optimizer:
+    if any(weight.is_meta for weight in weights):
+        return Idle(weights, learning_rate, num_buffers=2)
     return torch.optim.Adam(weights, learning_rate, betas, fused=True)
 
 

@@ -135,8 +135,9 @@ def _merged(
     convs = [[(s, op) for s, op in terms if isinstance(op, nn.Conv2d)] for terms in sums]
     shapes = tuple((op.kernel_size[0], op.dilation[0]) for _, op in convs[0])
     # A CPU computes the outer taps of the dilated 5x5 as two small convolutions, since the inner
-    # ones have a place in the dense kernel; a GPU has no fast algorithm for such dilations.
-    plans = _plan(shapes, split=h.device.type == "cpu")
+    # ones have a place in the dense kernel; a GPU has no fast algorithm for such dilations. What is
+    # simulated stands for a CPU.
+    plans = _plan(shapes, split=h.device.type in ("cpu", "meta"))
     scales, weights, biases = [], [], []
     for pairs in convs:
         for scale, op in pairs:

@@ -206,7 +206,8 @@ def check_settings(
             "directory for the new ones, or move this one away"
         )
     for change in _changes(before if isinstance(before, dict) else {}, now):
-        logger.warning("%s was made with another version: %s", directory, change)
+        what = "number of CPU threads" if change.startswith("threads: ") else "version"
+        logger.warning("%s was made with another %s: %s", directory, what, change)
 
 
 @contextmanager

@@ -17,5 +17,7 @@ def stream_seed(seed: int, purpose: str, *counters: int) -> int:
 def stream(
     seed: int, purpose: str, *counters: int, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """Return a generator on `device`, seeded by `stream_seed`."""
+    """Return a generator on `device`, seeded by `stream_seed`; for the meta device, on the CPU."""
+    if torch.device(device).type == "meta":
+        device = "cpu"
     return torch.Generator(device=device).manual_seed(stream_seed(seed, purpose, *counters))

@@ -1,14 +1,17 @@
 """How long training steps take, here and now: the base of every prediction."""
 
 import time
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from gan_nas.gan import GAN
 
-QUICKLY: dict[str, int] = {"repeats": 30, "budget": 1}  # for a prediction before a run starts
+NUM_GENERATED = 100  # images made at once for a score
+Step = Callable[[], Tensor]
 
 
 class StepTimes(NamedTuple):
@@ -22,11 +25,26 @@ class StepTimes(NamedTuple):
         return self.discriminator + self.generator / num_critic
 
 
-class PhaseTime(NamedTuple):
-    """What a phase of a run takes: seconds of its steps, and how many there are.
+class Phase(NamedTuple):
+    """A part of a run that makes the same two steps again and again, on noise.
 
-    `parts` names the two kinds of steps, where they are not those of two networks.
+    `first` and `second` make one step each and return its loss; networks are trained by them: throw
+    these away afterwards. `parts` names them, where they are not those of two networks.
     """
+
+    what: str
+    first: Step
+    second: Step
+    num_critic: int
+    batch_size: int
+    steps: int
+    parts: tuple[str, str] = ("discriminator", "generator")
+    generate: Callable[[], object] = lambda: None
+    """Makes a batch of images, as scores do."""
+
+
+class PhaseTime(NamedTuple):
+    """What a phase of a run takes: seconds of its steps, and how many there are."""
 
     what: str
     times: StepTimes
@@ -46,34 +64,86 @@ class PhaseTime(NamedTuple):
         return self.steps * self.seconds_per_step
 
 
-def time_steps(
+def gan_phase(
     gan: GAN,
     *,
+    what: str,
     side: int,
     image_channels: int,
     latent_dim: int,
     batch_size: int,
     generator_batch_size: int,
-    repeats: int,
-    budget: float = float("inf"),
-) -> StepTimes:
-    """Time steps on noise and return medians; the first, which warms up, does not count.
+    num_critic: int,
+    steps: int,
+    num_generated: int = NUM_GENERATED,
+    prepare: Callable[[], None] = lambda: None,
+) -> Phase:
+    """Return the phase of a GAN's two steps; `prepare` is called before each.
 
-    Stops after `repeats`, or when `budget` seconds are spent and one was timed. The networks are
-    trained by it: throw them away afterwards.
+    `num_generated` images are the most that pass the generator at once for a score.
     """
     device = gan.device
-    random = torch.Generator(device=device).manual_seed(0)
+    random = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(0)
     size = (batch_size, image_channels, side, side)
     real = torch.rand(size, generator=random, device=device) * 2 - 1
-    spent: list[tuple[float, float]] = []
-    begun = time.perf_counter()
-    while len(spent) <= repeats and (len(spent) < 2 or time.perf_counter() - begun < budget):
+
+    def discriminator_step() -> Tensor:
+        prepare()
         z = torch.randn(batch_size, latent_dim, generator=random, device=device)
-        started = time.perf_counter()
-        float(gan.discriminator_step(real, z, random))  # waits for the device
-        middle = time.perf_counter()
+        return gan.discriminator_step(real, z, random)
+
+    def generator_step() -> Tensor:
+        prepare()
         z = torch.randn(generator_batch_size, latent_dim, generator=random, device=device)
-        float(gan.generator_step(z, random))
-        spent.append((middle - started, time.perf_counter() - middle))
-    return StepTimes(median(d for d, _ in spent[1:]), median(g for _, g in spent[1:]))
+        return gan.generator_step(z, random)
+
+    def generate() -> None:
+        prepare()
+        z = torch.randn(num_generated, latent_dim, generator=random, device=device)
+        with gan.averaged() as network, torch.no_grad():
+            network(z)
+
+    return Phase(
+        what,
+        discriminator_step,
+        generator_step,
+        num_critic,
+        batch_size,
+        steps,
+        generate=generate,
+    )
+
+
+def time_phase(phase: Phase, repeats: int, budget: float = float("inf")) -> PhaseTime:
+    """Time a phase's steps and return medians; the first ones, which warm up, do not count.
+
+    Stops after `repeats`, or when `budget` seconds are spent and one was timed.
+    """
+    seconds_of(phase)
+    times = list(_repeated(phase, repeats, budget))
+    first, second = (median(part) for part in zip(*times, strict=True))
+    return PhaseTime(
+        phase.what,
+        StepTimes(first, second),
+        phase.num_critic,
+        phase.batch_size,
+        phase.steps,
+        phase.parts,
+    )
+
+
+def seconds_of(phase: Phase) -> StepTimes:
+    """Make one step of either kind and return how long they took."""
+    started = time.perf_counter()
+    float(phase.first())  # waits for the device
+    middle = time.perf_counter()
+    float(phase.second())
+    return StepTimes(middle - started, time.perf_counter() - middle)
+
+
+def _repeated(phase: Phase, repeats: int, budget: float) -> Iterator[StepTimes]:
+    begun = time.perf_counter()
+    for number in range(repeats):
+        if number and time.perf_counter() - begun > budget:
+            return
+        yield seconds_of(phase)

@@ -20,6 +20,7 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, RunFailed
+from gan_nas.forecast import Scale, Work, memory_bytes
 from gan_nas.frameworks import suited
 from gan_nas.gan import (
     GAN,
@@ -42,7 +43,7 @@ from gan_nas.scoring import Scorer, generate
 from gan_nas.states import load_module_state, module_state
 from gan_nas.stored import as_written
 from gan_nas.streams import stream
-from gan_nas.timing import QUICKLY, time_steps
+from gan_nas.timing import NUM_GENERATED, Phase, gan_phase
 from gan_nas.training_config import PRESETS as PRESETS
 from gan_nas.training_config import TrainingConfig as TrainingConfig
 from gan_nas.training_config import presets_for as presets_for
@@ -437,6 +438,43 @@ def dequantised(levels: Tensor, random: torch.Generator) -> Tensor:
     return noise.add_(levels).div_(128).sub_(1)
 
 
+def training_phase(
+    gan: GAN, genome: Genome, config: TrainingConfig, resolution: int, image_channels: int
+) -> Phase:
+    """Return the one phase of a training, that of `gan`."""
+    return gan_phase(
+        gan,
+        what=f"retrain {genome.title}",
+        side=resolution,
+        image_channels=image_channels,
+        latent_dim=genome.generator.latent_dim,
+        batch_size=config.batch_size,
+        generator_batch_size=config.generator_batch_size,
+        num_critic=config.num_critic,
+        steps=config.steps * config.num_critic,
+        num_generated=NUM_GENERATED if config.norm_statistics == "live" else NUM_NORM_LATENTS,
+    )
+
+
+def work(
+    genome: Genome,
+    config: TrainingConfig,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+) -> Work:
+    """Return the work of `train`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> list[Phase]:
+        widths = genome.generator.width, genome.discriminator.width
+        resized = genome.resized(*map(scale.of_width, widths))
+        smaller, side = scale.of(config), resolution // scale.side
+        gan = new_gan(resized, smaller, side, image_channels, on)
+        return [training_phase(gan, resized, smaller, side, image_channels)]
+
+    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+
+
 def plan(
     genome: Genome,
     images: Images,
@@ -444,31 +482,22 @@ def plan(
     *,
     resolution: int,
     device: torch.device,
+    forecast: Work | None = None,
 ) -> dict[str, Any]:
     """Predict what `train` will cost: sizes, steps, memory in bytes, seconds on this device.
 
-    The time comes from steps made here and now; scoring is not in it.
+    Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
+    `forecast` is what `work` returned, where it is there already.
     """
     genome = suited(genome, config.framework)
     cost = genome_cost(genome, resolution, images.channels)
-    times = time_steps(
-        new_gan(genome, config, resolution, images.channels, device),
-        side=resolution,
-        image_channels=images.channels,
-        latent_dim=genome.generator.latent_dim,
-        batch_size=config.batch_size,
-        generator_batch_size=config.generator_batch_size,
-        **QUICKLY,
-    )
-    batch = max(2 * config.batch_size, config.generator_batch_size)
-    networks = (cost.generator, cost.discriminator)
+    forecast = forecast or work(genome, config, resolution, images.channels, device)
     return {
         "config": config.model_dump(mode="json"),
         "generator": cost.generator._asdict(),
         "discriminator": cost.discriminator._asdict(),
         "steps": config.steps,
         "images": config.steps * config.num_critic * config.batch_size,
-        "memory_bytes": sum(16 * c.parameters + batch * c.activation_bytes for c in networks)
-        + images.train.numel(),
-        "predicted_seconds": config.steps * config.num_critic * times.amortised(config.num_critic),
+        "memory_bytes": memory_bytes(forecast, images, resolution),
+        "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
     }

@@ -1,11 +1,13 @@
 """What every test file shares: one thread a worker, the GPU mark, data beside the checkout."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-torch.set_num_threads(1)  # several workers share the cores
+os.environ["OMP_NUM_THREADS"] = "1"  # several workers share the cores: commands measure nothing
+torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,6 +26,7 @@ from gan_nas.cost import generator_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.forecast import Scale, Work, memory_bytes
 from gan_nas.frameworks import default_discriminator
 from gan_nas.gan import LossWindow, means
 from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
@@ -52,7 +53,7 @@ from gan_nas.search.derivation import (
 from gan_nas.search.prices import generator_prices
 from gan_nas.search.relaxation import Logits
 from gan_nas.search.super_gan import SuperGAN, networks, sizes_of, supernet_costs
-from gan_nas.search.super_gan import time_search as time_search
+from gan_nas.search.super_gan import phases as phases
 from gan_nas.search.super_gan import trained as trained
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
@@ -63,7 +64,7 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.stored import as_written, stored_config, stored_images, stored_settings
 from gan_nas.streams import stream
-from gan_nas.timing import QUICKLY
+from gan_nas.timing import Phase
 from gan_nas.versions import versions
 
 NUM_SHOWN = 64  # images in a sample grid
@@ -159,28 +160,36 @@ def derive(
     return finished.result | {"genomes": rows}
 
 
-def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
+def work(config: Config, resolution: int, image_channels: int, device: torch.device) -> Work:
+    """Return the work of `search`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> list[Phase]:
+        return phases(scale.of(config), resolution // scale.side, image_channels, on)
+
+    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+
+
+def plan(
+    config: Config, images: Images, *, device: torch.device, forecast: Work | None = None
+) -> dict[str, Any]:
     """Predict what `search` will cost: sizes, steps, memory in bytes, seconds on this device.
 
-    The time comes from a few iterations made here and now; scoring is not in it.
+    Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
+    `forecast` is what `work` returned, where it is there already.
     """
     resolution = config.resolution or images.side
     check(config, resolution, images.channels)
-    (phase,) = time_search(config, resolution, images.channels, device, **QUICKLY)
     costs = supernet_costs(config, resolution, images.channels)
-    batch = max(config.batch_size, config.generator_batch_size)
-    num_parameters = sum(cost.parameters for cost in costs)
+    forecast = forecast or work(config, resolution, images.channels, device)
     return {
         "config": config.model_dump(mode="json"),
         "generators": count(),
         "discriminators": count(DOWN_CELLS) if config.discriminator == "searched" else 1,
-        "supernet_parameters": num_parameters,
+        "supernet_parameters": sum(cost.parameters for cost in costs),
         "steps": config.iterations,
         "images": config.iterations * config.batch_size,
-        "memory_bytes": 16 * num_parameters
-        + batch * sum(cost.activation_bytes for cost in costs)
-        + images.train.numel(),
-        "predicted_seconds": phase.seconds,
+        "memory_bytes": memory_bytes(forecast, images, resolution),
+        "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
     }
 
 

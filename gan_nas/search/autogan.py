@@ -28,6 +28,7 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.forecast import Scale, Work, memory_bytes
 from gan_nas.frameworks import default_discriminator
 from gan_nas.gan import LossWindow, generator_moves, means, reestimated_norms
 from gan_nas.genome import Genome, Source, source_text
@@ -50,7 +51,7 @@ from gan_nas.search.shared_gan import (
     stage_side,
 )
 from gan_nas.search.shared_gan import (
-    time_search as time_search,
+    phases as phases,
 )
 from gan_nas.search.shared_gan import (
     trained as trained,
@@ -58,7 +59,7 @@ from gan_nas.search.shared_gan import (
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
 from gan_nas.stored import as_written, check_settings, stored_config, stored_settings
 from gan_nas.streams import stream, stream_seed
-from gan_nas.timing import QUICKLY
+from gan_nas.timing import Phase
 from gan_nas.versions import versions
 
 SECONDS_BETWEEN_SAVES = 30  # while the controller learns, whose steps take any time
@@ -148,31 +149,39 @@ def derive(
     return work.result([candidate.tokens for candidate in best])
 
 
-def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
+def work(config: Config, resolution: int, image_channels: int, device: torch.device) -> Work:
+    """Return the work of `search`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> list[Phase]:
+        return phases(scale.of(config), resolution // scale.side, image_channels, on)
+
+    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+
+
+def plan(
+    config: Config, images: Images, *, device: torch.device, forecast: Work | None = None
+) -> dict[str, Any]:
     """Predict what `search` will cost: sizes, steps, memory in bytes, seconds on this device.
 
-    The time comes from a few steps of each stage made here and now; scoring is not in it.
+    Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
+    `forecast` is what `work` returned, where it is there already.
     """
     _check(config)
     limits_of(config, images)
     resolution = config.resolution or images.side
-    stages = time_search(config, resolution, images.channels, device, **QUICKLY)
     genome = _genome(config, (0,) * 14)
     cost = genome_cost(genome, resolution, images.channels)
     steps = config.iterations * config.discriminator_steps
-    supernet = shared_parameters(config, resolution, images.channels)
-    batch = max(2 * config.batch_size, config.generator_batch_size)
+    forecast = forecast or work(config, resolution, images.channels, device)
     return {
         "config": config.model_dump(mode="json"),
         "space": count(),
-        "supernet_parameters": supernet,
+        "supernet_parameters": shared_parameters(config, resolution, images.channels),
         "smallest_generator": cost.generator._asdict(),
         "steps": steps,
         "images": steps * config.batch_size,
-        "memory_bytes": 16 * supernet
-        + 2 * batch * cost.generator.activation_bytes * config.width // config.derived_width
-        + images.train.numel(),
-        "predicted_seconds": sum(stage.seconds for stage in stages),
+        "memory_bytes": memory_bytes(forecast, images, resolution),
+        "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
     }
 
 

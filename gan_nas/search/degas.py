@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -20,10 +19,11 @@ from torch import Tensor, nn
 
 from gan_nas.builder import build_generator, build_stage_supernet, choose_cells
 from gan_nas.configs import defaults, resolve
-from gan_nas.cost import generator_cost, network_cost, num_parameters
+from gan_nas.cost import generator_cost, num_parameters
 from gan_nas.data import Images
 from gan_nas.data.batches import take
 from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.forecast import Scale, Work, memory_bytes
 from gan_nas.frameworks import Framework, discriminator_of
 from gan_nas.gan import LossWindow, fresh, means
 from gan_nas.genome import Genome, Source, source_text
@@ -39,6 +39,7 @@ from gan_nas.search.degas_config import resolved
 from gan_nas.search.derivation import Limit, say_if_fewer
 from gan_nas.search.glo import GLO, Alpha
 from gan_nas.search.inheritance import Trained
+from gan_nas.search.latents import starting_bytes
 from gan_nas.search.pruning import Prices, best_architectures, cheapest, generator_prices, prune
 from gan_nas.spaces.degas import (
     NUM_STAGES,
@@ -50,7 +51,7 @@ from gan_nas.spaces.degas import (
 from gan_nas.states import load_module_state
 from gan_nas.stored import as_written, stored_config, stored_images, stored_settings
 from gan_nas.streams import stream
-from gan_nas.timing import QUICKLY, PhaseTime, StepTimes
+from gan_nas.timing import Phase
 from gan_nas.versions import versions
 
 NUM_SHOWN = 32  # pairs of original and reconstruction in a picture
@@ -112,8 +113,7 @@ def reconstruct(
     """
     resolution = config.resolution or images.side
     config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
-    with torch.device("meta"):
-        network: nn.Module = build_generator(genome.generator, resolution, images.channels)
+    network: nn.Module = _bare_generator(genome, resolution, images.channels)  # raises
     settings = _settings("reconstruct", config, images, resolution, device)
     settings["genome"] = genome.model_dump(mode="json")
     with Run.open(directory, settings, stop, absent={"config": defaults(Config)}) as run:
@@ -170,66 +170,128 @@ def derive(
     return result | {"genomes": [row | losses.get(row["id"], {}) for _, row in found]}
 
 
-def plan(config: Config, images: Images, *, device: torch.device) -> dict[str, Any]:
+def work(config: Config, resolution: int, image_channels: int, device: torch.device) -> Work:
+    """Return the work of `search`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> list[Phase]:
+        return phases(scale.of(config), resolution // scale.side, image_channels, on)
+
+    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+
+
+def plan(
+    config: Config, images: Images, *, device: torch.device, forecast: Work | None = None
+) -> dict[str, Any]:
     """Predict what `search` will cost: sizes, steps, memory in bytes, seconds on this device.
 
-    The time comes from a few iterations made here and now.
+    Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
+    `forecast` is what `work` returned, where it is there already.
     """
     resolution = config.resolution or images.side
     check(config, resolution, images.channels)
-    (phase,) = time_search(config, resolution, images.channels, device, **QUICKLY)
     network = supernet(config, resolution, images.channels)
-    with torch.device("meta"):
-        weights = Alpha(places(config), torch.device("meta")).weights()
-        # Of two images: batch norm refuses a single pixel, the first map at 8 px.
-        cost = network_cost(_Weighted(network, weights), torch.empty(2, config.latent_dim))
-    num_images = min(config.num_images or len(images.train), len(images.train))
-    latent_bytes = 4 * num_images * config.latent_dim
+    forecast = forecast or work(config, resolution, images.channels, device)
     return {
         "config": config.model_dump(mode="json"),
         "generators": count(config.stem_residual, config.final_normal),
         "supernet_parameters": num_parameters(network),
         "steps": config.iterations,
         "images": config.iterations * config.batch_size,
-        "memory_bytes": 12 * num_parameters(network)
-        + config.batch_size * cost.activation_bytes // 2
-        + latent_bytes
-        + images.train.numel(),
-        "predicted_seconds": phase.seconds,
+        "memory_bytes": _memory_bytes(config, forecast, images, resolution),
+        "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
     }
 
 
-def time_search(
+def reconstruction_work(
+    genome: Genome, config: Config, resolution: int, image_channels: int, device: torch.device
+) -> Work:
+    """Return the work of `reconstruct`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> list[Phase]:
+        widths = genome.generator.width, genome.discriminator.width
+        resized = genome.resized(*map(scale.of_width, widths))
+        side = resolution // scale.side
+        return reconstruction_phases(resized, scale.of(config), side, image_channels, on)
+
+    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+
+
+def reconstruction_plan(
+    genome: Genome,
     config: Config,
+    images: Images,
+    *,
+    device: torch.device,
+    forecast: Work | None = None,
+) -> dict[str, Any]:
+    """Predict what `reconstruct` will cost, as `plan` does for a search."""
+    resolution = config.resolution or images.side
+    config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
+    cost = generator_cost(genome.generator, resolution, images.channels)
+    forecast = forecast or reconstruction_work(genome, config, resolution, images.channels, device)
+    return {
+        "config": config.model_dump(mode="json"),
+        "generator": cost._asdict(),
+        "steps": config.iterations,
+        "images": config.iterations * config.batch_size,
+        "memory_bytes": _memory_bytes(config, forecast, images, resolution),
+        "predicted_seconds": sum(phase.seconds for phase in forecast.times()),
+    }
+
+
+def _memory_bytes(config: Config, forecast: Work, images: Images, resolution: int) -> int:
+    """Predict the memory of a run: its latents, and the larger of its steps and its start."""
+    num_images = min(config.num_images or len(images.train), len(images.train))
+    start = starting_bytes(config.latent_start, images.channels, resolution)
+    steps = memory_bytes(forecast, images, resolution, scores=False, start=start)
+    return 4 * num_images * config.latent_dim + steps
+
+
+def phases(
+    config: Config, resolution: int, image_channels: int, device: torch.device
+) -> list[Phase]:
+    """Return the search's one phase: a step on alpha, and one on weights and latents."""
+    network = _fresh_supernet(config, resolution, image_channels, device)
+    alpha = Alpha(places(config), device)
+    return [_phase(config, network, alpha, resolution, image_channels, device)]
+
+
+def reconstruction_phases(
+    genome: Genome, config: Config, resolution: int, image_channels: int, device: torch.device
+) -> list[Phase]:
+    """Return the one phase of `reconstruct`: a step on weights and latents."""
+    config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
+    network: nn.Module = _bare_generator(genome, resolution, image_channels)
+    network = fresh(network, config.seed, "generator weights", device, "default")
+    return [_phase(config, network, None, resolution, image_channels, device)]
+
+
+def _phase(
+    config: Config,
+    network: nn.Module,
+    alpha: Alpha | None,
     resolution: int,
     image_channels: int,
     device: torch.device,
-    repeats: int,
-    budget: float = float("inf"),
-) -> list[PhaseTime]:
-    """Time iterations on noise: the median step on alpha, and that on weights and latents.
-
-    The first one, which warms up, does not count. Stops after `repeats`, or when `budget` seconds
-    are spent and one was timed.
-    """
-    network = _fresh_supernet(config, resolution, image_channels, device)
-    random = torch.Generator(device=device).manual_seed(0)
+) -> Phase:
+    random = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(0)
     size = (4 * config.batch_size, image_channels, resolution, resolution)
     noise = torch.randint(256, size, generator=random, device=device, dtype=torch.uint8)
-    glo = GLO(config, network, noise, Alpha(places(config), device))
+    glo = GLO(config, network, noise, alpha)
     glo.latents.zero_()
-    spent: list[tuple[float, float]] = []
-    begun = time.perf_counter()
-    while len(spent) <= repeats and (len(spent) < 2 or time.perf_counter() - begun < budget):
-        started = time.perf_counter()
-        float(glo.step(0))  # waits for the device
-        middle = time.perf_counter()
-        float(glo.alpha_step(0))
-        spent.append((time.perf_counter() - middle, middle - started))
-    times = StepTimes(median(a for a, _ in spent[1:]), median(w for _, w in spent[1:]))
-    what = f"search at {resolution} px"
-    parts = ("alpha", "weights")  # weights stands for latents too
-    return [PhaseTime(what, times, 1, config.batch_size, config.iterations, parts)]
+
+    def nothing() -> Tensor:
+        return torch.zeros(())
+
+    return Phase(
+        f"{'search' if alpha is not None else 'reconstruction'} at {resolution} px",
+        nothing if alpha is None else lambda: glo.alpha_step(0),
+        lambda: glo.step(0),
+        1,
+        config.batch_size,
+        config.iterations,
+        ("alpha", "weights"),  # weights stands for latents too
+    )
 
 
 class _Reconstruction:
@@ -381,18 +443,6 @@ class _Reconstruction:
             window.count = state["losses"][name]
 
 
-class _Weighted(nn.Module):
-    """A supernet with the weights of its operations."""
-
-    def __init__(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self.network, self.weights = network, weights
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Run the supernet, all operations mixed."""
-        return self.network(z, self.weights)  # type: ignore[no-any-return]
-
-
 def best_genomes(
     config: Config,
     alpha: Alpha,
@@ -473,6 +523,11 @@ def _fresh_supernet(
 ) -> nn.Module:
     network = supernet(config, resolution, image_channels)
     return fresh(network, config.seed, "supernet weights", device, "default")
+
+
+def _bare_generator(genome: Genome, resolution: int, image_channels: int) -> nn.Module:
+    with torch.device("meta"):
+        return build_generator(genome.generator, resolution, image_channels)
 
 
 def trained(finished: Finished) -> Trained:

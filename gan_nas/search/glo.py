@@ -17,6 +17,7 @@ from gan_nas.gan import Tensors, autocast, gradients
 from gan_nas.reconstruction import reconstruction_loss
 from gan_nas.search.degas_config import Config
 from gan_nas.search.latents import initial_latents, project
+from gan_nas.simulation import Idle
 from gan_nas.states import load_module_state, load_optimizer_state, module_state, optimizer_state
 
 INITIAL_DEVIATION = 1e-3  # of alpha, in DARTS' code
@@ -71,27 +72,35 @@ class GLO:
         self.config, self.network, self.alpha = config, network.train(), alpha
         self.weights = list(network.parameters())
         self.device = self.weights[0].device
-        self.optimizer = torch.optim.SGD(
-            self.weights,
-            config.lr,
-            config.momentum,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        self.optimizer = self._sgd()
         if alpha is not None:
             alpha.requires_grad_(False)
-            self.alpha_optimizer = torch.optim.Adam(
-                alpha.parameters(),
-                config.architecture_lr,
-                (config.architecture_beta1, config.architecture_beta2),
-                weight_decay=config.architecture_weight_decay,
-                fused=True,
-            )
+            self.alpha_optimizer = self._adam(list(alpha.parameters()))
         self.batches = Batches(images, config.batch_size, config.seed, device=self.device)
         self.alpha_batches = Batches(
             images, config.batch_size, config.seed, "alpha data order", device=self.device
         )
         self.latents = torch.empty(len(images), config.latent_dim, device=self.device)
+
+    def _sgd(self) -> torch.optim.Optimizer:
+        config = self.config
+        if self.device.type == "meta":
+            return Idle(self.weights, config.lr, num_buffers=1)
+        return torch.optim.SGD(
+            self.weights, config.lr, config.momentum, weight_decay=config.weight_decay, fused=True
+        )
+
+    def _adam(self, alpha: list[nn.Parameter]) -> torch.optim.Optimizer:
+        config = self.config
+        if self.device.type == "meta":
+            return Idle(alpha, config.architecture_lr, num_buffers=2)
+        return torch.optim.Adam(
+            alpha,
+            config.architecture_lr,
+            (config.architecture_beta1, config.architecture_beta2),
+            weight_decay=config.architecture_weight_decay,
+            fused=True,
+        )
 
     def start(self) -> None:
         """Give every image its first latent."""

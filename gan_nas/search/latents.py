@@ -45,6 +45,14 @@ def initial_latents(
     return z
 
 
+def starting_bytes(start: Start, channels: int, side: int) -> int:
+    """Return what `initial_latents` takes: of D values in an image, D squared in float64, twice.
+
+    And once in float32, while the products of a chunk are added.
+    """
+    return 20 * (channels * min(side, MAX_SIDE) ** 2) ** 2 if start == "pca" else 0
+
+
 def project(z: Tensor) -> Tensor:
     """Bring latents (n, d) into the unit ball: z / max(||z||_2, 1)."""
     lengths: Tensor = torch.linalg.vector_norm(z, dim=1, keepdim=True)

@@ -152,14 +152,18 @@ class Relaxed(nn.Module):
         if self.mixture == "softmax":
             return logits.softmax(1)
         noise = torch.empty_like(logits, requires_grad=False)
-        noise = -noise.exponential_(generator=self._random).log()
+        random = None if noise.is_meta else self._random
+        noise = -noise.exponential_(generator=random).log()
         return noisy_weights(logits, noise, self.tau, self.noise_on)
 
     def _choose(
         self, soft: dict[str, Tensor], weights: list[dict[str, Tensor]]
     ) -> list[dict[str, Tensor]]:
         """Set the supernet to the likeliest valid cells; scale each operation by 1."""
-        values = {name: tensor.tolist() for name, tensor in soft.items()}
+        known = {
+            name: torch.zeros_like(t, device="cpu") if t.is_meta else t for name, t in soft.items()
+        }
+        values = {name: tensor.tolist() for name, tensor in known.items()}
         rows: list[dict[str, Sequence[float]]] = [{} for _ in self.logits.cells]
         for name, edges in self.logits.edges.items():
             for (index, edge), row in zip(edges, values[name], strict=True):

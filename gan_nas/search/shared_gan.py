@@ -1,7 +1,7 @@
 """AutoGAN's shared GAN: a supernet and a growing discriminator in training, stage by stage."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 
 import torch
 
@@ -24,7 +24,7 @@ from gan_nas.spaces.autogan import (
     split_tokens,
 )
 from gan_nas.stored import stored_settings
-from gan_nas.timing import PhaseTime, time_steps
+from gan_nas.timing import NUM_GENERATED, Phase, gan_phase
 
 TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time steps with
 
@@ -77,38 +77,35 @@ def stage_side(resolution: int, num_cells: int) -> int:
     return resolution >> (NUM_CELLS - num_cells)
 
 
-def time_search(
-    config: Config,
-    resolution: int,
-    image_channels: int,
-    device: torch.device,
-    repeats: int,
-    budget: float = float("inf"),
-) -> list[PhaseTime]:
-    """Time the shared GAN's steps at each stage, for one typical architecture."""
+def phases(
+    config: Config, resolution: int, image_channels: int, device: torch.device
+) -> list[Phase]:
+    """Return the stages of the search, each with the steps of one typical architecture."""
     gan = new_shared_gan(config, resolution, image_channels, device, num_resets=0)
     choose_tokens(gan, TYPICAL)
     if config.levels == "single":
         ends = {NUM_CELLS - 1: config.iterations}
     else:
         ends = dict(enumerate((*config.grow_at, config.iterations)))
+    of_norms = config.num_norm_latents if config.norm_statistics == "child" else 0
     stages, begin = [], 0
     for stage, end in ends.items():
-        set_stage(gan, stage)
         side = stage_side(resolution, stage + 1)
-        times = time_steps(
-            gan,
-            side=side,
-            image_channels=image_channels,
-            latent_dim=config.latent_dim,
-            batch_size=config.batch_size,
-            generator_batch_size=config.generator_batch_size,
-            repeats=repeats,
-            budget=budget,
+        stages.append(
+            gan_phase(
+                gan,
+                what=f"search at {side} px",
+                side=side,
+                image_channels=image_channels,
+                latent_dim=config.latent_dim,
+                batch_size=config.batch_size,
+                generator_batch_size=config.generator_batch_size,
+                num_critic=config.num_critic,
+                steps=(end - begin) * config.discriminator_steps,
+                num_generated=max(NUM_GENERATED, of_norms),
+                prepare=partial(set_stage, gan, stage),
+            )
         )
-        steps = (end - begin) * config.discriminator_steps
-        what = f"search at {side} px"
-        stages.append(PhaseTime(what, times, config.num_critic, config.batch_size, steps))
         begin = end
     return stages
 

@@ -5,9 +5,8 @@ with the weights as they are. The hinge loss is the text's and the code's; Algor
 logarithms.
 """
 
-import time
 from collections.abc import Callable
-from statistics import median
+from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from gan_nas.runs import Finished
 from gan_nas.search.adversarialnas_config import Config
 from gan_nas.search.inheritance import Trained
 from gan_nas.search.relaxation import Logits, Mixture, Relaxed, tau_at
+from gan_nas.simulation import Idle
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -32,7 +32,7 @@ from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.states import load_optimizer_state, optimizer_state
 from gan_nas.stored import stored_settings
 from gan_nas.streams import stream
-from gan_nas.timing import PhaseTime, StepTimes
+from gan_nas.timing import NUM_GENERATED, Phase
 
 # Any architecture will do to give the supernets their sizes.
 SOME_GENERATOR = [[1, 1, 1, 0, 3, 3, 1], [1, 1, 0, 1, 3, 3, 3], [0, 1, 0, 3, 3, 0, 3]]
@@ -178,8 +178,11 @@ class SuperGAN:
 
     def _adam(self, logits: Logits) -> torch.optim.Optimizer:
         config = self.config
+        weights = list(logits.parameters())
+        if any(weight.is_meta for weight in weights):
+            return Idle(weights, config.architecture_lr, num_buffers=2)
         return torch.optim.Adam(
-            logits.parameters(),
+            weights,
             config.architecture_lr,
             (config.architecture_beta1, config.architecture_beta2),
             weight_decay=config.architecture_weight_decay,
@@ -187,21 +190,12 @@ class SuperGAN:
         )
 
 
-def time_search(
-    config: Config,
-    resolution: int,
-    image_channels: int,
-    device: torch.device,
-    repeats: int,
-    budget: float = float("inf"),
-) -> list[PhaseTime]:
-    """Time iterations on noise: medians of beta's and the discriminator's, and of the others' step.
-
-    The first one, which warms up, does not count. Stops after `repeats`, or when `budget` seconds
-    are spent and one was timed.
-    """
+def phases(
+    config: Config, resolution: int, image_channels: int, device: torch.device
+) -> list[Phase]:
+    """Return the search's one phase: steps of beta and the discriminator, and of the other two."""
     gan = SuperGAN(config, resolution, image_channels, device)
-    random = torch.Generator(device=device).manual_seed(0)
+    random = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(0)
     half = config.batch_size // 2
     size = (half, image_channels, resolution, resolution)
     real = torch.rand(size, generator=random, device=device) * 2 - 1
@@ -209,21 +203,35 @@ def time_search(
     z_half, z = (
         torch.randn(num, config.latent_dim, generator=random, device=device) for num in sizes
     )
-    spent: list[tuple[float, float]] = []
-    begun = time.perf_counter()
-    while len(spent) <= repeats and (len(spent) < 2 or time.perf_counter() - begun < budget):
-        gan.start(len(spent) % config.iterations)
-        started = time.perf_counter()
+    iteration = count()
+
+    def discriminator_steps() -> Tensor:
+        gan.start(next(iteration) % config.iterations)
         if config.discriminator == "searched":
             gan.beta_step(real, z_half)
-        float(gan.discriminator_step(real, z_half))  # waits for the device
-        middle = time.perf_counter()
+        return gan.discriminator_step(real, z_half)
+
+    def generator_steps() -> Tensor:
         gan.alpha_step(z)
-        float(gan.generator_step(z))
-        spent.append((middle - started, time.perf_counter() - middle))
-    times = StepTimes(median(d for d, _ in spent[1:]), median(g for _, g in spent[1:]))
-    what = f"search at {resolution} px"
-    return [PhaseTime(what, times, config.num_critic, config.batch_size, config.iterations)]
+        return gan.generator_step(z)
+
+    def generate() -> None:
+        gan.start(0)
+        z = torch.randn(NUM_GENERATED, config.latent_dim, generator=random, device=device)
+        with gan.gan.averaged() as network, torch.no_grad():
+            network(z)
+
+    return [
+        Phase(
+            f"search at {resolution} px",
+            discriminator_steps,
+            generator_steps,
+            config.num_critic,
+            config.batch_size,
+            config.iterations,
+            generate=generate,
+        )
+    ]
 
 
 def trained(finished: Finished) -> Trained:

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import Answer, Command, sets
 from PIL import Image
 from tiny import SEARCH, TRAINING
 
 from gan_nas.cli import run
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Let no command leave its number of threads to the next test."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -540,7 +540,7 @@ def test_a_plan_of_eight_pixels_sees_maps_of_one() -> None:
 
 
 def test_the_papers_plan_has_its_numbers() -> None:
-    """Only counts: time_search would take minutes at this width."""
+    """Only counts."""
     config = resolve(Config, PRESETS["paper-cifar10"])
     assert config.iterations * config.batch_size == 2_499_200
     assert num_parameters(supernet(config, 32, 3)) == 6_172_547
