@@ -106,7 +106,10 @@ def _show(
             "Unknown: scored once, so nothing is known of the noise; use --repeats.", style="dim"
         )
     else:
-        remark("Noise: twice the standard error of the difference, of latents alone.", style="dim")
+        remark(
+            "Noise: what other latents alone change the difference by, in 19 of 20 cases.",
+            style="dim",
+        )
 
 
 def _value(scores: Scores, name: str) -> str:

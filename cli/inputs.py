@@ -12,6 +12,7 @@ from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.progress import Progress
+from gan_nas.protocols import Preparation
 
 if TYPE_CHECKING:
     import torch
@@ -113,9 +114,13 @@ def backbone_for(
     *,
     weights: Path | None = None,
     precision: str = "float32",
+    preparation: Preparation = "tf1",
     download: bool = False,
 ) -> "Backbone":
-    """Load a backbone, or train it once, with its progress shown; `weights` are inception's."""
+    """Load a backbone, or train it once, with its progress shown.
+
+    `weights`, `precision` and `preparation` are inception's.
+    """
     from gan_nas.data import cache_dir
     from gan_nas.metrics import load_backbone
 
@@ -124,7 +129,15 @@ def backbone_for(
 
     spec = _with_weights(name, weights, download=download)
     return load_backbone(
-        spec, images, cache_dir(), device, stop, show, precision=precision, download=download
+        spec,
+        images,
+        cache_dir(),
+        device,
+        stop,
+        show,
+        precision=precision,
+        preparation=preparation,
+        download=download,
     )
 
 
