@@ -36,7 +36,16 @@ def show_ranking(result: dict[str, Any]) -> None:
         rows.add_row("", "supernet", "all operations mixed", _lines(scores))
     if "loss" in result:
         rows.add_row("", "supernet", "all operations mixed", f"loss {result['loss']:.4g}")
-    if "real" in result:
+    if "compared" in result:  # runs of version 0.1 lack it
+        beside = result["compared"]
+        if beside["num"] < result["passport"]["num_fake"]:
+            what = "supernet" if "supernet" in result else "genome 1"
+            scores = {
+                name: value for name, value in beside["scores"].items() if name in result["real"]
+            }
+            rows.add_row("", what, f"{beside['num']:,} images only", _lines(scores))
+        rows.add_row("", "real images", f"held out: {beside['num']:,}", _lines(result["real"]))
+    elif "real" in result:
         rows.add_row("", "real images", "held out", _lines(result["real"]))
     show(rows, "")
     remark(_trust(result), style="dim")

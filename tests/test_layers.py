@@ -9,8 +9,8 @@ ORDER = re.findall(
     """
     allocator errors files npy versions streams progress configs protocols spaces genome frameworks
     sampling diff published slots spectral ops mixing stage_ops stages cells networks critic builder
-    cost losses objectives reconstruction data metrics states runs weights reference scoring plots
-    gan timing training search judging bench bench_scores cli
+    cost losses objectives reconstruction data metrics states runs weights reference real_images
+    scoring plots gan timing training search judging bench bench_scores cli
     """,
 )
 

@@ -285,6 +285,19 @@ class _Search:
         self.scores.append({"step": self.step, "images": images, **values})
         self.run.log(**self.scores[-1], seconds=self._seconds)
 
+    def _compared(self) -> dict[str, Any]:
+        """Score as many of the supernet's images as there are real ones to stand beside them."""
+        config = self.config
+        num = self.scorer.num_compared(config.num_scored)
+        if num == config.num_scored:
+            return {"num": num, "scores": self.scores[-1]}
+        self.gan.generator.restart(self.gan.tau, config.seed, "score noise", self.step)
+        with self.gan.gan.averaged() as network:
+            few = generate(
+                network, num, config.latent_dim, config.seed, self.device, stop=self.run.stop
+            )
+            return {"num": num, "scores": self.scorer.score_few(few, config.num_scored)}
+
     def save(self) -> None:
         """Write a checkpoint, then stop if asked to; raises RunFailed rather than saving NaN."""
         self._losses()
@@ -316,7 +329,8 @@ class _Search:
                 for name, edges in log[-1]["entropies"].items()
             },
             "supernet": self.scores[-1],
-            "real": self.scorer.real,
+            "real": self.scorer.real(config.num_scored),
+            "compared": self._compared(),
             "passport": self.scorer.passport(
                 config.num_scored, config.seed, config.precision
             ).model_dump(mode="json"),

@@ -28,6 +28,7 @@ KEPT = (
     "best",
     "last",
     "real",
+    "compared",
     "passport",
     "steps",
     "seconds",
