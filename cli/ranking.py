@@ -97,7 +97,19 @@ def show_retrained(result: dict[str, Any]) -> None:
         moments = row | {first: row["first"]}
         values = (f"{moments[moment][name]:.4g}" for name, moment in columns)
         rows.add_row(str(place), row["id"], *values)
-    rows.add_row("", "real images", *(f"{real[n]:.4g}" if m == "last" else "" for n, m in columns))
+
+    def at_last(scores: dict[str, float]) -> list[str]:
+        return [f"{scores[name]:.4g}" if moment == "last" else "" for name, moment in columns]
+
+    # Distances of fewer images are higher: beside few real images stand few generated ones.
+    beside = [row for row in result["retrained"] if "compared" in row]
+    for row in beside:
+        if row["compared"]["num"] < row["passport"]["num_fake"]:
+            few = f"{row['id']}\n{row['compared']['num']:,} images only"
+            rows.add_row("", few, *at_last(row["compared"]["scores"]))
+    numbers = {row["compared"]["num"] for row in beside}
+    told = "".join(f"\n{num:,} held out" for num in sorted(numbers))
+    rows.add_row("", f"real images{told}", *at_last(real))
     show(rows, "")
     if result["scored_differently"]:
         show(
