@@ -12,7 +12,7 @@ from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.progress import Progress
-from gan_nas.protocols import Preparation
+from gan_nas.protocols import Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -114,12 +114,12 @@ def backbone_for(
     *,
     weights: Path | None = None,
     precision: str = "float32",
-    preparation: Preparation = "tf1",
+    preprocessing: Preprocessing = "tf1",
     download: bool = False,
 ) -> "Backbone":
     """Load a backbone, or train it once, with its progress shown.
 
-    `weights`, `precision` and `preparation` are inception's.
+    `weights`, `precision` and `preprocessing` are inception's.
     """
     from gan_nas.data import cache_dir
     from gan_nas.metrics import load_backbone
@@ -136,7 +136,7 @@ def backbone_for(
         stop,
         show,
         precision=precision,
-        preparation=preparation,
+        preprocessing=preprocessing,
         download=download,
     )
 

@@ -132,7 +132,7 @@ def score(
             progress,
             weights=weights,
             precision=features_precision,
-            preparation=chosen.preparation,
+            preprocessing=chosen.preprocessing,
             download=download,
         )
         _warn_if_few(count, judge_by, source, extrapolate="fid-infinity" in measures)
@@ -272,7 +272,7 @@ def _follows(
     statistics = scorer.statistics
     split = statistics.passport.get("split", scorer.split) if statistics else scorer.split
     same = num == protocol.num_fake and splits in (None, protocol.num_splits)
-    prepared = protocol.preparation == "tf1" or backbone.startswith("inception")
+    prepared = protocol.preprocessing == "tf1" or backbone.startswith("inception")
     return same and prepared and split == scorer.split
 
 

@@ -90,7 +90,7 @@ def stats(
             progress,
             weights=weights,
             precision=features_precision,
-            preparation=chosen.preparation,
+            preprocessing=chosen.preprocessing,
             download=download,
         )
         statistics = make_statistics(

@@ -13,7 +13,7 @@ from gan_nas.errors import InvalidInput, nearest
 
 Quantise = Literal["floor", "round"]
 Split = Literal["train", "held-out"]
-Preparation = Literal["tf1", "cleanfid", "pytorch-fid", "studiogan"]  # of images for Inception
+Preprocessing = Literal["tf1", "cleanfid", "pytorch-fid", "studiogan"]  # of images for Inception
 
 # What may differ between numbers that are compared: the seed is the noise that `--repeats`
 # measures, versions move the last digits.
@@ -45,7 +45,7 @@ class Protocol(BaseModel):
     shuffle: bool = False
     quantise: Quantise = "floor"
     split: Split = "train"
-    preparation: Preparation = "tf1"
+    preprocessing: Preprocessing = "tf1"
     precision_neighbours: int = Field(default=3, ge=1)  # and of recall: Kynkaanniemi et al. 2019
     density_neighbours: int = Field(default=5, ge=1)  # and of coverage: Naeem et al. 2020
     says: str
@@ -75,7 +75,7 @@ PROTOCOLS = {
         num_fake=50_000,
         num_splits=1,
         quantise="round",
-        preparation="studiogan",
+        preprocessing="studiogan",
         precision_neighbours=5,
         density_neighbours=5,
         says="StudioGAN's: 50,000 images, rounded to the nearest, one split, against all training "
@@ -86,7 +86,7 @@ PROTOCOLS = {
         num_fake=50_000,
         num_splits=1,
         quantise="round",
-        preparation="cleanfid",
+        preprocessing="cleanfid",
         says="clean-fid's mode clean: 50,000 images, rounded to the nearest, against all training "
         "images; Pillow's bicubic in float; a FID and KID, its score is nobody's",
     ),
@@ -94,7 +94,7 @@ PROTOCOLS = {
         num_fake=50_000,
         num_splits=1,
         quantise="round",
-        preparation="pytorch-fid",
+        preprocessing="pytorch-fid",
         says="pytorch-fid's: 50,000 images, rounded to the nearest, against all training images; "
         "PyTorch's bilinear without antialiasing; a FID, its score is nobody's",
     ),

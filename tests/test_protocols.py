@@ -91,7 +91,7 @@ def scores(value: float, error: float | None = None, repeats: int = 1000) -> Sco
 
 def test_presets_are_those_of_the_papers() -> None:
     made_of = {
-        name: (p.num_fake, p.num_splits, p.shuffle, p.quantise, p.split, p.preparation)
+        name: (p.num_fake, p.num_splits, p.shuffle, p.quantise, p.split, p.preprocessing)
         for name, p in PROTOCOLS.items()
     }
     assert made_of == {

@@ -10,7 +10,7 @@ from gan_nas.data import cache_dir as cache_dir
 from gan_nas.errors import InvalidInput, nearest, shorten
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.backbone import custom_backbone as custom_backbone
-from gan_nas.protocols import Preparation
+from gan_nas.protocols import Preprocessing
 
 KINDS = ("classifier", "inception")
 
@@ -24,7 +24,7 @@ def load_backbone(
     progress: Callable[[int, int], None] | None = None,
     *,
     precision: str = "float32",
-    preparation: Preparation = "tf1",
+    preprocessing: Preprocessing = "tf1",
     download: bool = False,
 ) -> Backbone:
     """Return the backbone named by `spec`, on `device`.
@@ -32,7 +32,7 @@ def load_backbone(
     "classifier": trained on `images` once, kept in `cache`. "classifier:PATH": a CIFAR ResNet.
     "inception": that of IS and FID, from torch.hub's cache, into which it is fetched if
     `download`. "inception:PATH": the same from a file. These have a `precision` of float32 or bf16,
-    and a `preparation` of images; the others resize in their own way.
+    and a `preprocessing` of images; the others resize in their own way.
     Only the first needs `images`.
     """
     kind, colon, path = spec.partition(":")
@@ -47,7 +47,7 @@ def load_backbone(
         from gan_nas.metrics.inception import load_inception
 
         return load_inception(
-            file, device, precision=precision, preparation=preparation, download=download
+            file, device, precision=precision, preprocessing=preprocessing, download=download
         )
     if precision != "float32":
         raise InvalidInput(

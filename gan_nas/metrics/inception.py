@@ -24,7 +24,7 @@ from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 from gan_nas.metrics.pillow import resize_pillow
-from gan_nas.protocols import Preparation
+from gan_nas.protocols import Preprocessing
 
 URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
@@ -56,13 +56,13 @@ def load_inception(
     device: torch.device | str = "cpu",
     *,
     precision: str = "float32",
-    preparation: Preparation = "tf1",
+    preprocessing: Preprocessing = "tf1",
     download: bool = False,
 ) -> Backbone:
     """Load Inception from `path`, or else from torch.hub's cache, filled first if `download`.
 
-    `preparation` says how images are resized and scaled for it: tf1 as in TensorFlow's graph, from
-    which IS and FID have their names, or as another tool does (see PREPARATIONS).
+    `preprocessing` says how images are resized and scaled for it: tf1 as in TensorFlow's graph, from
+    which IS and FID have their names, or as another tool does (see PREPROCESSINGS).
 
     The file's sha256 must begin as the hash in its name says, or, without one, as that of the
     weights of 2015-12-05; only these are canonical. `precision` bf16 is that of the convolutions:
@@ -77,7 +77,7 @@ def load_inception(
             write_atomically(path, _download)
     state, digest = _read(path)
     canonical = digest.startswith(HASH)
-    prepared = PREPARATIONS[preparation]
+    prepared = PREPROCESSINGS[preprocessing]
     return _backbone(
         state, str(path), digest[:16], device, precision, prepared, canonical=canonical
     )
@@ -88,11 +88,11 @@ def inception_from_state(
     device: torch.device | str = "cpu",
     *,
     precision: str = "float32",
-    preparation: Preparation = "tf1",
+    preprocessing: Preprocessing = "tf1",
 ) -> Backbone:
     """Make a backbone, which is not canonical, of any tensors named as torch-fidelity's."""
     _check_precision(precision)
-    prepared = PREPARATIONS[preparation]
+    prepared = PREPROCESSINGS[preprocessing]
     return _backbone(
         state, "the state", hash_tensors(state), device, precision, prepared, canonical=False
     )
@@ -122,7 +122,7 @@ class Inception(nn.Module):
         prepared: Prepared | None = None,
     ) -> None:
         super().__init__()
-        self.prepared = prepared or PREPARATIONS["tf1"]
+        self.prepared = prepared or PREPROCESSINGS["tf1"]
         _fold_norms(network)
         layers = dict(network.named_children())  # in the order of the forward pass
         head = layers.pop("fc")
@@ -213,7 +213,7 @@ def prepare_studiogan(images: Tensor) -> Tensor:
     return resize_pillow(images, SIDE, "bilinear").div_(255).sub_(0.5).div_(0.5)
 
 
-PREPARATIONS: dict[Preparation, Prepared] = {
+PREPROCESSINGS: dict[Preprocessing, Prepared] = {
     "tf1": Prepared(f"TF1 bilinear to {SIDE}", prepare_tf1),
     "cleanfid": Prepared(f"Pillow bicubic in float to {SIDE}, (x - 128) / 128", prepare_cleanfid),
     "pytorch-fid": Prepared(f"PyTorch bilinear to {SIDE}, 2 x / 255 - 1", prepare_pytorch_fid),
