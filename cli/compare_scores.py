@@ -107,7 +107,10 @@ def _show(
             style="dim",
         )
     else:
-        remark("Noise: twice the standard error of the difference, of latents alone.", style="dim")
+        remark(
+            "Noise: what other latents alone change the difference by, in 19 of 20 cases.",
+            style="dim",
+        )
 
 
 def _value(scores: Scores, name: str) -> str:

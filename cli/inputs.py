@@ -16,6 +16,7 @@ from gan_nas.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framew
 from gan_nas.genome import Genome, parse_genome
 from gan_nas.machine import idle_cores
 from gan_nas.progress import Progress
+from gan_nas.protocols import Preprocessing
 from gan_nas.threads import number_is_given
 
 if TYPE_CHECKING:
@@ -134,12 +135,14 @@ def backbone_for(
     *,
     weights: Path | None = None,
     precision: str = "float32",
+    preprocessing: Preprocessing = "tf1",
     download: bool = False,
     run: Path | None = None,
 ) -> "Backbone":
-    """Load a backbone, or train it once, with its progress shown; `weights` are inception's.
+    """Load a backbone, or train it once, with its progress shown.
 
-    A `run` that goes on is judged by the classifier that it keeps.
+    `weights`, `precision` and `preprocessing` are inception's. A `run` that goes on is judged by
+    the classifier that it keeps.
     """
     from gan_nas.data import cache_dir
     from gan_nas.metrics import load_backbone
@@ -158,6 +161,7 @@ def backbone_for(
         stop,
         show,
         precision=precision,
+        preprocessing=preprocessing,
         download=download,
         kept=kept,
         wanted=wanted,

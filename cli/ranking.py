@@ -43,7 +43,18 @@ def show_ranking(result: dict[str, Any]) -> None:
         rows.add_row("", "supernet", "all operations mixed", lines(_words(scores)))
     if "loss" in result:
         rows.add_row("", "supernet", "all operations mixed", f"loss {result['loss']:.4g}")
-    if "real" in result:
+    if "compared" in result:  # runs of version 0.1 lack it
+        beside = result["compared"]
+        if beside["num"] < result["passport"]["num_fake"]:
+            what = "supernet" if "supernet" in result else "genome 1"
+            scores = {
+                name: value for name, value in beside["scores"].items() if name in result["real"]
+            }
+            rows.add_row("", what, f"{beside['num']:,} images only", lines(_words(scores)))
+        rows.add_row(
+            "", "real images", f"held out: {beside['num']:,}", lines(_words(result["real"]))
+        )
+    elif "real" in result:
         rows.add_row("", "real images", "held out", lines(_words(result["real"])))
     show(rows, "")
     remark(_trust(result), style="dim")
@@ -96,7 +107,19 @@ def show_retrained(result: dict[str, Any]) -> None:
         moments = row | {first: row["first"]}
         values = (f"{moments[moment][name]:.4g}" for name, moment in columns)
         rows.add_row(str(place), row["id"], *values)
-    rows.add_row("", "real images", *(f"{real[n]:.4g}" if m == "last" else "" for n, m in columns))
+
+    def at_last(scores: dict[str, float]) -> list[str]:
+        return [f"{scores[name]:.4g}" if moment == "last" else "" for name, moment in columns]
+
+    # Distances of fewer images are higher: beside few real images stand few generated ones.
+    beside = [row for row in result["retrained"] if "compared" in row]
+    for row in beside:
+        if row["compared"]["num"] < row["passport"]["num_fake"]:
+            few = f"{row['id']}\n{row['compared']['num']:,} images only"
+            rows.add_row("", few, *at_last(row["compared"]["scores"]))
+    numbers = {row["compared"]["num"] for row in beside}
+    told = "".join(f"\n{num:,} held out" for num in sorted(numbers))
+    rows.add_row("", f"real images{told}", *at_last(real))
     show(rows, "")
     if result["scored_differently"]:
         show(

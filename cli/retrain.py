@@ -169,7 +169,13 @@ def _show(result: dict[str, Any], same: tuple[str | Path, ...]) -> None:
     for label, moment in ((first, "first"), ("best", "best"), ("last", "last")):
         row = result[moment]
         rows.add_row(label, f"{row['step']:,}", *(f"{row[name]:.4g}" for name in names))
-    rows.add_row("real, held out", "", *(f"{result['real'][name]:.4g}" for name in names))
+    beside = result.get("compared")  # runs of version 0.1 lack it
+    if beside and beside["num"] < result["passport"]["num_fake"]:
+        few = (f"{beside['scores'][name]:.4g}" for name in names)
+        rows.add_row(f"last, {beside['num']:,} images", "", *few)
+    real = (f"{result['real'][name]:.4g}" for name in names)
+    number = f": {beside['num']:,}" if beside else ""
+    rows.add_row(f"real, held out{number}", "", *real)
     show(rows, "")
     speed = f"{result['images_per_second']:,.0f} images/s"
     remark(f"{result['images']:,} images in {duration(result['seconds'])}, {speed}", style="dim")

@@ -1,6 +1,6 @@
 """`gan-nas score`: how good a generator, or a folder of images, is, by which measure."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
-    from gan_nas.metrics.statistics import Statistics
+    from gan_nas.scoring import Scorer
     from gan_nas.weights import GeneratorFile
 
 IMAGES_PER_FEATURE = 5  # fewer leave the covariance of the features too rough to compare
+STRAIGHT = 2  # images a feature in the smallest subset: from there on the distance goes as 1 / N
 
 
 def score(
@@ -44,7 +45,9 @@ def score(
     ] = None,
     protocol: Annotated[
         str,
-        typer.Option(metavar="NAME", help=f"How papers score: {options.one_of(list(PROTOCOLS))}."),
+        typer.Option(
+            metavar="NAME", help=f"How papers or tools score: {options.one_of(list(PROTOCOLS))}."
+        ),
     ] = "default",
     metrics: Annotated[
         str,
@@ -84,16 +87,18 @@ def score(
     """Score a generator, or anybody's images, against the real ones of a data set.
 
     Numbers carry the name of their backbone: only --backbone inception gives an inception_score
-    and a fid. The scores of real held-out images stand beside them, with --reference where --data
-    names them. Only numbers of equal passports can be compared.
+    and a fid. Beside them stand the scores of as many real images that were held out, with
+    --reference where --data names them. Of a folder of images all are the reference; of a data set
+    the training images. Only numbers of equal passports can be compared.
 
     Example: gan-nas score runs/first/generator.safetensors --metrics is,fid,kid -o scores.json
     """
     from gan_nas.data import cache_dir
     from gan_nas.judging import judge
+    from gan_nas.metrics.manifold import Neighbours
     from gan_nas.metrics.measures import PAIRWISE, parse_measures, smallest_number
     from gan_nas.metrics.statistics import load_statistics
-    from gan_nas.reference import check_reference
+    from gan_nas.reference import check_reference, split_for
     from gan_nas.scoring import Scorer
 
     if output is not None and output.suffix != ".json":
@@ -111,11 +116,14 @@ def score(
         how = preparation if data else source.preparation(preparation)
         images = load_data(data or source.needed_data, data_root, how, source.side).to(on)
         source.check(images, is_named=data is not None)
-    asked = num or chosen.num_fake
-    count = asked if source.num is None else min(asked, source.num)
-    if count < smallest_number(measures):
+    count = source.count(num, None if protocol == "default" else chosen.num_fake)
+    num_splits = splits or chosen.num_splits
+    neighbours = Neighbours(chosen.precision_neighbours, chosen.density_neighbours)
+    least = smallest_number(measures, num_splits, neighbours)
+    if count < least:
+        parts = f" in {num_splits} splits" if num_splits > 1 else ""
         raise InvalidInput(
-            f"{count} images are too few for {metrics}; take at least {smallest_number(measures)}"
+            f"{count} images are too few for {metrics}{parts}; take at least {least}"
         )
     if num is not None and count < num:
         remark(f"warning: {path} holds {count:,} images, not {num:,}", style="yellow")
@@ -134,9 +142,10 @@ def score(
             progress,
             weights=weights,
             precision=features_precision,
+            preprocessing=chosen.preprocessing,
             download=download,
         )
-        _warn_if_few(count, judge_by, source)
+        _warn_if_few(count, judge_by, source, extrapolate="fid-infinity" in measures)
         statistics = load_statistics(reference) if reference else None
         if statistics is not None:
             for sentence in check_reference(statistics, judge_by, source.side, str(reference)):
@@ -145,11 +154,12 @@ def score(
             judge_by,
             images,
             source.side,
-            splits or chosen.num_splits,
+            num_splits,
             cache=cache_dir(),
             measures=measures,
             shuffle=chosen.shuffle,
-            split=chosen.split,
+            split=chosen.split if images is None else split_for(images, chosen.split),
+            neighbours=neighbours,
             statistics=statistics,
             stop=stop,
             progress=progress,
@@ -161,7 +171,7 @@ def score(
             seed=(seed or 0) if source.about else None,
             repeats=repeats,
             quantise=chosen.quantise if source.about else "none",
-            protocol=protocol if _follows(chosen, count, splits, statistics) else None,
+            protocol=protocol if _follows(chosen, count, splits, backbone, scorer) else None,
             name=source.title,
         )
     if output is not None:
@@ -191,6 +201,11 @@ class _Source:
     def title(self) -> str:
         """Return what the table is of."""
         return self.about.genome.title if self.about else visible(str(self.path))
+
+    def count(self, asked: int | None, protocol: int | None) -> int:
+        """Return how many images to judge; of images as they are, all but what is asked for."""
+        wanted = asked or protocol or self.num or PROTOCOLS["default"].num_fake
+        return wanted if self.num is None else min(wanted, self.num)
 
     @property
     def data(self) -> str | None:
@@ -238,7 +253,7 @@ def _source(
         stream = open_images(path, preparation.background)
 
         def as_they_are(num: int, _: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
-            return _first(stream.batches(), num, stop)
+            return _evenly(stream.batches(), num, stream.num, stop)
 
         return _Source(path, stream.side, stream.channels, stream.num, None, as_they_are)
 
@@ -254,29 +269,40 @@ def _source(
     return _Source(path, about.resolution, about.image_channels, None, about, generated)
 
 
-def _first(batches: "Iterable[Tensor]", num: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
+def _evenly(
+    batches: "Iterable[Tensor]", num: int, size: int, stop: "Callable[[], bool]"
+) -> "Iterator[Tensor]":
+    """Yield `num` of `size` images, evenly spaced: their names may sort them by class."""
+    import torch
+
     from gan_nas.errors import Interrupted
 
+    places = torch.arange(num, device="cpu") * size // num
+    start = 0
     for batch in batches:
         if stop():
             raise Interrupted("stopped while reading images; nothing was written")
-        yield batch[:num]
-        num -= len(batch)
-        if num <= 0:
-            return
+        inside = places[(places >= start) & (places < start + len(batch))] - start
+        start += len(batch)
+        if len(inside):
+            yield batch[inside]
 
 
 def _follows(
-    protocol: Protocol, num: int, splits: int | None, statistics: "Statistics | None"
+    protocol: Protocol, num: int, splits: int | None, backbone: str, scorer: "Scorer"
 ) -> bool:
     """Tell whether nothing is known to be changed against the protocol."""
-    split = statistics.passport.get("split", protocol.split) if statistics else protocol.split
+    statistics = scorer.statistics
+    split = statistics.passport.get("split", scorer.split) if statistics else scorer.split
     same = num == protocol.num_fake and splits in (None, protocol.num_splits)
-    return same and split == protocol.split
+    prepared = protocol.preprocessing == "tf1" or backbone.startswith("inception")
+    return same and prepared and split == scorer.split
 
 
-def _warn_if_few(num: int, backbone: "Backbone", source: _Source) -> None:
+def _warn_if_few(num: int, backbone: "Backbone", source: _Source, *, extrapolate: bool) -> None:
     import torch
+
+    from gan_nas.metrics.fid_infinity import SMALLEST
 
     size = (1, source.channels, source.side, source.side)
     num_features = backbone.embed(torch.zeros(size, dtype=torch.uint8, device="cpu"))[0].shape[1]
@@ -285,6 +311,13 @@ def _warn_if_few(num: int, backbone: "Backbone", source: _Source) -> None:
         remark(
             f"warning: {num:,} images are few for {num_features} features, the distance comes out "
             f"too high; take at least {enough:,}",
+            style="yellow",
+        )
+    straight = STRAIGHT * SMALLEST * num_features
+    if extrapolate and num < straight:
+        remark(
+            f"warning: the line of fid-infinity begins at a tenth of {num:,} images, and bends "
+            f"there for {num_features} features: it ends too low; take at least {straight:,}",
             style="yellow",
         )
 
@@ -298,14 +331,21 @@ def _counted(batches: "Iterable[Tensor]", num: int, progress: Progress) -> "Iter
 
 
 def _show(result: Scores) -> None:
-    columns = ("generated", "real, held out")
+    beside = result.comparison
+    fewer = beside is not None and beside.num < result.passport.num_fake
+    columns = ["generated", "real, held out"]
+    if beside is not None and fewer:
+        columns.insert(1, f"{beside.num:,} of them")
     rows = table("score", *columns, numbers=columns, title=result.name)
     for name in by_importance(result.scores):
-        error = f" ± {result.errors[name]:.2g}" if name in result.errors else ""
-        real = result.real.get(name)
-        rows.add_row(
-            name, f"{result.scores[name]:.4g}{error}", "" if real is None else f"{real:.4g}"
-        )
+        errors = result.errors
+        if beside is not None and not (fewer or errors):
+            errors = beside.generated_deviations
+        values = [_value(name, result.scores, errors)]
+        if beside is not None and fewer:
+            values.append(_value(name, beside.generated, beside.generated_deviations))
+        values.append(_value(name, result.real, beside.real_deviations if beside else {}))
+        rows.add_row(name, *values)
     show(rows, "")
     passport = result.passport
     seed = "as they are" if passport.seed is None else f"seed {passport.seed}"
@@ -316,5 +356,15 @@ def _show(result: Scores) -> None:
         f"{real_images}of {passport.reference} ({passport.split}); backbone {passport.backbone} "
         f"{passport.weights}"
     )
+    if beside is not None:
+        against = "the same" if beside.num_real is None else f"{beside.num_real:,}"
+        both = "both of the last columns" if fewer else "both columns"
+        show(f"{both} are scores of {beside.num:,} images against {against} real ones")
     if passport.protocol:
         show(f"protocol {passport.protocol}: {PROTOCOLS[passport.protocol].says}")
+
+
+def _value(name: str, values: Mapping[str, float], errors: Mapping[str, float]) -> str:
+    if name not in values:
+        return ""
+    return f"{values[name]:.4g}" + (f" ± {errors[name]:.2g}" if name in errors else "")

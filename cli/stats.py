@@ -12,6 +12,7 @@ from gan_nas.cli.printing import remark, show, show_json
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
+from gan_nas.protocols import PROTOCOLS, find_protocol
 
 if TYPE_CHECKING:
     from gan_nas.data import Images, Preparation
@@ -37,11 +38,19 @@ def stats(
         int | None,
         typer.Option(metavar="N", min=1, max=4096, help="Pixels to resize to; else as they are."),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"Whose way of preparing images for inception, and split: {', '.join(PROTOCOLS)}.",
+        ),
+    ] = "default",
     split: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Of a data set: train (if absent), held-out or all. Other images are all taken.",
+            help="Of a data set: train, held-out or all; else the protocol's. Other images are all "
+            "taken.",
         ),
     ] = None,
     weights: options.Weights = None,
@@ -64,15 +73,19 @@ def stats(
 
     Example: gan-nas stats cifar10 -o cifar10.npz, then gan-nas score ... --reference cifar10.npz
     """
+    from gan_nas.data import Images
     from gan_nas.metrics.statistics import checked_suffix, save_statistics
     from gan_nas.reference import make_statistics, split_of
 
     checked_suffix(output)
     if output.exists() and output.resolve() == Path(data).expanduser().resolve():
         raise InvalidInput(f"{output} holds the images themselves: name another file to write")
+    chosen = find_protocol(protocol)
     on = compute_on(device, threads)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, own = _images(data, data_root, backbone, preparation, resolution)
+    if split is None and isinstance(images, Images):
+        split = chosen.split
     part = split_of(images, split)
     with stopping() as stop, progress_on_stderr() as progress:
         network = backbone_for(
@@ -83,6 +96,7 @@ def stats(
             progress,
             weights=weights,
             precision=features_precision,
+            preprocessing=chosen.preprocessing,
             download=download,
         )
         statistics = make_statistics(

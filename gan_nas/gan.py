@@ -305,19 +305,20 @@ def reestimated_norms(network: nn.Module, z: Tensor) -> Iterator[None]:
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     kept = [{k: t.clone() for k, t in norm.named_buffers()} for norm in norms]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 1.0  # one batch replaces what was there
-        norm.train()
-    with torch.no_grad():
-        network(z)
-    for norm in norms:
-        norm.eval()
+    settings = [(norm.momentum, norm.training) for norm in norms]
     try:
+        for norm in norms:
+            norm.momentum = 1.0  # one batch replaces what was there
+            norm.train()
+        with torch.no_grad():
+            network(z)
+        for norm in norms:
+            norm.eval()
         yield
     finally:
-        for norm, buffers, momentum in zip(norms, kept, momenta, strict=True):
+        for norm, buffers, (momentum, training) in zip(norms, kept, settings, strict=True):
             norm.momentum = momentum
+            norm.train(training)
             for name, buffer in norm.named_buffers():
                 buffer.copy_(buffers[name])
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from gan_nas.data import Images, resize
+from gan_nas.data import DATA_SETS, Images, resize
 from gan_nas.data.image_stream import ImageStream, PixelHash
 from gan_nas.data.images import AS_THEY_ARE, resizing_to
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed, nearest, shorten
@@ -144,6 +144,15 @@ def split_of(images: Images | ImageStream, split: str | None) -> Split:
             )
         return "all"
     return SPLITS[SPLITS.index(split)] if split else "train"
+
+
+def split_for(images: Images, protocol: Split) -> Split:
+    """Return what a protocol's split is of these images.
+
+    Where a data set comes in parts, these are meant. A folder that has none was only cut by us:
+    all of it is the reference, unless the protocol wants what is held out.
+    """
+    return "all" if protocol == "train" and images.name not in DATA_SETS else protocol
 
 
 def _batches(images: Images | ImageStream, split: Split) -> tuple[Iterator[Tensor], int]:

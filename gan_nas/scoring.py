@@ -8,31 +8,40 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_nas.data import Images, resize
-from gan_nas.data.images import resizing_to
+from gan_nas.data import Images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cache import cached
+from gan_nas.metrics.fid_infinity import NUM_SIZES
 from gan_nas.metrics.frechet import FrechetReference
+from gan_nas.metrics.kid import NUM_SUBSETS, usable_subset_size
+from gan_nas.metrics.manifold import Neighbours
 from gan_nas.metrics.measures import (
     FRECHET,
     PAIRWISE,
+    PAPERS,
+    SEED,
     USUAL,
+    Embedded,
     Measure,
+    deviations_of,
     embed,
     evenly,
     smallest_number,
     values_of,
 )
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.reservoir import SIZE
+from gan_nas.metrics.reservoir import SIZE, Reservoir
 from gan_nas.metrics.statistics import Statistics
 from gan_nas.progress import Progress, silent
-from gan_nas.protocols import Passport, Quantise, Split
+from gan_nas.protocols import Comparison, Passport, Quantise
+from gan_nas.real_images import RealImages
+from gan_nas.reference import Split as Reference
 from gan_nas.streams import stream
 from gan_nas.versions import versions
 
-CHUNK = 500  # real images resized and embedded at a time
+SMALLEST_SPLIT = 10  # of few images: a score of fewer says nothing
+DEVIATION = "deviation of"  # what begins the names of deviations in the cache
 
 
 class Scorer:
@@ -43,6 +52,14 @@ class Scorer:
     evenly spaced; or it is `statistics`, beside which images are optional. The numbers of real
     images are kept in the folder `cache`. One pass gives all `measures`. Passes over real images
     end with Interrupted when `stop` says.
+
+    What a perfect generator reaches is told by real images that are not of the reference: those
+    held out, or the training images where the held-out ones are the reference. Where all are the
+    reference, both kinds of images are compared with the training images instead. Nearly every
+    measure depends on the number of images, so that as many real as generated ones are scored,
+    evenly spaced; where fewer are held out, as many generated ones are scored once more. Real
+    images drawn again and again until they are enough would not do: what is missing in a small
+    set stays missing, and the distance of its copies too high.
     """
 
     def __init__(
@@ -56,7 +73,8 @@ class Scorer:
         *,
         measures: Sequence[Measure] = USUAL,
         shuffle: bool = False,
-        split: Split = "train",
+        split: Reference = "train",
+        neighbours: Neighbours = PAPERS,
         statistics: Statistics | None = None,
         stop: Callable[[], bool] = lambda: False,
         progress: Progress = silent,
@@ -66,71 +84,89 @@ class Scorer:
                 f"the backbone {backbone.name} knows no classes, so that no score can be made of "
                 "its logits; ask for fid, too"
             )
-        self.backbone, self._images, self.side = backbone, images, side
-        self._stop, self._progress = stop, progress
-        self.num_splits, self.shuffle, self.split = num_splits, shuffle, split
-        self.cache, self.measures, self.statistics = cache, tuple(measures), statistics
-        self._pixels: Tensor | None = None
-        if images is not None:
-            pixels = images.train if split == "train" else images.held_out
-            self._pixels = evenly(pixels, num_reference or len(pixels))
-        elif statistics is None or PAIRWISE & set(measures):
+        if images is None and (statistics is None or PAIRWISE & set(measures)):
             raise InvalidInput(
                 f"{', '.join(measures)} cannot be made of statistics alone: name the real images"
             )
+        self.backbone, self.side = backbone, side
+        self._real_images: RealImages | None = None
+        if images is not None:
+            self._real_images = RealImages(
+                images, backbone, side, num_reference, cache, stop=stop, progress=progress
+            )
+        self.num_splits, self.shuffle, self.split = num_splits, shuffle, split
+        self.cache, self.measures, self.statistics = cache, tuple(measures), statistics
+        self.neighbours = neighbours
         self._reference: FrechetReference | None = None
         if FRECHET & set(measures):
-            self._reference = FrechetReference(statistics or self._moments())
+            self._reference = FrechetReference(statistics or self._known.moments(split))
 
     @property
     def num_real(self) -> int | None:
         """Return the number of reference images, None where a file does not tell."""
         if self.statistics is not None:
             return self.statistics.count
-        assert self._pixels is not None
-        return len(self._pixels)
+        return self._known.count(self.split)
 
     @property
     def images(self) -> Images:
         """Return the real images."""
-        assert self._images is not None
-        return self._images
+        return self._known.images
 
-    @cached_property
-    def real(self) -> dict[str, float]:
-        """Return the scores of the real held-out images: what a perfect generator reaches.
+    @property
+    def _known(self) -> RealImages:
+        assert self._real_images is not None
+        return self._real_images
 
-        Fewer held-out images than splits make one split each, and measures that they are too few
-        for are left out. Where the held-out images are the reference themselves, the training
-        images stand in.
+    def num_compared(self, num: int) -> int:
+        """Return how many real images can stand beside `num` generated ones; 0 without images."""
+        return 0 if self._real_images is None else min(num, len(self._others))
+
+    def real(self, num: int) -> dict[str, float]:
+        """Return the scores of `num_compared(num)` real images: what a perfect generator reaches.
+
+        Measures that they are too few for are left out.
         """
-        if self._images is None:
-            return {}
-        images = self.images.held_out if self.split == "train" else self.images.train
-        splits = min(self.num_splits, len(images))
-        against = f"{self.num_real}"
-        if self.statistics is not None:
-            against = self.statistics.fingerprint
-        key = f"{self._key}, {self.split} as reference, {splits} splits, against {against}"
-        if self.shuffle or self.measures != USUAL:
-            key += f", {self.shuffle}, {self.measures}"
-
-        def compute() -> dict[str, Tensor]:
-            scores = self._scores(self._at_side(images), splits, self._possible(len(images)))
-            return {
-                name: torch.tensor(score, dtype=torch.float64, device="cpu")
-                for name, score in scores.items()
-            }
-
-        scores = cached(self.cache, "real", key, compute)
-        return {name: float(score) for name, score in scores.items()}
+        return self._real(num, deviations=False)[0]
 
     def score(self, batches: Iterable[Tensor]) -> dict[str, float]:
         """Return the measures by name: a score (labelled backbones only) and a distance, usually.
 
         Raises RunFailed when a feature or logit is not finite.
         """
-        return self._scores(batches, self.num_splits, self.measures)
+        fake = embed(self.backbone, self._checked(batches), self.measures)
+        return self._values(fake, self.measures, self.num_splits, self._reference, self.split)
+
+    def score_few(self, batches: Iterable[Tensor], num: int) -> dict[str, float]:
+        """Score images, `num_compared(num)` of them, as `real(num)` does real ones."""
+        few = embed(self.backbone, self._checked(batches), self._possible(num))
+        return self._beside(few, num, deviations=False)[0]
+
+    def compare(
+        self, batches: Iterable[Tensor], num: int, *, deviations: bool = True
+    ) -> tuple[dict[str, float], Comparison | None]:
+        """Score `num` images as `score` does and, in the same pass, beside real ones.
+
+        The comparison is None without real images that are not of the reference.
+        """
+        size = self.num_compared(num)
+        if size < 2:
+            return self.score(batches), None
+        kept = Reservoir(num, size)
+        fake = embed(self.backbone, self._checked(batches), self.measures, kept)
+        values = self._values(fake, self.measures, self.num_splits, self._reference, self.split)
+        logits = None if fake.logits is None else evenly(fake.logits, size)
+        few = Embedded(Moments.of(kept.features), logits, kept.features)
+        generated, own = self._beside(few, num, deviations=deviations)
+        real, theirs = self._real(num, deviations=deviations)
+        return values, Comparison(
+            num=size,
+            num_real=self._num_beside,
+            generated=generated,
+            generated_deviations=own,
+            real=real,
+            real_deviations=theirs,
+        )
 
     def passport(
         self,
@@ -143,17 +179,18 @@ class Scorer:
         repeats: int = 1,
     ) -> Passport:
         """Return the protocol of scores made of `num_fake` images from latents of `seed`."""
+        split: str = self.split
         if self.statistics is not None:
             about = self.statistics.passport
             name = str(about.get("reference", "a file of statistics"))
-            split = str(about.get("split", "unknown"))
+            split = self._split_of_reference
             resizing = str(about.get("real_resize", "unknown"))
             fingerprint = self.statistics.fingerprint
             if PAIRWISE & set(self.measures):  # these look at the images themselves
                 fingerprint += f" and {self.images.fingerprint}"
         else:
-            name, split, fingerprint = self.images.name, self.split, self.images.fingerprint
-            resizing = self._resizing
+            name, fingerprint = self.images.name, self.images.fingerprint
+            resizing = self._known.resizing
         return Passport(
             protocol=protocol,
             backbone=self.backbone.name,
@@ -175,60 +212,132 @@ class Scorer:
             seed=seed,
             repeats=repeats,
             precision=precision,
+            **self._settings(num_fake),
             torch=torch.__version__,
             gan_nas=versions()["gan_nas"],
         )
 
+    def _settings(self, num_fake: int) -> dict[str, int]:
+        """Return the settings of the measures that are made."""
+        measures = set(self.measures)
+        settings: dict[str, int] = {}
+        if PAIRWISE & measures:
+            settings["pairwise_images"] = SIZE
+        if "kid" in measures:
+            num_real = min(SIZE, self._known.count(self.split))
+            settings["kid_subset_size"] = usable_subset_size(num_real, num_fake)
+            settings["kid_subsets"] = NUM_SUBSETS
+        if "prdc" in measures:
+            settings["precision_neighbours"] = self.neighbours.precision
+            settings["density_neighbours"] = self.neighbours.density
+        if "fid-infinity" in measures:
+            settings["fid_infinity_sizes"] = NUM_SIZES
+        if self.shuffle or {"kid", "fid-infinity"} & measures:
+            settings["draws_seed"] = SEED
+        return settings
+
+    @property
+    def _split_of_reference(self) -> str:
+        if self.statistics is None:
+            return self.split
+        return str(self.statistics.passport.get("split", "unknown"))
+
+    @property
+    def _others(self) -> Tensor:
+        """Return the real images that are not of the reference."""
+        held_out_is_reference = self._split_of_reference == "held-out"
+        return self.images.train if held_out_is_reference else self.images.held_out
+
     @cached_property
-    def _real_features(self) -> Tensor | None:
-        if not PAIRWISE & set(self.measures):
-            return None
-        assert self._pixels is not None
-        few = evenly(self._pixels, SIZE)
-        return embed(self.backbone, self._at_side(few), self.measures).features
+    def _reference_beside(self) -> FrechetReference | None:
+        """Return what generated and real images are both compared with."""
+        if self._reference is None or self._split_of_reference != "all":
+            return self._reference
+        return FrechetReference(self._known.moments("train"))
 
     @property
-    def _key(self) -> str:
-        """Return what numbers of real images depend on."""
-        prepared = f"{self.side} px, {self._resizing}"
-        return f"{self.backbone.fingerprint} {self.images.fingerprint} {prepared}"
+    def _split_beside(self) -> Reference:
+        return "train" if self._split_of_reference == "all" else self.split
 
     @property
-    def _resizing(self) -> str:
-        images = self.images
-        return resizing_to(self.side, images.side, images.resize_by, images.resizing)
+    def _num_beside(self) -> int | None:
+        return self._known.count("train") if self._split_of_reference == "all" else self.num_real
 
-    def _moments(self) -> Moments:
-        """Return those of the reference images, from the cache if they are there."""
-        pixels = self._pixels
-        assert pixels is not None
-        whole = self.images.train if self.split == "train" else self.images.held_out
-        number = "all" if len(pixels) == len(whole) else len(pixels)
-        kind = "training" if self.split == "train" else "held-out"
+    def _real(self, num: int, *, deviations: bool) -> tuple[dict[str, float], dict[str, float]]:
+        size = self.num_compared(num)
+        if size < 2:
+            return {}, {}
+        images = evenly(self._others, size)
+        against: object = self._num_beside
+        if self.statistics is not None and self._split_of_reference != "all":
+            against = self.statistics.fingerprint
+        key = (
+            f"{self._known.key}, {size} of {len(self._others)}, {self._split_of_reference} as "
+            f"reference, {self._splits(size)} splits, against {against}, {self.shuffle}, "
+            f"{self.measures}, {tuple(self.neighbours)}, {deviations}"
+        )
 
         def compute() -> dict[str, Tensor]:
-            moments = embed(self.backbone, self._at_side(pixels), ()).moments.cpu()
-            count = torch.tensor(moments.count, device="cpu")
-            return {"count": count, "mean": moments.mean, "scatter": moments.scatter}
+            kept = Reservoir(size, size)
+            few = embed(self.backbone, self._known.at_side(images), self._possible(num), kept)
+            values, own = self._beside(
+                few._replace(features=kept.features), num, deviations=deviations
+            )
+            named = values | {f"{DEVIATION} {name}": value for name, value in own.items()}
+            return {
+                name: torch.tensor(value, dtype=torch.float64, device="cpu")
+                for name, value in named.items()
+            }
 
-        tensors = cached(self.cache, "moments", f"{self._key}, {number} {kind} images", compute)
-        return Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
+        found = {n: float(v) for n, v in cached(self.cache, "real", key, compute).items()}
+        own = {n.removeprefix(f"{DEVIATION} "): v for n, v in found.items() if DEVIATION in n}
+        return {n: v for n, v in found.items() if DEVIATION not in n}, own
+
+    def _beside(
+        self, few: Embedded, num: int, *, deviations: bool
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Score as many images as stand beside `num` generated ones; add deviations if asked."""
+        size = self.num_compared(num)
+        measures, splits = self._possible(num), self._splits(size)
+        reference = self._reference_beside
+        values = self._values(few, measures, splits, reference, self._split_beside)
+        if not deviations or size < 3:
+            return values, {}
+        own = deviations_of(
+            few, self.backbone, measures, reference, splits=splits, shuffle=self.shuffle
+        )
+        return values, own
+
+    def _splits(self, size: int) -> int:
+        """Return the splits of so few images: one where the splits would be too small."""
+        return self.num_splits if size >= SMALLEST_SPLIT * self.num_splits else 1
 
     def _possible(self, num: int) -> tuple[Measure, ...]:
-        return tuple(measure for measure in self.measures if smallest_number([measure]) <= num)
+        size = self.num_compared(num)
+        splits = self._splits(size)
+        return tuple(
+            measure
+            for measure in self.measures
+            if smallest_number([measure], splits, self.neighbours) <= size
+        )
 
-    def _scores(
-        self, batches: Iterable[Tensor], splits: int, measures: Sequence[Measure]
+    def _values(
+        self,
+        images: Embedded,
+        measures: Sequence[Measure],
+        splits: int,
+        reference: FrechetReference | None,
+        split: Reference,
     ) -> dict[str, float]:
-        fake = embed(self.backbone, self._checked(batches), measures)
         return values_of(
-            fake,
+            images,
             self.backbone,
             measures,
-            self._reference,
-            self._real_features,
+            reference,
+            self._known.features(split) if PAIRWISE & set(measures) else None,
             splits=splits,
             shuffle=self.shuffle,
+            neighbours=self.neighbours,
         )
 
     def _checked(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -239,15 +348,6 @@ class Scorer:
                     f"{self.side} px; make a scorer for their side"
                 )
             yield batch
-
-    def _at_side(self, images: Tensor) -> Iterator[Tensor]:
-        done = 0
-        for chunk in torch.split(images, CHUNK):
-            if self._stop():
-                raise Interrupted("stopped while embedding real images; the same command goes on")
-            yield resize(chunk.to(self.backbone.device), self.side, self.images.resize_by)
-            done += len(chunk)
-            self._progress("embedding real images", done, len(images), {})
 
 
 def generate(

@@ -274,7 +274,8 @@ class _Training:
             "first": self.scores[0],
             "best": self.best,
             "last": self.scores[-1],
-            "real": self.scorer.real,
+            "real": self.scorer.real(self.config.num_scored),
+            "compared": self._compared(),
             "passport": self.scorer.passport(
                 self.config.num_scored, self.config.seed, self.config.precision
             ).model_dump(mode="json"),
@@ -292,6 +293,17 @@ class _Training:
         known = {row.get("step") for row in log if "spread" in row}
         lost = [scores for scores in self.scores if scores["step"] not in known]
         return sorted(log + lost, key=_step) if lost else log
+
+    def _compared(self) -> dict[str, Any]:
+        """Score as many images of the last weights as there are real ones to stand beside them."""
+        config = self.config
+        num = self.scorer.num_compared(config.num_scored)
+        if num == config.num_scored:
+            return {"num": num, "scores": self.scores[-1]}
+        latent_dim = self.genome.generator.latent_dim
+        with self._scored_generator() as network:
+            few = generate(network, num, latent_dim, config.seed, self.device, stop=self.run.stop)
+            return {"num": num, "scores": self.scorer.score_few(few, config.num_scored)}
 
     @property
     def best(self) -> dict[str, Any]:

@@ -190,6 +190,37 @@ def test_reestimated_norms_are_the_batch_statistics_and_leave_no_trace() -> None
     assert_equal(before, dict(gan.generator.named_buffers()))
 
 
+class Raising(nn.Module):
+    """Fails behind its first norm, as when memory runs out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.BatchNorm2d(2, device="cpu") for _ in range(2))
+        self.second.momentum = None
+        self.fails = True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        if self.fails:
+            raise RuntimeError("out of memory")
+        return self.second(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("fails", ["in the pass", "while lent"])
+def test_norms_are_as_they_were_after_an_error(training: bool, fails: str) -> None:
+    network = Raising().train(training)
+    network.second.train(not training)  # each norm has a mode of its own
+    network.fails = fails == "in the pass"
+    before = copy.deepcopy(network.state_dict())
+    x = 5 + torch.randn(4, 2, 3, 3, generator=stream(0, "x"), device="cpu")
+    with pytest.raises(RuntimeError, match="out of memory"), reestimated_norms(network, x):
+        raise RuntimeError("out of memory")
+    assert_equal(before, network.state_dict())
+    assert (network.first.momentum, network.second.momentum) == (0.1, None)
+    assert (network.first.training, network.second.training) == (training, not training)
+
+
 def test_a_window_has_the_population_variance_of_its_last_losses() -> None:
     window = LossWindow(4, CPU)
     assert window.variance() == float("inf")

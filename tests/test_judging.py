@@ -40,7 +40,7 @@ def test_repeats_give_means_and_their_standard_errors(scorer: Scorer) -> None:
         assert value == pytest.approx(float(values.mean()), rel=1e-12)
         assert judged.errors[name] == pytest.approx(float(values.std()) / sqrt(4), rel=1e-9)
         assert judged.errors[name] > 0
-    assert judged.real == scorer.real
+    assert judged.real == scorer.real(NUM)
     assert judged.name == "mine"
     passport = judged.passport
     assert (passport.seed, passport.repeats, passport.num_fake) == (5, 4, NUM)

@@ -1,5 +1,9 @@
 """Protocols are presets; passports tell which numbers may be compared."""
 
+from math import sqrt
+from pathlib import Path
+from random import Random
+from statistics import mean, stdev
 from typing import Any
 
 import pytest
@@ -8,6 +12,7 @@ from pydantic import ValidationError
 from gan_nas.errors import InvalidInput
 from gan_nas.protocols import (
     INCIDENTAL,
+    OF_MEASURES,
     PROTOCOLS,
     UNKNOWN,
     Passport,
@@ -18,6 +23,8 @@ from gan_nas.protocols import (
     find_protocol,
     is_distance,
 )
+
+OLD = Path(__file__).parent / "golden" / "scores_0_1.json"  # written by version 0.1.0
 
 PASSPORT = Passport(
     protocol="autogan",
@@ -36,6 +43,13 @@ PASSPORT = Passport(
     reference_fingerprint="0123",
     seed=0,
     precision="float32",
+    kid_subset_size=1000,
+    kid_subsets=100,
+    precision_neighbours=3,
+    density_neighbours=5,
+    pairwise_images=10_000,
+    fid_infinity_sizes=15,
+    draws_seed=2020,
     torch="2.15.0",
     gan_nas="0.1.0",
 )
@@ -60,34 +74,50 @@ OTHER: dict[str, Any] = {
     "seed": 1,
     "repeats": 3,
     "precision": "bf16",
+    "kid_subset_size": 500,
+    "kid_subsets": 10,
+    "precision_neighbours": 5,
+    "density_neighbours": 3,
+    "pairwise_images": 5_000,
+    "fid_infinity_sizes": 8,
+    "draws_seed": 1,
     "torch": "3.0.0",
     "gan_nas": "0.2.0",
 }
 
 
-def scores(value: float, error: float | None = None) -> Scores:
+def scores(value: float, error: float | None = None, repeats: int = 1000) -> Scores:
     errors = {} if error is None else {"fid": error}
-    return Scores(scores={"fid": value}, errors=errors, real={}, passport=PASSPORT)
+    passport = PASSPORT.model_copy(update={"repeats": repeats})
+    return Scores(scores={"fid": value}, errors=errors, real={}, passport=passport)
 
 
 def test_presets_are_those_of_the_papers() -> None:
     made_of = {
-        name: (p.num_fake, p.num_splits, p.shuffle, p.quantise, p.split)
+        name: (p.num_fake, p.num_splits, p.shuffle, p.quantise, p.split, p.preprocessing)
         for name, p in PROTOCOLS.items()
     }
     assert made_of == {
-        "default": (10_000, 1, False, "floor", "train"),
-        "autogan": (50_000, 10, False, "floor", "train"),
-        "sngan": (5_000, 10, False, "floor", "held-out"),
-        "studiogan": (50_000, 1, False, "round", "train"),
+        "default": (10_000, 1, False, "floor", "train", "tf1"),
+        "autogan": (50_000, 10, False, "floor", "train", "tf1"),
+        "sngan": (5_000, 10, False, "floor", "held-out", "tf1"),
+        "studiogan": (50_000, 1, False, "round", "train", "studiogan"),
+        "cleanfid": (50_000, 1, False, "round", "train", "cleanfid"),
+        "pytorch-fid": (50_000, 1, False, "round", "train", "pytorch-fid"),
     }
+    neighbours = {(p.precision_neighbours, p.density_neighbours) for p in PROTOCOLS.values()}
+    assert neighbours == {(3, 5), (5, 5)}
+    studiogan = PROTOCOLS["studiogan"]
+    assert (studiogan.precision_neighbours, studiogan.density_neighbours) == (5, 5)
     assert find_protocol("autogan") is PROTOCOLS["autogan"]
 
 
 def test_unknown_protocols_are_refused_with_the_nearest_name() -> None:
     with pytest.raises(InvalidInput, match="unknown protocol 'autogna', did you mean autogan"):
         find_protocol("autogna")
-    with pytest.raises(InvalidInput, match="there are default, autogan, sngan, studiogan"):
+    with pytest.raises(
+        InvalidInput, match="there are default, autogan, sngan, studiogan, cleanfid"
+    ):
         find_protocol("?")
 
 
@@ -139,10 +169,70 @@ def test_older_passports_are_read() -> None:
         (scores(10, 0.3), scores(90), None),
     ],
 )
-def test_a_difference_is_more_than_noise_beyond_two_standard_errors(
+def test_a_difference_is_more_than_noise_beyond_two_standard_errors_of_many_repeats(
     a: Scores, b: Scores, beyond: bool | None
 ) -> None:
     assert exceeds_noise(a, b, "fid") is beyond
+
+
+@pytest.mark.parametrize(
+    ("repeats", "quantile"),
+    [(2, 4.53), (3, 2.87), (5, 2.37), (1000, 2.0)],  # Student's t at .97725, 2 (R - 1) degrees
+)
+def test_few_repeats_are_less_sure_of_their_noise(repeats: int, quantile: float) -> None:
+    noise = quantile * 0.5
+    for factor, beyond in ((0.99, False), (1.01, True)):
+        a, b = (
+            scores(10, 0.5 / sqrt(2), repeats),
+            scores(10 + factor * noise, 0.5 / sqrt(2), repeats),
+        )
+        assert exceeds_noise(a, b, "fid") is exceeds_noise(b, a, "fid") is beyond
+
+
+def test_noise_alone_is_taken_for_a_difference_in_one_case_of_twenty() -> None:
+    random = Random(0)
+    for repeats in (2, 3, 5, 10):
+        taken = 0
+        for _ in range(2000):
+            a, b = (
+                scores(mean(values), stdev(values) / sqrt(repeats), repeats)
+                for values in ([random.gauss(10, 1) for _ in range(repeats)] for _ in range(2))
+            )
+            taken += exceeds_noise(a, b, "fid") or False
+        assert 0.02 < taken / 2000 < 0.065
+
+
+@pytest.mark.parametrize("setting", sorted(OF_MEASURES))
+def test_settings_of_a_measure_forbid_nothing_where_only_one_side_made_it(setting: str) -> None:
+    without = PASSPORT.model_copy(update={setting: None})
+    assert without.differences(PASSPORT) == PASSPORT.differences(without) == {}
+
+
+def test_files_of_version_0_1_are_completed_by_what_was_fixed_then() -> None:
+    old = Scores.model_validate_json(OLD.read_text())
+    assert old.scores["kernel_distance[classifier]"] == pytest.approx(0.1799, abs=1e-4)
+    settings = {name: getattr(old.passport, name) for name in OF_MEASURES}
+    assert settings == {
+        "kid_subset_size": 160,  # all images
+        "kid_subsets": 100,
+        "precision_neighbours": 3,
+        "density_neighbours": 3,
+        "pairwise_images": 10_000,
+        "fid_infinity_sizes": 15,
+        "draws_seed": 2020,
+    }
+    assert old.comparison is None
+    assert Scores.model_validate_json(old.model_dump_json()) == old
+    now = old.passport.model_copy(update={"kid_subset_size": 80, "density_neighbours": 5})
+    assert old.passport.differences(now) == {
+        "kid_subset_size": (160, 80),
+        "density_neighbours": (3, 5),
+    }
+    usual = old.model_dump() | {"scores": {"classifier_score": 1.0}}
+    for name in OF_MEASURES:
+        del usual["passport"][name]
+    passport = Scores.model_validate(usual).passport
+    assert all(getattr(passport, name) is None for name in OF_MEASURES)
 
 
 def test_lower_is_better_for_distances() -> None:

@@ -18,10 +18,11 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.frechet import frechet_distance
 from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
 from gan_nas.metrics.kid import kernel_distance
+from gan_nas.metrics.manifold import Neighbours
 from gan_nas.metrics.measures import MEASURES, SEED, USUAL, Measure
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics, load_statistics, save_statistics
-from gan_nas.protocols import Scores
+from gan_nas.protocols import OF_MEASURES, Scores
 from gan_nas.reference import make_statistics
 from gan_nas.scoring import Scorer, generate, to_uint8
 
@@ -53,15 +54,15 @@ def test_worse_images_score_worse_at_every_stage(
     held_out = digits.at(side).held_out
     assert digits.held_out_labels is not None
     half_the_modes = held_out[digits.held_out_labels < 5]
-    scores = [scorer.real]
+    scores = [scorer.real(360)]
     scores += [scorer.score([disturbed(held_out, d)]) for d in (0.25, 0.5, 1.0)]
     distances = [score[FRECHET] for score in scores]
     assert distances == sorted(distances)
     ceiling = {4: 7, 8: 9.3, 16: 9}[side]
-    assert ceiling < scorer.real["classifier_score"] <= 10
+    assert ceiling < scorer.real(360)["classifier_score"] <= 10
     few = scorer.score([half_the_modes])
     assert few["classifier_score"] <= 6.5
-    assert few[FRECHET] > 3 * scorer.real[FRECHET]
+    assert few[FRECHET] > 3 * scorer.real(360)[FRECHET]
 
 
 def test_a_collapsed_generator_scores_one_at_a_finite_distance(
@@ -71,7 +72,7 @@ def test_a_collapsed_generator_scores_one_at_a_finite_distance(
     for image in digits.at(16).train[:3]:
         score = scorer.score([image.expand(100, -1, -1, -1)] * 2)
         assert score["classifier_score"] == pytest.approx(1, abs=1e-6)
-        assert scorer.real[FRECHET] * 10 < score[FRECHET] < math.inf
+        assert scorer.real(360)[FRECHET] * 10 < score[FRECHET] < math.inf
 
 
 def test_scores_are_those_of_all_images_at_once(digits: Images, backbone: Backbone) -> None:
@@ -85,14 +86,14 @@ def test_scores_are_those_of_all_images_at_once(digits: Images, backbone: Backbo
     assert scores["classifier_score"] == pytest.approx(
         inception_style_score(logits, 3)[0], rel=1e-5
     )
-    assert scorer.real == pytest.approx(scores, rel=1e-5)
+    assert scorer.real(360) == pytest.approx(scores, rel=1e-5)
 
 
 def test_images_that_are_at_the_stages_side_already_change_nothing(
     digits: Images, backbone: Backbone
 ) -> None:
     native, at_side = Scorer(backbone, digits, 16), Scorer(backbone, digits.at(16), 16)
-    assert native.real == at_side.real
+    assert native.real(360) == at_side.real(360)
     assert native.passport(500, 0) == at_side.passport(500, 0)
 
 
@@ -102,18 +103,23 @@ def test_a_share_of_the_training_images_can_be_the_reference(
     scorer = Scorer(backbone, digits, 8, num_reference=500)
     assert scorer.passport(10, 0).num_real == 500
     assert Scorer(backbone, digits, 8, num_reference=9999).passport(10, 0).num_real == 1437
-    assert scorer.real[FRECHET] < 2 * Scorer(backbone, digits, 8).real[FRECHET]
+    assert scorer.real(360)[FRECHET] < 2 * Scorer(backbone, digits, 8).real(360)[FRECHET]
 
 
 def test_without_labels_only_the_distance_is_given(digits: Images) -> None:
     images = Images("unnamed", digits.train[:200], digits.held_out[:40])
     scorer = Scorer(load_backbone("classifier", images, None, "cpu"), images, 8, num_splits=10)
-    assert list(scorer.real) == ["frechet_distance[rotation]"]
+    assert list(scorer.real(40)) == ["frechet_distance[rotation]"]
 
 
-def test_fewer_held_out_images_than_splits_are_scored(digits: Images, backbone: Backbone) -> None:
-    images = Images("few", digits.train, digits.held_out[:3])
-    assert Scorer(backbone, images, 8, num_splits=10).real["classifier_score"] == pytest.approx(1)
+@pytest.mark.parametrize("num", [2, 3, 19, 99])
+def test_splits_of_less_than_ten_images_become_one(
+    digits: Images, backbone: Backbone, num: int
+) -> None:
+    images = Images("few", digits.train, digits.held_out[:num])
+    ten, one = (Scorer(backbone, images, 8, num_splits=n).real(500) for n in (10, 1))
+    assert ten == one
+    assert ten["classifier_score"] > 1
 
 
 def test_impossible_batches_are_refused(digits: Images, backbone: Backbone) -> None:
@@ -158,10 +164,17 @@ def test_the_passport_names_the_whole_protocol(digits: Images, backbone: Backbon
         "seed": 7,
         "repeats": 1,
         "precision": "bf16",
+        "kid_subset_size": None,
+        "kid_subsets": None,
+        "precision_neighbours": None,
+        "density_neighbours": None,
+        "pairwise_images": None,
+        "fid_infinity_sizes": None,
+        "draws_seed": None,
         "torch": torch.__version__,
         "gan_nas": version("gan-nas"),
     }
-    scores = Scores(scores={FRECHET: 3.0}, real=scorer.real, passport=passport)
+    scores = Scores(scores={FRECHET: 3.0}, real=scorer.real(360), passport=passport)
     assert Scores.model_validate_json(scores.model_dump_json()) == scores
     with pytest.raises(ValidationError):
         Scores.model_validate({**scores.model_dump(), "more": 1})
@@ -241,7 +254,7 @@ def test_scoring_ignores_the_default_device(digits: Images, backbone: Backbone) 
 
     def run() -> Iterator[dict[str, float]]:
         scorer = Scorer(backbone, digits, 8, num_splits=2, num_reference=300)
-        yield scorer.real
+        yield scorer.real(60)
         yield scorer.score(generate(network, 60, 5, 0, "cpu"))
 
     network = Enlarged().eval()
@@ -301,11 +314,11 @@ def test_held_out_images_can_be_the_reference(digits: Images, backbone: Backbone
     scores = scorer.score([digits.train[:200]])
     distance = frechet_distance(Moments.of(real), Moments.of(fake))
     assert scores[FRECHET] == pytest.approx(distance, rel=1e-5)
-    kernel = kernel_distance(real, fake, subset_size=200, seed=SEED)
+    kernel = kernel_distance(real, fake, subset_size=100, seed=SEED)
     assert scores["kernel_distance[classifier]"] == pytest.approx(kernel.mean, rel=1e-5)
     assert scorer.score([digits.held_out])[FRECHET] < 1e-6
     # The training images stand in for the held-out ones, which are at no distance here.
-    assert scorer.real == scorer.score(torch.split(digits.train, 500))
+    assert scorer.real(2000) == scorer.score(torch.split(digits.train, 500))
     passport = scorer.passport(200, 0)
     assert (passport.split, passport.num_real) == ("held-out", 360)
     usual = Scorer(backbone, digits, 8).passport(200, 0)
@@ -340,9 +353,9 @@ def test_measures_and_shuffling_have_their_own_place_in_the_cache(
         {"measures": ("is", "kid"), "split": "held-out"},
         {"measures": ("is", "kid"), "num_reference": 200},
     ]
-    fresh = [Scorer(backbone, digits, 8, 5, **kind).real for kind in kinds]
+    fresh = [Scorer(backbone, digits, 8, 5, **kind).real(360) for kind in kinds]
     for _ in range(2):
-        kept = [Scorer(backbone, digits, 8, 5, cache=tmp_path, **kind).real for kind in kinds]
+        kept = [Scorer(backbone, digits, 8, 5, cache=tmp_path, **kind).real(360) for kind in kinds]
         assert kept == fresh
     names = [path.name.partition("-")[0] for path in tmp_path.iterdir()]
     assert sorted(names) == ["moments", *["real"] * 5]
@@ -357,6 +370,27 @@ def statistics(
     return load_statistics(path)
 
 
+def test_settings_of_measures_stand_in_the_passport_where_they_are_made(
+    digits: Images, backbone: Backbone
+) -> None:
+    def settings(measures: Sequence[Measure], num: int, **options: Any) -> dict[str, Any]:
+        passport = Scorer(backbone, digits, 8, measures=measures, **options).passport(num, 0)
+        return {name: getattr(passport, name) for name in OF_MEASURES}
+
+    nothing = dict.fromkeys(OF_MEASURES)
+    assert settings(USUAL, 360) == nothing
+    assert settings(USUAL, 360, shuffle=True) == nothing | {"draws_seed": SEED}
+    kid = {"kid_subset_size": 180, "kid_subsets": 100, "pairwise_images": 10_000}
+    assert settings(["kid"], 360) == nothing | kid | {"draws_seed": SEED}
+    assert settings(["kid"], 10**6)["kid_subset_size"] == 1437 // 2
+    shares = {"precision_neighbours": 3, "density_neighbours": 5, "pairwise_images": 10_000}
+    assert settings(["prdc"], 360) == nothing | shares
+    five = {"precision_neighbours": 5, "density_neighbours": 5}
+    assert settings(["prdc"], 360, neighbours=Neighbours(5, 5)) == nothing | shares | five
+    line = {"fid_infinity_sizes": 15, "draws_seed": SEED}
+    assert settings(["fid-infinity"], 360) == nothing | line
+
+
 def test_statistics_stand_in_for_images(
     digits: Images, backbone: Backbone, statistics: Statistics
 ) -> None:
@@ -365,10 +399,10 @@ def test_statistics_stand_in_for_images(
     expected = of_images.score(images)
     alone = Scorer(backbone, None, 8, statistics=statistics)
     assert alone.score(images) == pytest.approx(expected, rel=1e-6)
-    assert alone.real == {}
+    assert alone.real(360) == {}
     beside = Scorer(backbone, digits, 8, statistics=statistics)
     assert beside.score(images) == alone.score(images)
-    assert beside.real == pytest.approx(of_images.real, rel=1e-6)
+    assert beside.real(360) == pytest.approx(of_images.real(360), rel=1e-6)
     passport = alone.passport(360, 0)
     assert passport == beside.passport(360, 0)
     assert (passport.reference, passport.split, passport.num_real) == ("digits", "train", 1437)
@@ -405,9 +439,8 @@ def test_measures_that_real_images_are_too_few_for_are_left_out(
 ) -> None:
     images = Images("few", digits.train, digits.held_out[:3])
     scorer = Scorer(backbone, images, 8, measures=MEASURES)
-    names = {"frechet_distance[classifier]", "classifier_score", "kernel_distance[classifier]"}
-    assert scorer.real.keys() == names | {"kernel_distance[classifier]_deviation"}
-    assert scorer.score([digits.held_out]).keys() > scorer.real.keys()
+    assert scorer.real(360).keys() == {"frechet_distance[classifier]", "classifier_score"}
+    assert scorer.score([digits.held_out]).keys() > scorer.real(360).keys()
 
 
 def test_passes_over_real_images_report_and_stop(digits: Images, backbone: Backbone) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_nas.configs import resolve
+from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, MissingResource, RunFailed
 from gan_nas.frameworks import FRAMEWORKS, Framework
 from gan_nas.gan import GAN, check_compiler
@@ -49,6 +50,21 @@ def test_a_run_writes_weights_samples_curves_log_and_result(
     assert result["images"] == 7 * 2 * 8
     distance = "frechet_distance[classifier]"
     assert result["best"][distance] <= result["last"][distance]
+    assert result["compared"] == {"num": 150, "scores": result["last"]}  # 360 are held out
+
+
+def test_beside_few_real_images_stand_as_few_generated_ones(tmp_path: Path) -> None:
+    digits = tiny.digits()
+    images = Images("few", digits.train, digits.held_out[:20])
+    config = TrainingConfig.model_validate(tiny.TRAINING | {"steps": 2})
+    settings: dict[str, Any] = {"resolution": 16, "device": tiny.CPU, "backbone": tiny.backbone()}
+    result = train(tiny.GENOME, images, config, tmp_path, **settings)
+    network, _ = load_generator(tmp_path / "generator.safetensors", tiny.CPU)
+    scorer = Scorer(tiny.backbone(), images.at(16), 16)
+    few = scorer.score(generate(network, 20, 128, 0, tiny.CPU))
+    assert result["compared"]["num"] == 20
+    assert result["compared"]["scores"] == pytest.approx(few, rel=1e-6)
+    assert result["real"] == scorer.score([images.at(16).held_out])
 
 
 def test_the_file_alone_gives_the_score_of_the_run(trained: tuple[Path, dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from gan_nas.data import cache_dir as cache_dir
 from gan_nas.errors import InvalidInput, nearest, shorten
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.backbone import custom_backbone as custom_backbone
+from gan_nas.protocols import Preprocessing
 
 KINDS = ("classifier", "inception")
 
@@ -23,6 +24,7 @@ def load_backbone(
     progress: Callable[[int, int], None] | None = None,
     *,
     precision: str = "float32",
+    preprocessing: Preprocessing = "tf1",
     download: bool = False,
     kept: Sequence[Path] = (),
     wanted: str | None = None,
@@ -32,7 +34,8 @@ def load_backbone(
     "classifier": trained on `images` once, kept in `cache`; `kept` are files where it may stand,
     too, `wanted` the fingerprint that is looked for. "classifier:PATH": a CIFAR ResNet.
     "inception": that of IS and FID, from torch.hub's cache, into which it is fetched if
-    `download`. "inception:PATH": the same from a file, with a `precision` of float32 or bf16.
+    `download`. "inception:PATH": the same from a file. These have a `precision` of float32 or bf16,
+    and a `preprocessing` of images; the others resize in their own way.
     Only the first needs `images`.
     """
     kind, colon, path = spec.partition(":")
@@ -46,7 +49,9 @@ def load_backbone(
     if kind == "inception":
         from gan_nas.metrics.inception import load_inception
 
-        return load_inception(file, device, precision=precision, download=download)
+        return load_inception(
+            file, device, precision=precision, preprocessing=preprocessing, download=download
+        )
     if precision != "float32":
         raise InvalidInput(
             f"the backbone {kind} does not compute in {shorten(precision)}, only in float32; "

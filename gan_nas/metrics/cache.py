@@ -14,14 +14,20 @@ from gan_nas.metrics.backbone import hash_tensors
 
 Tensors = dict[str, Tensor]
 
+# By kind of numbers. Raised whenever the code that makes them changes: older files are then made
+# anew, though nothing in their keys tells that they are old.
+FORMATS = {"moments": 2, "real": 2}
+
 
 def cached(cache: Path | None, kind: str, key: str, compute: Callable[[], Tensors]) -> Tensors:
     """Return what `compute` returns, from the folder `cache` if it was computed before.
 
-    `key` must name everything the result depends on. A damaged file is made anew.
+    `kind` is one of FORMATS. `key` must name everything the result depends on but the code. A
+    damaged file is made anew.
     """
     if cache is None:
         return compute()
+    key = f"{kind} {FORMATS[kind]}: {key}"
     path = cache / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     tensors = _read(path, key)
     if tensors is None:

@@ -12,9 +12,9 @@ import http.client
 import io
 import re
 import urllib.error
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,8 @@ from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
 from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import Backbone, hash_tensors
+from gan_nas.metrics.pillow import resize_pillow
+from gan_nas.protocols import Preprocessing
 
 URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
@@ -42,14 +44,26 @@ COUNTER = "num_batches_tracked"  # of training steps: not needed, and not in eve
 State = Mapping[str, Tensor]
 
 
+class Prepared(NamedTuple):
+    """How uint8 images (N, 3, H, W) become the network's input, float32 (N, 3, 299, 299)."""
+
+    says: str  # stands in passports
+    prepare: Callable[[Tensor], Tensor]
+    bias: bool = False  # whether the logits have that of the last layer
+
+
 def load_inception(
     path: Path | None = None,
     device: torch.device | str = "cpu",
     *,
     precision: str = "float32",
+    preprocessing: Preprocessing = "tf1",
     download: bool = False,
 ) -> Backbone:
     """Load Inception from `path`, or else from torch.hub's cache, filled first if `download`.
+
+    `preprocessing` says how images are resized and scaled: tf1 as in TensorFlow's graph, from
+    which IS and FID have their names, or as another tool does (see PREPROCESSINGS).
 
     The file's sha256 must begin as the hash in its name says, or, without one, as that of the
     weights of 2015-12-05; only these are canonical. `precision` bf16 is that of the convolutions:
@@ -64,15 +78,25 @@ def load_inception(
             write_atomically(path, _download)
     state, digest = _read(path)
     canonical = digest.startswith(HASH)
-    return _backbone(state, str(path), digest[:16], device, precision, canonical=canonical)
+    prepared = PREPROCESSINGS[preprocessing]
+    return _backbone(
+        state, str(path), digest[:16], device, precision, prepared, canonical=canonical
+    )
 
 
 def inception_from_state(
-    state: State, device: torch.device | str = "cpu", *, precision: str = "float32"
+    state: State,
+    device: torch.device | str = "cpu",
+    *,
+    precision: str = "float32",
+    preprocessing: Preprocessing = "tf1",
 ) -> Backbone:
     """Make a backbone, which is not canonical, of any tensors named as torch-fidelity's."""
     _check_precision(precision)
-    return _backbone(state, "the state", hash_tensors(state), device, precision, canonical=False)
+    prepared = PREPROCESSINGS[preprocessing]
+    return _backbone(
+        state, "the state", hash_tensors(state), device, precision, prepared, canonical=False
+    )
 
 
 def read_weights(path: Path) -> State:
@@ -86,14 +110,20 @@ def cached_weights() -> Path:
 
 
 class Inception(nn.Module):
-    """uint8 images (N, 3, H, W) -> features (N, 2048), logits without bias (N, 1008).
+    """uint8 images (N, 3, H, W) -> features (N, 2048), logits (N, 1008), without bias usually.
 
     `network` is torch-fidelity's, whose convolutions are taken over: don't use it afterwards.
     Convolutions and pools compute in `dtype`, all else in float32.
     """
 
-    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        dtype: torch.dtype = torch.float32,
+        prepared: Prepared | None = None,
+    ) -> None:
         super().__init__()
+        self.prepared = prepared or PREPROCESSINGS["tf1"]
         _fold_norms(network)
         layers = dict(network.named_children())  # in the order of the forward pass
         head = layers.pop("fc")
@@ -104,8 +134,11 @@ class Inception(nn.Module):
         self.stem = nn.Sequential(*layers.values())
         for part in (self.stem, self.body):
             part.to(dtype).to(memory_format=torch.channels_last)
-        self.head = nn.Linear(head.in_features, head.out_features, bias=False, device="meta")
+        bias = self.prepared.bias
+        self.head = nn.Linear(head.in_features, head.out_features, bias=bias, device="meta")
         self.head.weight = head.weight
+        if bias:
+            self.head.bias = head.bias
         self.dtype = dtype
         self.requires_grad_(False)
 
@@ -118,7 +151,7 @@ class Inception(nn.Module):
         return features, self.head(features)
 
     def _begin(self, images: Tensor) -> Tensor:
-        x = resize_tf1(images, SIDE).sub_(128).div_(128)  # [-1, 0.992]
+        x = self.prepared.prepare(images).contiguous(memory_format=torch.channels_last)
         begun: Tensor = self.stem(x.to(self.dtype))
         return begun
 
@@ -160,6 +193,39 @@ def resize_tf1(images: Tensor, side: int) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
+def prepare_tf1(images: Tensor) -> Tensor:
+    """Resize and scale as TensorFlow's graph does, to [-1, 0.992]."""
+    return resize_tf1(images, SIDE).sub_(128).div_(128)
+
+
+def prepare_cleanfid(images: Tensor) -> Tensor:
+    """Resize and scale as clean-fid does, to [-1, 0.992] (Parmar et al. 2022, sec. 3)."""
+    return resize_pillow(images, SIDE, "bicubic").clamp_(0, 255).sub_(128).div_(128)
+
+
+def prepare_pytorch_fid(images: Tensor) -> Tensor:
+    """Resize and scale as pytorch-fid does, to [-1, 1]: half-pixel centres, no antialiasing."""
+    x = images.float().div_(255)
+    return F.interpolate(x, (SIDE, SIDE), mode="bilinear", align_corners=False).mul_(2).sub_(1)
+
+
+def prepare_studiogan(images: Tensor) -> Tensor:
+    """Resize and scale as StudioGAN's resizer "friendly" does for this network, to [-1, 1]."""
+    return resize_pillow(images, SIDE, "bilinear").div_(255).sub_(0.5).div_(0.5)
+
+
+PREPROCESSINGS: dict[Preprocessing, Prepared] = {
+    "tf1": Prepared(f"TF1 bilinear to {SIDE}", prepare_tf1),
+    "cleanfid": Prepared(f"Pillow bicubic in float to {SIDE}, (x - 128) / 128", prepare_cleanfid),
+    "pytorch-fid": Prepared(f"PyTorch bilinear to {SIDE}, 2 x / 255 - 1", prepare_pytorch_fid),
+    "studiogan": Prepared(
+        f"Pillow bilinear in float to {SIDE}, 2 x / 255 - 1, logits with bias",
+        prepare_studiogan,
+        bias=True,
+    ),
+}
+
+
 def architecture() -> nn.Module:
     """Return torch-fidelity's network on the meta device, without weights.
 
@@ -193,11 +259,12 @@ def _backbone(
     fingerprint: str,
     device: torch.device | str,
     precision: str,
+    prepared: Prepared,
     *,
     canonical: bool,
 ) -> Backbone:
     device = torch.device(device)
-    network = Inception(_filled(state, source), PRECISIONS[precision])
+    network = Inception(_filled(state, source), PRECISIONS[precision], prepared)
     return Backbone(
         name="inception",
         # Numbers of real images are cached under this.
@@ -207,7 +274,7 @@ def _backbone(
         labelled=True,
         network=network.to(device).eval(),
         canonical=canonical,
-        own_resize=f"TF1 bilinear to {SIDE}",
+        own_resize=prepared.says,
         precision=precision,
         batch_size=BATCH_SIZES.get(device.type, BATCH_SIZES["cpu"]),
     )

@@ -13,16 +13,25 @@ from torch import Tensor
 
 from gan_nas.errors import Incompatible, InvalidInput, RunFailed
 
+NUM_SUBSETS, SUBSET_SIZE = 100, 1000  # torch-fidelity's
+
 
 class KernelDistance(NamedTuple):
-    """Mean and deviation (ddof 0) over subsets; the mean may be slightly negative."""
+    """Mean and deviation (ddof 0) over subsets; the mean may be slightly negative.
+
+    The deviation is that of one subset, and means nothing where subsets are nearly the whole set.
+    """
 
     mean: float
     deviation: float
 
 
 def kernel_distance(
-    real: Tensor, fake: Tensor, num_subsets: int = 100, subset_size: int = 1000, seed: int = 2020
+    real: Tensor,
+    fake: Tensor,
+    num_subsets: int = NUM_SUBSETS,
+    subset_size: int = SUBSET_SIZE,
+    seed: int = 2020,
 ) -> KernelDistance:
     """Return the distance of features (N, d) and (M, d) on one device, in float64.
 
@@ -53,6 +62,16 @@ def kernel_distance(
     if not bool(values.isfinite().all()):
         raise RunFailed("the features to be scored contain NaN or infinity: training has diverged")
     return KernelDistance(float(values.mean()), float(values.std(correction=0)))
+
+
+def usable_subset_size(num_real: int, num_fake: int) -> int:
+    """Return 1,000 or, where that is more than half of the smaller set, that half.
+
+    Subsets of a whole set are all alike, and their deviation is 0 whatever the noise:
+    torch-fidelity refuses sets below the subset's size and prints 1e-15 at it. Halves still differ.
+    The distance is unbiased, so that what it estimates does not depend on the size.
+    """
+    return min(SUBSET_SIZE, min(num_real, num_fake) // 2)
 
 
 def _mmd2(x: Tensor, y: Tensor) -> Tensor:

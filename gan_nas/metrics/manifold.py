@@ -26,50 +26,70 @@ class Manifold(NamedTuple):
     coverage: float
 
 
-def manifold_scores(real: Tensor, fake: Tensor, num_neighbours: int = 3) -> Manifold:
+class Neighbours(NamedTuple):
+    """Which neighbour's distance is a ball's radius.
+
+    By default those of the papers: 3 for precision and recall (Kynkaanniemi et al. 2019, sec. 4),
+    5 for density and coverage (Naeem et al. 2020, sec. 3.3).
+    """
+
+    precision: int = 3
+    density: int = 5
+
+    @property
+    def most(self) -> int:
+        """Return the farther one."""
+        return max(self)
+
+
+def manifold_scores(real: Tensor, fake: Tensor, neighbours: Neighbours | None = None) -> Manifold:
     """Compare features (N, d) and (M, d), on one device, in float64 and O((N + M) d) memory.
 
-    Precision and recall are usually given with 3 neighbours, density and coverage with 5.
+    Without `neighbours` they are the papers'.
     """
+    neighbours = neighbours or Neighbours()
     if real.shape[1] != fake.shape[1]:
         raise Incompatible(
             f"features of {fake.shape[1]} dimensions cannot be compared to real ones of "
             f"{real.shape[1]}; make both with the same backbone"
         )
     most = min(len(real), len(fake)) - 1
-    if not 1 <= num_neighbours <= most:
+    if not 1 <= min(neighbours) <= neighbours.most <= most:
         raise InvalidInput(
-            f"{num_neighbours} neighbours cannot be found among {len(real)} real and {len(fake)} "
-            f"generated images; use 1 to {most}"
+            f"{neighbours.precision} and {neighbours.density} neighbours cannot be found among "
+            f"{len(real)} real and {len(fake)} generated images; use 1 to {most}"
         )
     if not bool(real.isfinite().all() & fake.isfinite().all()):
         raise RunFailed("the features to be scored contain NaN or infinity: training has diverged")
     centre = real.mean(0, dtype=torch.float64)  # distances to a far origin would cancel
     real, fake = real - centre, fake - centre
-    real_radii, fake_radii = (_radii(x, num_neighbours) for x in (real, fake))
+    real_radii, density_radii = _radii(real, neighbours)
+    fake_radii, _ = _radii(fake, neighbours)
     inside = 0  # pairs of a generated image in the ball of a real one
     precise = 0
     recalled = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered = recalled.clone()
     for rows, squares in _squared_distances(fake, real):  # (B, N)
-        in_real_balls = squares <= real_radii
-        in_fake_balls = squares <= fake_radii[rows, None]
-        inside += int(in_real_balls.sum())
-        precise += int(in_real_balls.any(1).sum())
-        covered |= in_real_balls.any(0)
-        recalled |= in_fake_balls.any(0)
+        in_density_balls = squares <= density_radii
+        inside += int(in_density_balls.sum())
+        covered |= in_density_balls.any(0)
+        precise += int((squares <= real_radii).any(1).sum())
+        recalled |= (squares <= fake_radii[rows, None]).any(0)
     return Manifold(
         precision=precise / len(fake),
         recall=int(recalled.sum()) / len(real),
-        density=inside / (num_neighbours * len(fake)),
+        density=inside / (neighbours.density * len(fake)),
         coverage=int(covered.sum()) / len(real),
     )
 
 
-def _radii(x: Tensor, num_neighbours: int) -> Tensor:
-    """Return the squared distance (N,) of each point to its k-th neighbour, itself not counted."""
-    parts = [s.kthvalue(num_neighbours + 1, dim=1).values for _, s in _squared_distances(x, x)]
-    return torch.cat(parts)
+def _radii(x: Tensor, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
+    """Return the squared distances (N,) of each point to both neighbours, itself not counted."""
+    nearest = [
+        s.topk(neighbours.most + 1, largest=False).values for _, s in _squared_distances(x, x)
+    ]
+    distances = torch.cat(nearest)  # (N, most + 1), sorted
+    return distances[:, neighbours.precision], distances[:, neighbours.density]
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:

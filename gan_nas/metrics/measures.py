@@ -15,10 +15,11 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.fid_infinity import NUM_SIZES, SMALLEST, fid_infinity
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
-from gan_nas.metrics.kid import kernel_distance
-from gan_nas.metrics.manifold import manifold_scores
+from gan_nas.metrics.jackknife import group_of_each, jackknife, moments_without_each
+from gan_nas.metrics.kid import kernel_distance, usable_subset_size
+from gan_nas.metrics.manifold import Neighbours, manifold_scores
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.reservoir import SIZE
+from gan_nas.metrics.reservoir import SIZE, Reservoir
 
 Measure = Literal["is", "fid", "kid", "prdc", "fid-infinity"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -27,9 +28,8 @@ PAIRWISE = {"kid", "prdc"}  # compare single images, so they need features of re
 FRECHET = {"fid", "fid-infinity"}  # need the moments of real images
 KEEPING = PAIRWISE | {"fid-infinity"}
 
-SUBSET_SIZE = 1000  # of the kernel distance, or all where there are fewer
-NUM_NEIGHBOURS = 3
-SEED = 2020
+SEED = 2020  # of the subsets that measures draw, and of the order of a shuffled score
+PAPERS = Neighbours()
 
 
 class Embedded(NamedTuple):
@@ -40,8 +40,16 @@ class Embedded(NamedTuple):
     features: Tensor | None  # (N, d), float32 on the CPU
 
 
-def embed(backbone: Backbone, batches: Iterable[Tensor], measures: Sequence[Measure]) -> Embedded:
-    """Pass uint8 images (N, C, H, W) through the backbone once; raises InvalidInput for none."""
+def embed(
+    backbone: Backbone,
+    batches: Iterable[Tensor],
+    measures: Sequence[Measure],
+    reservoir: Reservoir | None = None,
+) -> Embedded:
+    """Pass uint8 images (N, C, H, W) through the backbone once; raises InvalidInput for none.
+
+    `reservoir` sees all features, too.
+    """
     keep_logits = "is" in measures and backbone.labelled
     keep_features = bool(KEEPING & set(measures))
     moments: Moments | None = None
@@ -54,6 +62,8 @@ def embed(backbone: Backbone, batches: Iterable[Tensor], measures: Sequence[Meas
             all_logits.append(logits.cpu())
         if keep_features:
             all_features.append(features.cpu())
+        if reservoir is not None:
+            reservoir.update(features)
     if moments is None:
         raise InvalidInput("there are no images to score; generate at least 2")
     return Embedded(
@@ -72,6 +82,7 @@ def values_of(
     *,
     splits: int,
     shuffle: bool,
+    neighbours: Neighbours = PAPERS,
 ) -> dict[str, float]:
     """Return the asked measures by name, each deviation or error beside its value.
 
@@ -92,12 +103,12 @@ def values_of(
         assert real_features is not None
         assert fake.features is not None
     if "kid" in measures and real_features is not None and fake.features is not None:
-        size = min(SUBSET_SIZE, len(real_features), len(fake.features))
+        size = usable_subset_size(len(real_features), len(fake.features))
         distance = kernel_distance(real_features, fake.features, subset_size=size, seed=SEED)
         values[_name("kid", backbone)] = distance.mean
         values[f"{_name('kid', backbone)}_deviation"] = distance.deviation
     if "prdc" in measures and real_features is not None and fake.features is not None:
-        shares = manifold_scores(real_features, evenly(fake.features, SIZE), NUM_NEIGHBOURS)
+        shares = manifold_scores(real_features, evenly(fake.features, SIZE), neighbours)
         values |= {_name(what, backbone): value for what, value in shares._asdict().items()}
     if "fid-infinity" in measures:
         assert fake.features is not None
@@ -106,6 +117,36 @@ def values_of(
         line = fid_infinity(fake.features, reference, SEED)
         values |= {name: line.distance, f"{name}_error": line.standard_error}
     return values
+
+
+def deviations_of(
+    few: Embedded,
+    backbone: Backbone,
+    measures: Sequence[Measure],
+    reference: FrechetReference | None,
+    *,
+    splits: int,
+    shuffle: bool,
+) -> dict[str, float]:
+    """Return the deviations of the score and the distance of at least 3 images, by name.
+
+    Not of the others: the kernel distance has its own, of one subset, the extrapolated distance
+    its error, and neighbours would be sought eleven times.
+    """
+    measures = [measure for measure in measures if measure in USUAL]
+    assert few.features is not None
+    groups = group_of_each(len(few.features), SEED)
+    moments = moments_without_each(few.features, groups)
+
+    def without(group: int) -> dict[str, float]:
+        logits = None if few.logits is None else few.logits[groups != group]
+        part = Embedded(moments[group], logits, None)
+        values = values_of(
+            part, backbone, measures, reference, None, splits=splits, shuffle=shuffle
+        )
+        return {name: value for name, value in values.items() if not name.endswith("_deviation")}
+
+    return jackknife(groups, without) if measures else {}
 
 
 def evenly(rows: Tensor, num: int) -> Tensor:
@@ -129,9 +170,19 @@ def parse_measures(text: str) -> tuple[Measure, ...]:
     return tuple(measure for measure in MEASURES if measure in names)
 
 
-def smallest_number(measures: Sequence[Measure]) -> int:
-    """Return how many images the measures need at least."""
-    needs = {"prdc": NUM_NEIGHBOURS + 1, "fid-infinity": SMALLEST * NUM_SIZES}
+def smallest_number(
+    measures: Sequence[Measure], splits: int = 1, neighbours: Neighbours = PAPERS
+) -> int:
+    """Return how many images the measures need at least, to mean something.
+
+    A split of one image scores 1 whatever it shows.
+    """
+    needs = {
+        "is": 2 * splits,
+        "kid": 4,  # two subsets that differ
+        "prdc": neighbours.most + 1,
+        "fid-infinity": SMALLEST * NUM_SIZES,
+    }
     return max(needs.get(measure, 2) for measure in measures)
 
 

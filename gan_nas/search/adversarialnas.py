@@ -298,6 +298,19 @@ class _Search:
         if config.average_replaces and self.step < config.iterations:
             self.gan.gan.take_average()
 
+    def _compared(self) -> dict[str, Any]:
+        """Score as many of the supernet's images as there are real ones to stand beside them."""
+        config = self.config
+        num = self.scorer.num_compared(config.num_scored)
+        if num == config.num_scored:
+            return {"num": num, "scores": self.scores[-1]}
+        self.gan.generator.restart(self.gan.tau, config.seed, "score noise", self.step)
+        with self.gan.gan.averaged() as network:
+            few = generate(
+                network, num, config.latent_dim, config.seed, self.device, stop=self.run.stop
+            )
+            return {"num": num, "scores": self.scorer.score_few(few, config.num_scored)}
+
     def save(self) -> None:
         """Write a checkpoint, then stop if asked to; raises RunFailed rather than saving NaN."""
         self._losses()
@@ -329,7 +342,8 @@ class _Search:
             "genomes": rows,
             "entropy": {name: _mean(one.entropies()) for name, one in logits.items()},
             "supernet": self.scores[-1],
-            "real": self.scorer.real,
+            "real": self.scorer.real(config.num_scored),
+            "compared": self._compared(),
             "passport": self.scorer.passport(
                 config.num_scored, config.seed, config.precision
             ).model_dump(mode="json"),

@@ -16,6 +16,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from statistics import stdev
@@ -370,7 +371,11 @@ class _Search:
             "genomes": rows,
             "reward": self.config.reward,
             "reward_deviation": stdev(rewards),
-            "real": self.scorer.real,
+            "real": self.scorer.real(self.config.num_scored),
+            "compared": {
+                "num": self.scorer.num_compared(self.config.num_scored),
+                "scores": self._score(best, self.config.seed, beside_real=True),
+            },
             "passport": self.scorer.passport(
                 self.config.num_scored, self.config.seed, self.config.precision
             ).model_dump(mode="json"),
@@ -457,9 +462,15 @@ class _Search:
             self._drawn = [c.tokens for c in self.policy.draw(DRAWN_AT_ONCE, random)]
         return self._drawn[place]
 
-    def _score(self, tokens: Tokens, seed: int) -> dict[str, float]:
-        """Score a child on the shared weights; a child whose images are not finite has none."""
-        config = self.config
+    def _score(self, tokens: Tokens, seed: int, *, beside_real: bool = False) -> dict[str, float]:
+        """Score a child on the shared weights; a child whose images are not finite has none.
+
+        `beside_real` takes as many images as there are real ones to stand beside them.
+        """
+        config, num = self.config, self.config.num_scored
+        score = self.scorer.score
+        if beside_real and (few := self.scorer.num_compared(num)) < num:
+            num, score = few, partial(self.scorer.score_few, num=num)
         choose_tokens(self.gan, tokens)
         with self.gan.averaged() as network:
             z = self._latents("norm latents", 0, config.num_norm_latents)
@@ -467,14 +478,14 @@ class _Search:
             with reestimated_norms(network, z) if own else nullcontext():
                 fakes = generate(
                     network,
-                    config.num_scored,
+                    num,
                     config.latent_dim,
                     seed,
                     self.device,
                     stop=self.run.stop,
                 )
                 try:
-                    return self.scorer.score(fakes)
+                    return score(fakes)
                 except RunFailed:
                     return {}
 

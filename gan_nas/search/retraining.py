@@ -29,6 +29,7 @@ KEPT = (
     "best",
     "last",
     "real",
+    "compared",
     "passport",
     "steps",
     "seconds",

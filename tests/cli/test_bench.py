@@ -36,11 +36,15 @@ def test_bench_score_times_features_and_distances(gan_nas: Command, tmp_path: Pa
     assert timing["features_error"] < 1e-4 > timing["logits_error"]
     assert timing["ratio"] > 0
     rows = answer.json["frechet"]["rows"]
-    assert [row["what"] for row in rows][2:] == ["torch-fidelity", "scipy.linalg.sqrtm"]
-    assert rows[0]["ratio"] == 1
-    assert all(row["relative_error"] < 1e-7 for row in rows)
+    assert [row["what"] for row in rows][2:4] == ["torch-fidelity", "scipy.linalg.sqrtm"]
+    assert [row["pair"] for row in rows][::4] == ["condition", "relu", "few"]
+    assert [row["ratio"] for row in rows][::4] == [1, 1, 1]
+    assert all(row["relative_error"] < 1e-6 for row in rows)
     absent = gan_nas("bench", "score", "--weights", tmp_path / "absent.pth")
     assert (absent.code, absent.out) == (3, "")
+    unknown = gan_nas("bench", "score", "--pairs", "condition,rleu")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "unknown covariances 'rleu', did you mean relu" in unknown.err
     unknown = gan_nas("bench", "score", "--precision", "half")
     assert (unknown.code, unknown.out) == (2, "")
     assert "see gan-nas bench score --help" in gan_nas("bench", "score", "--dmi", 3).err
@@ -63,4 +67,7 @@ def test_bench_score_prints_what_it_was_measured_with(
     assert answer.code == 0
     for text in ("Inception, float32", "Inception, bf16", "2.00 x", "2.0e-05", "filled with noise"):
         assert text in answer.out
-    assert "Frechet distance, 16-d" in answer.out
+    for kind in ("of condition 1e6", "of ReLU features", "of few samples"):
+        assert f"Frechet distance, 16-d, {kind}" in answer.out
+    one = gan_nas("bench", "score", "--dim", 16, "--images", 4, "--pairs", "relu", "--json")
+    assert {row["pair"] for row in one.json["frechet"]["rows"]} == {"relu"}

@@ -122,7 +122,7 @@ def scored(
 ) -> Path:
     values = {FRECHET: distance, "classifier_score": 5.0, "classifier_score_deviation": 0.5}
     errors = {} if error is None else dict.fromkeys(values, error)
-    changed = PASSPORT.model_copy(update=passport)
+    changed = PASSPORT.model_copy(update={"repeats": 1000} | passport)
     scores = Scores(name=name, scores=values, errors=errors, real=values, passport=changed)
     path.write_text(scores.model_dump_json(), encoding="utf-8")
     return path

@@ -24,7 +24,11 @@ def test_retrain_writes_a_generator_and_its_scores(
     answer = gan_nas("retrain", "autogan-cifar10-top1", *options)
     assert answer.code == 0
     assert "untrained" in answer.out
-    assert "real, held out" in answer.out
+    # 60 images, of which 6 are held out: as many generated ones stand beside them.
+    assert (result["passport"]["num_fake"], result["compared"]["num"]) == (150, 6)
+    assert result["compared"]["scores"].keys() == result["real"].keys()
+    assert "last, 6 images" in answer.out
+    assert "real, held out: 6" in answer.out
     assert f"gan-nas sample {result['files']['best']}" in answer.err
 
 

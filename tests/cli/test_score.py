@@ -368,3 +368,109 @@ def test_inception_from_a_file_scores_end_to_end_under_a_name_of_its_own(
     rough = gan_nas("score", on_digits, *inception, *options, "--features-precision", "bf16")
     assert (rough.code, rough.out) == (4, "")
     assert f"inception {digest[:16]}-bf16" in rough.err
+
+
+@pytest.mark.parametrize("num", [16, 17, 45])
+def test_a_folder_is_at_no_distance_from_itself_both_ways(
+    gan_nas: Command, folder: Path, tmp_path: Path, num: int
+) -> None:
+    own = tmp_path / "a folder"
+    own.mkdir()
+    for file in sorted(folder.iterdir())[:num]:
+        (own / file.name).write_bytes(file.read_bytes())
+    by_data = gan_nas("score", own, "--data", own, "--json")
+    assert gan_nas("stats", own, "-o", tmp_path / "own.npz").code == 0
+    by_file = gan_nas("score", own, "--data", own, "--reference", tmp_path / "own.npz", "--json")
+    for scored in (by_data, by_file):
+        assert scored.code == 0
+        assert scored.json["scores"][FRECHET] < 1e-6
+        passport, comparison = scored.json["passport"], scored.json["comparison"]
+        assert (passport["split"], passport["num_real"], passport["num_fake"]) == ("all", num, num)
+        held_out = max(2, num // 10)
+        assert (comparison["num"], comparison["num_real"]) == (held_out, num - held_out)
+    assert "(all)" in gan_nas("score", own, "--data", own).out
+
+
+def test_a_protocol_of_held_out_images_has_them_of_a_folder_too(
+    gan_nas: Command, folder: Path
+) -> None:
+    options = ("--data", folder, "--protocol", "sngan", "--json")
+    passport = gan_nas("score", folder, *options).json["passport"]
+    assert (passport["split"], passport["num_real"]) == ("held-out", 6)
+
+
+def test_all_images_are_taken_and_fewer_are_spaced_evenly(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    pixels = np.stack([np.asarray(Image.open(file)) for file in sorted(folder.iterdir())])
+    many = np.concatenate([pixels] * 170)[..., None]  # 10,200
+    np.savez(tmp_path / "many.npz", many)
+    scored = gan_nas("score", tmp_path / "many.npz", "--data", folder, "--json")
+    assert scored.json["passport"]["num_fake"] == 10_200
+    np.savez(tmp_path / "few.npz", many[np.arange(300) * len(many) // 300])
+    part = gan_nas("score", tmp_path / "many.npz", "-n", 300, "--data", folder, "--json").json
+    few = gan_nas("score", tmp_path / "few.npz", "--data", folder, "--json").json
+    assert part["scores"] == pytest.approx(few["scores"], rel=1e-6)
+
+
+def test_the_table_has_equal_numbers_beside_each_other(gan_nas: Command, on_digits: Path) -> None:
+    fewer = gan_nas("score", on_digits, "-n", 400)
+    assert "360 of them" in fewer.out
+    assert "both of the last columns are scores of 360 images against 1,437 real" in fewer.out
+    equal = gan_nas("score", on_digits, "-n", 330)
+    assert "of them" not in equal.out
+    assert "both columns are scores of 330 images against 1,437 real ones" in equal.out
+    assert equal.out.count("±") == 4
+    twice = gan_nas("score", on_digits, "-n", 400, "--repeats", 2, "--json").json
+    comparison = twice["comparison"]
+    assert comparison["real"] == twice["real"]
+    assert comparison["generated_deviations"].keys() == twice["errors"].keys()
+
+
+def test_splits_and_lines_of_too_few_images_are_refused_or_remarked(
+    gan_nas: Command, on_digits: Path
+) -> None:
+    refused = gan_nas("score", on_digits, "-n", 19, "--splits", 10)
+    assert (refused.code, refused.out) == (2, "")
+    assert "19 images are too few for is,fid in 10 splits; take at least 20" in refused.err
+    assert gan_nas("score", on_digits, "-n", 20, "--splits", 10).code == 0
+    bent = gan_nas("score", on_digits, "-n", 400, "--metrics", "fid-infinity")
+    assert "there for 64 features: it ends too low; take at least 1,280" in bent.err
+    straight = gan_nas("score", on_digits, "-n", 1280, "--metrics", "fid-infinity")
+    assert "too low" not in straight.err
+
+
+def test_a_tools_protocol_is_one_of_inception(
+    gan_nas: Command, on_digits: Path, made: dict[str, Path], tmp_path: Path
+) -> None:
+    weights = tmp_path / "noise.pth"
+    torch.save(seeded_state(), weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    weights = weights.rename(tmp_path / f"noise-{digest[:8]}.pth")
+    few, reference = tmp_path / "few.npz", tmp_path / "reference.npz"
+    with np.load(made["npz"]) as file:
+        np.savez(few, file["arr_0"][:4])
+    inception = ("--backbone", "inception", "--weights", weights)
+    own = ("--protocol", "cleanfid", *inception)
+    assert gan_nas("stats", few, "-o", reference, *own).code == 0
+    options = ("-n", 4, "--reference", reference, "--json")
+    scored = gan_nas("score", few, *own, *options)
+    assert scored.code == 0
+    assert scored.json["scores"]["frechet_distance[inception]"] < 1e-2
+    resize = "Pillow bicubic in float to 299, (x - 128) / 128"
+    assert scored.json["passport"]["resize"] == resize
+    refused = gan_nas("score", few, "--protocol", "pytorch-fid", *inception, *options)
+    assert (refused.code, refused.out) == (4, "")
+    assert f"resizing '{resize}' there and 'PyTorch bilinear to 299" in refused.err
+
+
+def test_a_tools_protocol_is_not_claimed_without_inception(
+    gan_nas: Command, on_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cleanfid", "pytorch-fid", "studiogan"):
+        small = PROTOCOLS[name].model_copy(update={"num_fake": 30})
+        monkeypatch.setitem(PROTOCOLS, name, small)
+        passport = gan_nas("score", on_digits, "--protocol", name, "--json").json["passport"]
+        assert (passport["protocol"], passport["quantise"]) == (None, "round")

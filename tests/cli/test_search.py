@@ -16,6 +16,9 @@ def test_search_prints_the_best_genomes_and_what_to_type_next(
     assert "reward, scores" in again.out
     assert "±" in again.out
     assert str(finished_search / "genomes") in again.out
+    # 60 images, of which 6 are held out: as many of the best genome's stand beside them.
+    assert "6 images only" in again.out
+    assert "held out: 6" in again.out
     assert "another search seed moves a reward far more" in " ".join(again.err.split())
     assert f"gan-nas derive {finished_search} --retrain" in again.err
 
@@ -25,6 +28,8 @@ def test_search_names_genome_files_in_json(
 ) -> None:
     found = gan_nas("search", *search_options, "--run", finished_search, "--json").json
     assert len(found["genomes"]) == 2
+    assert found["compared"]["num"] == 6
+    assert found["compared"]["scores"].keys() == found["real"].keys()
     for row in found["genomes"]:
         genome = load_genome(row["file"])
         assert genome.genome_id == row["id"]
@@ -70,6 +75,8 @@ def test_derive_keeps_the_best_and_trains_them(gan_nas: Command, finished_search
     assert trained == {load_genome(row["file"]).genome_id for row in derived["genomes"]}
     answer = gan_nas("derive", *options)
     assert answer.code == 0
+    assert "6 images only" in answer.out
+    assert "6 held out" in answer.out
     if derived["winner"]:
         assert f"winner: {derived['winner']}" in answer.out
 

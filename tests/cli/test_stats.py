@@ -163,3 +163,19 @@ def test_an_interrupt_ends_with_75_and_writes_nothing(tmp_path: Path) -> None:
     assert process.returncode == 75
     assert "go on  gan-nas stats digits" in said
     assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_a_protocol_has_its_split_of_a_data_set(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    del folder  # for its cache
+    for options, split, num in (
+        (("--protocol", "sngan"), "held-out", 360),
+        (("--protocol", "autogan"), "train", 1437),
+        (("--protocol", "sngan", "--split", "all"), "all", 1797),
+    ):
+        made = gan_nas("stats", "digits", "-o", tmp_path / "x.npz", *options, "--json").json
+        assert (made["passport"]["split"], made["passport"]["num_real"]) == (split, num)
+    refused = gan_nas("stats", "digits", "-o", tmp_path / "y.npz", "--protocol", "clean-fid")
+    assert (refused.code, refused.out) == (2, "")
+    assert "did you mean cleanfid" in refused.err

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import Incompatible, InvalidInput, RunFailed
-from gan_nas.metrics.kid import kernel_distance
+from gan_nas.metrics.kid import kernel_distance, usable_subset_size
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics_golden.npz", allow_pickle=False)
 REAL, FAKE = torch.from_numpy(GOLDEN["kid_real"]), torch.from_numpy(GOLDEN["kid_fake"])
@@ -106,3 +107,25 @@ def test_the_distance_ignores_the_default_device() -> None:
     expected = kernel_distance(REAL, FAKE, 2, 100)
     with torch.device("meta"):
         assert kernel_distance(REAL, FAKE, 2, 100) == expected
+
+
+@pytest.mark.parametrize(
+    ("num_real", "num_fake", "size"),
+    [(10_000, 10_000, 1000), (2000, 5000, 1000), (1999, 5000, 999), (10_000, 60, 30), (5, 9, 2)],
+)
+def test_subsets_are_at_most_half_of_the_smaller_set(
+    num_real: int, num_fake: int, size: int
+) -> None:
+    assert usable_subset_size(num_real, num_fake) == usable_subset_size(num_fake, num_real) == size
+
+
+@pytest.mark.parametrize("num", [4, 40, 200])
+def test_the_deviation_of_usable_subsets_is_that_of_one_subset_of_other_images(num: int) -> None:
+    """Where the whole set is the subset it is rounding."""
+    real, fakes = sample(4000, 8, 0), [sample(num, 8, seed) for seed in range(1, 41)]
+    size = usable_subset_size(len(real), num)
+    told = [kernel_distance(real, fake, subset_size=size).deviation for fake in fakes]
+    one = stdev(kernel_distance(real, fake, 1, size, seed).mean for seed, fake in enumerate(fakes))
+    assert 0.5 < fmean(told) / one < 1.5
+    whole = kernel_distance(sample(num, 8, 0), fakes[0], subset_size=num)
+    assert whole.deviation < 1e-12

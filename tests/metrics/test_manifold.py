@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import Incompatible, InvalidInput, RunFailed
-from gan_nas.metrics.manifold import manifold_scores
+from gan_nas.metrics.manifold import Neighbours, manifold_scores
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics_golden.npz", allow_pickle=False)
 REAL, FAKE = torch.from_numpy(GOLDEN["f1_real"]), torch.from_numpy(GOLDEN["f1_fake"])
@@ -19,7 +19,9 @@ def sample(num: int, dim: int, seed: int) -> Tensor:
 
 
 def test_scores_are_those_of_the_published_implementations() -> None:
-    assert manifold_scores(REAL, FAKE, 3) == pytest.approx((0.21, 0.578, 0.13, 0.188), rel=1e-9)
+    assert manifold_scores(REAL, FAKE, Neighbours(3, 3)) == pytest.approx(
+        (0.21, 0.578, 0.13, 0.188), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -37,7 +39,7 @@ def test_precision_and_recall_are_torch_fidelitys(seed: int, num_neighbours: int
         save_cpu_ram=False,
         verbose=False,
     )
-    ours = manifold_scores(real, fake, num_neighbours)
+    ours = manifold_scores(real, fake, Neighbours(num_neighbours, num_neighbours))
     assert ours.precision == pytest.approx(metric["precision"], abs=1e-6)
     assert ours.recall == pytest.approx(metric["recall"], abs=1e-6)
 
@@ -61,7 +63,9 @@ def test_scores_are_the_definitions(num_neighbours: int, offset: float) -> None:
         in_real.sum() / (num_neighbours * 30),
         in_real.any(1).double().mean(),
     )
-    assert manifold_scores(real, fake, num_neighbours) == pytest.approx(list(map(float, expected)))
+    assert manifold_scores(real, fake, Neighbours(num_neighbours, num_neighbours)) == pytest.approx(
+        list(map(float, expected))
+    )
 
 
 def test_scores_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +83,7 @@ def test_swapping_the_sets_swaps_precision_and_recall() -> None:
 @pytest.mark.parametrize("copies", [1, 3, 10])
 def test_identical_sets_score_one_even_where_points_coincide(copies: int) -> None:
     x = (sample(60, 16, 0) * 50 + 300).repeat(copies, 1)
-    scores = manifold_scores(x, x, 3)
+    scores = manifold_scores(x, x)
     assert (scores.precision, scores.recall, scores.coverage) == (1, 1, 1)
     assert scores.density >= 1
 
@@ -106,10 +110,19 @@ def test_invariant_to_motions_and_scale() -> None:
         assert manifold_scores(a, b) == pytest.approx(expected)
 
 
+def test_each_pair_of_measures_has_its_own_neighbours_those_of_its_paper_by_default() -> None:
+    three, five = (manifold_scores(REAL, FAKE, Neighbours(k, k)) for k in (3, 5))
+    assert three != five
+    expected = (three.precision, three.recall, five.density, five.coverage)
+    assert manifold_scores(REAL, FAKE) == manifold_scores(REAL, FAKE, Neighbours(3, 5)) == expected
+    swapped = (five.precision, five.recall, three.density, three.coverage)
+    assert manifold_scores(REAL, FAKE, Neighbours(5, 3)) == swapped
+
+
 @pytest.mark.parametrize("num_neighbours", [0, -1, 9])
 def test_impossible_neighbours_are_refused(num_neighbours: int) -> None:
     with pytest.raises(InvalidInput, match="use 1 to 8"):
-        manifold_scores(REAL[:9], FAKE[:20], num_neighbours)
+        manifold_scores(REAL[:9], FAKE[:20], Neighbours(num_neighbours, num_neighbours))
 
 
 def test_other_dimensions_are_incompatible() -> None:
