@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from gan_nas.cli.escapes import visible
 from gan_nas.cli.inputs import find_preset
 from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
 from gan_nas.configs import Settings, describe, resolve
@@ -16,6 +17,8 @@ from gan_nas.machine import available_memory
 
 if TYPE_CHECKING:
     import torch
+
+    from gan_nas.data import Images
 
 LONG = 3600.0  # seconds
 
@@ -40,16 +43,21 @@ def show_settings(
     remark(f"Set any with --set KEY=VALUE; presets: {', '.join(presets)}.", style="dim")
 
 
-def show_plan(plan: Mapping[str, Any], directory: Path, as_json: bool) -> None:
-    """Print what a run would do and need, and its settings."""
+def show_plan(
+    plan: Mapping[str, Any], directory: Path, images: "Images", side: int, as_json: bool
+) -> None:
+    """Print what a run would do and need, of which data, and its settings."""
     import torch
 
     threads = torch.get_num_threads()
+    data = {"data": images.summary, "resolution": side}
     if as_json:
-        show_json({"run": str(directory), "threads": threads, **plan})
+        show_json({"run": str(directory), "threads": threads, **data, **plan})
         return
     facts = Table.grid(padding=(0, 2))
     facts.add_row("run", str(directory))
+    facts.add_row("data", visible(images.summary))
+    facts.add_row("resolution", f"{side} px")
     facts.add_row("CPU threads", str(threads))
     for name, value in plan.items():
         if name != "config":

@@ -77,7 +77,7 @@ def reconstruct(
     planned = partial(reconstruction_plan, genome, config, images, device=on, forecast=forecast)
     settle_threads(threads, on, [run], forecast)
     if dry_run:
-        show_plan(planned(), run, as_json)
+        show_plan(planned(), run, images, config.resolution, as_json)
         return
     remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
     if not run.exists():

@@ -126,7 +126,7 @@ def retrain(
     )
     settle_threads(threads, on, [run], work_of_run)
     if dry_run:
-        show_plan(planned(), run, as_json)
+        show_plan(planned(), run, images, side, as_json)
         return
     remark(f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})")
     if not run.exists():

@@ -89,10 +89,12 @@ def search(
         data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), config.resolution
     )
     run = directory or default_directory(method, data, config.seed)
-    work = chosen.work(config, config.resolution or images.side, images.channels, on)
+    side = config.resolution or images.side
+    work = chosen.work(config, side, images.channels, on)
     settle_threads(threads, on, [run], work)
     if dry_run:
-        show_plan(chosen.plan(config, images, device=on, forecast=work), run, as_json)
+        planned = chosen.plan(config, images, device=on, forecast=work)
+        show_plan(planned, run, images, side, as_json)
         return
     remark(f"Searching by {method} on {data} in {run} ({on}, {config.precision})")
     if not run.exists():

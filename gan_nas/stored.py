@@ -192,7 +192,7 @@ def check_settings(
     """
     stored = _completed(stored, absent or {})
     asked = json.loads(json.dumps(dict(config)))  # tuples become lists, as they did on the disk
-    known = {"versions", *ignoring}
+    known = {"versions", "data_summary", *ignoring}
     if stored.get("data_fingerprint", "") == asked.get("data_fingerprint"):
         known.add("data")  # the same pixels under another name
     changes = _changes(

@@ -80,7 +80,11 @@ class Images:
 
         The filter is named where it is used, but for box, which older runs did not name.
         """
-        said: dict[str, Any] = {"data": self.name, "data_fingerprint": self.fingerprint}
+        said: dict[str, Any] = {
+            "data": self.name,
+            "data_fingerprint": self.fingerprint,
+            "data_summary": self.summary,
+        }
         if self.resize_by != "box" and any(side != self.side for side in sides):
             said["data_resize"] = self.resize_by
         if self.preparation is not None and self.preparation != Preparation():
