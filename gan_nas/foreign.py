@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from pydantic_core import from_json
 
-from gan_nas import npy
 from gan_nas.errors import InvalidInput, shorten
 
 HEAD = 4096  # bytes that are looked at
@@ -287,6 +286,8 @@ def _of_zip(path: Path) -> Thing | None:
 
 
 def _of_npy(path: Path) -> Thing | None:
+    from gan_nas import npy  # NumPy is slow to import, and most paths are no arrays
+
     try:
         with path.open("rb") as file:
             shape, _, dtype = npy.read_header(file)
