@@ -286,7 +286,7 @@ def _of_zip(path: Path) -> Thing | None:
 
 
 def _of_npy(path: Path) -> Thing | None:
-    from gan_nas import npy  # and so NumPy, which most paths do not need
+    from gan_nas import npy  # NumPy is slow to import, and most paths are no arrays
 
     try:
         with path.open("rb") as file:

@@ -156,7 +156,7 @@ def test_scores_differ_when_the_difference_exceeds_the_noise(
     table = gan_nas("compare", a, b)
     assert table.code == code
     assert {True: "yes", False: "no", None: "unknown"}[verdict] in table.out
-    assert ("use --repeats" in table.err) == (error is None)
+    assert ("use gan-nas score --repeats" in table.err) == (error is None)
     assert "scored differently" not in table.out
     assert "3.0.json" in table.out  # equal names are told apart by their files
     assert max(map(len, table.out.splitlines())) <= 80
