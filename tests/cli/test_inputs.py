@@ -13,7 +13,8 @@ from gan_nas.cli.inputs import (
 )
 from gan_nas.data import load_images
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.training import PRESETS, TrainingConfig
+from gan_nas.search import METHODS, load_method
+from gan_nas.training import PRESETS, TrainingConfig, presets_for
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,27 @@ def test_only_other_values_than_the_defaults_are_repeated() -> None:
 
 def test_digits_are_trained_at_16_pixels() -> None:
     assert default_resolution(load_images("digits")) == 16
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_auto_precision_is_the_presets_or_the_devices(method: str) -> None:
+    """The authors' code computes in float32, on a GPU too."""
+    chosen = load_method(method)
+    for presets, model in (
+        (chosen.PRESETS, chosen.Config),
+        (presets_for(method), TrainingConfig),
+    ):
+        found = {
+            (preset, precision, device): settings(
+                model, presets, preset, None, precision, torch.device(device)
+            ).precision
+            for preset in ("paper", "published")
+            for precision in ("auto", "bf16", "float32")
+            for device in ("cpu", "cuda")
+        }
+        for (preset, precision, device), value in found.items():
+            if precision != "auto":
+                assert value == precision
+            else:
+                fast = preset == "paper" and device == "cuda"
+                assert value == ("bf16" if fast else "float32")
