@@ -65,7 +65,7 @@ def final_alpha(directory: Path) -> Alpha:
     config = Config.model_validate(stored_config(directory)["config"])
     alpha = Alpha(places(config), CPU)
     with Run.open(directory, stored_config(directory)) as run:
-        checkpoint = run.read()
+        checkpoint = run.latest()
     assert checkpoint is not None
     alpha.load_state_dict(checkpoint.tensors["alpha"])
     return alpha
