@@ -433,12 +433,16 @@ class Convolutions(TorchDispatchMode):
 
 
 @kinds
-def test_edges_that_leave_a_node_share_their_convolutions(split: bool, kind: str) -> None:
+@pytest.mark.parametrize(("side", "num_split"), [(8, 3), (4, 1)])
+def test_edges_that_leave_a_node_share_their_convolutions(
+    split: bool, kind: str, side: int, num_split: int
+) -> None:
+    """At 4 px the outer taps of the dilated 5x5 all fall beside the image, and are left out."""
     edges = new_edges(kind, 3)
-    x = new_input(kind, (4, 4), torch.contiguous_format)
+    x = new_input(kind, (side, side), torch.contiguous_format)
     with torch.no_grad(), Convolutions() as counted:
         fan_out(x, list(edges), new_weights(edges), rectify=KINDS[kind].rectify)
-    assert counted.calls.count("convolution") == (3 if split else 2)
+    assert counted.calls.count("convolution") == (num_split if split else 2)
     assert counted.calls.count("relu") == KINDS[kind].rectify
 
 
