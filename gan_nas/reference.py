@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from gan_nas.data import DATA_SETS, Images, resize
+from gan_nas.data import Images, resize
 from gan_nas.data.image_stream import ImageStream, PixelHash
 from gan_nas.data.images import AS_THEY_ARE, resizing_to
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed, nearest, shorten
@@ -152,7 +152,7 @@ def split_for(images: Images, protocol: Split) -> Split:
     Where a data set comes in parts, these are meant. A folder that has none was only cut by us:
     all of it is the reference, unless the protocol wants what is held out.
     """
-    return "all" if protocol == "train" and images.name not in DATA_SETS else protocol
+    return "all" if protocol == "train" and not images.has_splits else protocol
 
 
 def _batches(images: Images | ImageStream, split: Split) -> tuple[Iterator[Tensor], int]:

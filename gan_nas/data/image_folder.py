@@ -102,7 +102,15 @@ def _from_files(
         names = survey.train + survey.held_out
         shape = (len(names), channels, survey.side, survey.side)
         labels, classes = _labels(names, survey.class_of)
-        facts = _facts(len(survey.train), labels, classes, by, survey.resizing, survey.remarks)
+        facts = _facts(
+            len(survey.train),
+            by,
+            survey.resizing,
+            labels=labels,
+            classes=classes,
+            has_splits=survey.has_splits,
+            remarks=survey.remarks,
+        )
         yield shape, facts, _decoded(source, survey, asked, by, stop, progress)
 
 
@@ -122,7 +130,7 @@ def _from_npz(
     train, held_out = draw_held_out(images.num)
     shape = (images.num, images.channels, target, target)
     resizing = resizing_in_words(f"{images.side} px", "", images.side, target, by)
-    facts = _facts(len(train), None, (), by, resizing, [])
+    facts = _facts(len(train), by, resizing)
 
     def batches() -> Iterator[Tensor]:
         # Read once for each part: held-out images come from all over the file and go last.
@@ -148,20 +156,23 @@ def _numbered(
 
 def _facts(
     num_train: int,
-    labels: list[int] | None,
-    classes: Sequence[str],
     by: Resize,
     resizing: str,
-    remarks: list[str],
+    *,
+    labels: list[int] | None = None,
+    classes: Sequence[str] = (),
+    has_splits: bool = False,
+    remarks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what is known of a set beside its pixels, in JSON."""
     return {
         "num_train": num_train,
         "labels": labels,
         "classes": list(classes),
+        "has_splits": has_splits,
         "resize_by": by,
         "resizing": resizing,
-        "remarks": remarks,
+        "remarks": list(remarks),
     }
 
 
@@ -180,6 +191,7 @@ def _images(name: str, stored: store.Stored, asked: Preparation) -> Images:
         classes=tuple(about["classes"]),
         resizing=about["resizing"],
         remarks=tuple(about["remarks"]),
+        has_splits=about["has_splits"],
         preparation=asked,
     )
     if "fingerprint" in about:

@@ -38,6 +38,8 @@ class Images:
     """How the images came to their side, in words."""
     remarks: tuple[str, ...] = ()
     """What else was chosen when they were loaded, in words."""
+    has_splits: bool = True
+    """Whether the parts are the data set's own, or images were held out by us."""
     preparation: Preparation | None = None
     """What was asked for, where images come from a user's files."""
 

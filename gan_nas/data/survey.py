@@ -48,6 +48,7 @@ class Survey(NamedTuple):
     side: int
     crop: Crop
     resizing: str
+    has_splits: bool
     remarks: list[str]
 
 
@@ -93,7 +94,17 @@ def look_through(
             f"{source.path} leaves {len(train)} images to train on and {len(held_out)} held out; "
             "at least 2 of each are needed"
         )
-    return Survey(train, held_out, layout.class_of, kinds.pop(), target, crop, resizing, remarks)
+    return Survey(
+        train,
+        held_out,
+        layout.class_of,
+        kinds.pop(),
+        target,
+        crop,
+        resizing,
+        layout.held_out is not None,
+        remarks,
+    )
 
 
 def _headers(

@@ -167,3 +167,16 @@ def test_a_search_suggests_to_train_on_the_same_pixels(gan_nas: Command, tmp_pat
     )
     derived = gan_nas("derive", tmp_path / "run", "--top-k", 1)
     assert derived.code == 0, derived.err
+
+
+def test_folders_that_are_splits_keep_their_parts_apart_in_scores(
+    gan_nas: Command, tmp_path: Path
+) -> None:
+    write(tmp_path / "x" / "train", 16, 3, num=30)
+    write(tmp_path / "x" / "val", 16, 3, num=20, seed=1)
+    options = ("--data", tmp_path / "x", "--metrics", "fid", "--json")
+    scored = gan_nas("score", tmp_path / "x" / "train", *options)
+    assert scored.code == 0, scored.err
+    assert "val is held out" in scored.err
+    assert (scored.json["passport"]["split"], scored.json["passport"]["num_real"]) == ("train", 30)
+    assert abs(distance(scored.json["scores"])) < 1e-6
