@@ -1,4 +1,4 @@
-"""Search methods, one a file: each has Config, PRESETS, search, plan, time_search and derive.
+"""Search methods, one a file: each has Config, PRESETS, search, plan, work, phases and derive.
 
 Result is the kind of what `search` returns.
 `trained` returns the networks of a finished search, whose weights may be inherited.

@@ -13,7 +13,7 @@ from gan_nas.cli.printing import console, lines, remark, remark_log_records, sho
 from gan_nas.cli.progress import progress_on_stderr
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_a_visible_text_shows_what_it_is_made_of(name: str) -> None:
     shown = visible(name)
     assert shown.isprintable()
@@ -29,7 +29,7 @@ def test_what_cannot_be_seen_is_spelled_as_python_spells_it() -> None:
     assert visible("a\nb", keep="\n") == "a\nb"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_whatever_is_printed_is_shown_and_not_obeyed(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +51,7 @@ def test_whatever_is_printed_is_shown_and_not_obeyed(
     assert printed.err.startswith(f"{visible(name)}\nwarning: {visible(name)} is odd\n")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_a_terminal_gets_colours_of_ours_alone(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_terminal_gets_colours_of_ours_alone(
     assert is_safe(printed.replace("\x1b[31m", "", 1).replace("\x1b[0m", "", 1))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_json_is_ascii_and_says_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     show_json({name: name})
     printed = capsys.readouterr().out

@@ -15,7 +15,9 @@ def split(line: str) -> list[str]:
     return done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "", *(f"{a}/{b}" for a in NAMES[:4] for b in NAMES)])
+@pytest.mark.parametrize(
+    "name", [*NAMES, "", *(f"{a}/{b}" for a in NAMES[:4] for b in NAMES)], ids=ascii
+)
 def test_a_shell_splits_a_command_line_into_its_words(name: str) -> None:
     line = command_line("gan-nas", "score", name, "-n", "8")
     assert split(line) == ["gan-nas", "score", name, "-n", "8"]
@@ -29,14 +31,14 @@ def test_what_can_be_seen_is_quoted_as_python_quotes_it(name: str) -> None:
     assert shlex.split(line) == ["gan-nas", "score", name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_a_path_is_never_an_option_and_names_the_same_file(name: str) -> None:
     (word,) = split(command_line(Path(name)))
     assert not word.startswith("-")
     assert Path(word) == Path(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_suggestions_are_lines_that_a_shell_takes(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

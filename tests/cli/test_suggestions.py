@@ -94,7 +94,7 @@ def test_a_data_path_that_is_no_utf8_is_refused_before_the_work(
     assert scored.json["name"] == f"{tmp_path}/\\xff\\xfe"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_an_interrupted_command_is_suggested_as_it_was_typed(
     gan_nas: Command, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
