@@ -38,6 +38,7 @@ from gan_nas.errors import (
     MissingResource,
     RunFailed,
 )
+from gan_nas.instructions import avoid_amx
 from gan_nas.threads import spin_briefly
 
 EXIT_CODES: dict[type[GanNasError], int] = {
@@ -135,6 +136,7 @@ def _options(
 def main() -> None:
     """Run the command line."""
     spin_briefly()  # before anything loads torch
+    avoid_amx()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -17,7 +17,10 @@ def bench_load(
     method: Annotated[
         str, typer.Option(metavar="METHOD", help="The search that is timed.")
     ] = "autogan",
-    preset: options.Preset = "demo",
+    preset: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="One of those that gan-nas search --help-config names."),
+    ] = "demo",
     busy: Annotated[
         int, typer.Option(metavar="N", min=1, max=1024, help="Processes that keep cores busy.")
     ] = 4,

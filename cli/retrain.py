@@ -74,8 +74,8 @@ def retrain(
 
     Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper (that of the
     framework, or of the genome's space), published (what the authors' code does, for CIFAR-10) and,
-    for autogan and adversarialnas, published-stl10. A framework that cannot use the genome's
-    discriminator brings its own.
+    for autogan and adversarialnas, published-stl10; repo and repo-stl10 are older names of these. A
+    framework that cannot use the genome's discriminator brings its own.
 
     Papers train from scratch; --inherit takes the supernet's weights over, and the
     discriminator's where the search trained just that one.

@@ -59,7 +59,7 @@ def search(
     generator and discriminator against each other, degas a differentiable search of a generator
     alone, by reconstruction. Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width
     32), paper, published (what the authors' code does, quirks included) and, for degas, whose code
-    is not public, paper-cifar10 and paper-stl10.
+    is not public, paper-cifar10 and paper-stl10; repo is an older name of published.
 
     Example: gan-nas search --method autogan
     """

@@ -32,6 +32,7 @@ COMMANDS = (
     "doctor",
     "bench",
     "bench score",
+    "bench load",
     "reconstruct",
 )
 

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from gan_nas.instructions import avoid_amx
+
 os.environ["OMP_NUM_THREADS"] = "1"  # several workers share the cores: commands measure nothing
+avoid_amx()
 torch.set_num_threads(1)
 
 

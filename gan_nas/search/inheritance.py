@@ -94,7 +94,7 @@ def start_from(supernets: Supernets, genome: Genome, resolution: int, image_chan
     origin = {
         "method": finished.settings["method"],
         "run_id": finished.run_id,
-        "data": stored_data(directory),
+        "data": stored_data(directory).data,
         "networks": networks,
     }
     choose_cells(trained.generator, genome.generator)

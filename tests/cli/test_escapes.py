@@ -31,8 +31,10 @@ def test_what_cannot_be_seen_is_spelled_as_python_spells_it() -> None:
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_whatever_is_printed_is_shown_and_not_obeyed(
-    name: str, capsys: pytest.CaptureFixture[str]
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # pytest would keep the record as it is, and its workers cannot tell one another such a name.
+    monkeypatch.setattr(logging.getLogger("gan_nas"), "propagate", False)
     rows = table("name", name, title=name)
     rows.add_row(name, lines([name, name]))
     rows.add_row(Text(name), Text(name))

@@ -153,7 +153,9 @@ def test_a_reference_of_another_backbone_or_a_damaged_one_is_refused(
 
 def test_an_interrupt_ends_with_75_and_writes_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-c", "from gan_nas.cli import main; main()"]
-    command += ["stats", "digits", "-o", str(tmp_path / "x.npz"), "--threads", "1"]
+    images = tmp_path / "images.npz"
+    np.savez(images, np.random.default_rng(0).integers(0, 256, (3000, 32, 32, 3), np.uint8))
+    command += ["stats", str(images), "-o", str(tmp_path / "x.npz"), "--threads", "1"]
     environment = os.environ | {"GAN_NAS_CACHE": str(tmp_path / "cache")}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
@@ -161,8 +163,8 @@ def test_an_interrupt_ends_with_75_and_writes_nothing(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 75
-    assert "go on  gan-nas stats digits" in said
-    assert not list(tmp_path.rglob("*.npz"))
+    assert f"go on  gan-nas stats {images}" in said
+    assert list(tmp_path.rglob("*.npz")) == [images]
 
 
 def test_a_protocol_has_its_split_of_a_data_set(

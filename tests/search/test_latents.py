@@ -138,7 +138,7 @@ def test_components_that_are_not_there_are_zero(pixels: Tensor, rank: int) -> No
 
 def test_large_images_start_from_a_smaller_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = images(40, 1, 16)
-    small = initial_latents(resize(pixels, 8), 12, "pca", 0, "cpu")
+    small = initial_latents(resize(pixels, 8, "box"), 12, "pca", 0, "cpu")
     monkeypatch.setattr(latents, "MAX_SIDE", 8)
     assert torch.equal(initial_latents(pixels, 12, "pca", 0, "cpu"), small)
 
