@@ -29,11 +29,15 @@ def bench_load(
     ] = "autogan-cifar10-top1",
     search_sets: Annotated[
         list[str] | None,
-        typer.Option("--search-set", metavar="KEY=VALUE", help="As --set of search; repeatable."),
+        typer.Option(
+            "--search-set", metavar="KEY=VALUE", help="A setting of the search; repeatable."
+        ),
     ] = None,
     training_sets: Annotated[
         list[str] | None,
-        typer.Option("--training-set", metavar="KEY=VALUE", help="As --set of retrain."),
+        typer.Option(
+            "--training-set", metavar="KEY=VALUE", help="A setting of the training; repeatable."
+        ),
     ] = None,
     threads: options.Threads = None,
     old: Annotated[

@@ -7,12 +7,12 @@ ROOT = Path(__file__).parents[1]
 ORDER = re.findall(
     r"\w+",
     """
-    allocator instructions machine threads errors files npy foreign versions streams progress configs
-    protocols spaces genome frameworks sampling diff published slots spectral ops mixing stage_ops stages
-    cells networks critic builder cost simulation losses objectives reconstruction data metrics
-    states checkpoints logs run_folders stored results runs weights reference real_images scoring
-    plots gan timing forecast training_config training search judging bench bench_load bench_scores
-    cli
+    allocator instructions machine threads errors files npy foreign versions streams progress
+    configs protocols spaces genome frameworks sampling diff published slots spectral ops mixing
+    stage_ops stages cells networks critic builder cost simulation losses objectives
+    reconstruction data metrics states checkpoints logs run_folders stored results runs weights
+    reference real_images scoring plots gan timing forecast training_config training search
+    judging bench bench_load bench_scores cli
     """,
 )
 

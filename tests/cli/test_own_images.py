@@ -31,7 +31,9 @@ def distance(scores: dict[str, float]) -> float:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("side", [8, 13, 28, 64, 100, 300])
+@pytest.mark.parametrize(
+    "side", [8, 28, 300, *(pytest.param(side, marks=pytest.mark.slow) for side in (13, 64, 100))]
+)
 def test_a_set_against_itself_has_no_distance_at_any_side_both_ways(
     gan_nas: Command, side: int, channels: int, tmp_path: Path
 ) -> None:

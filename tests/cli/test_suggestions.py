@@ -113,7 +113,10 @@ def test_an_interrupted_command_is_suggested_as_it_was_typed(
     assert os.fsdecode(done.stdout).split("\0")[:-1] == ["gan-nas", "build", "--", name]
 
 
-@pytest.mark.parametrize("name", OF_TERMINALS)
+@pytest.mark.parametrize(
+    "name",
+    [*OF_TERMINALS[:3], *(pytest.param(n, marks=pytest.mark.slow) for n in OF_TERMINALS[3:])],
+)
 def test_genomes_and_generators_of_any_name_are_shown_safely(
     gan_nas: Command, trained: Path, tmp_path: Path, name: str
 ) -> None:
