@@ -115,11 +115,11 @@ def show_retrained(result: dict[str, Any]) -> None:
     beside = [row for row in result["retrained"] if "compared" in row]
     for row in beside:
         if row["compared"]["num"] < row["passport"]["num_fake"]:
-            few = f"{row['id']}\n{row['compared']['num']:,} images only"
+            few = lines([row["id"], f"{row['compared']['num']:,} images only"])
             rows.add_row("", few, *at_last(row["compared"]["scores"]))
     numbers = {row["compared"]["num"] for row in beside}
-    told = "".join(f"\n{num:,} held out" for num in sorted(numbers))
-    rows.add_row("", f"real images{told}", *at_last(real))
+    told = [f"{num:,} held out" for num in sorted(numbers)]
+    rows.add_row("", lines(["real images", *told]), *at_last(real))
     show(rows, "")
     if result["scored_differently"]:
         show(

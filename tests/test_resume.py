@@ -119,7 +119,9 @@ class Looks:
         return self.count >= self.place
 
 
-@pytest.mark.parametrize("kind", sorted(PUBLISHED))
+@pytest.mark.parametrize(
+    "kind", ["training", "search", pytest.param("adversarial", marks=pytest.mark.slow)]
+)
 def test_published_runs_go_on_bit_for_bit_from_within_a_cycle(kind: str, tmp_path: Path) -> None:
     """Whose turn it is, idle weights' gradients, a reset before candidates, a replaced average."""
     looks = Looks()

@@ -77,6 +77,7 @@ def test_derive_keeps_the_best_and_trains_them(gan_nas: Command, finished_search
     assert answer.code == 0
     assert "6 images only" in answer.out
     assert "6 held out" in answer.out
+    assert "\\n" not in answer.out  # what is shown as one line must be one
     if derived["winner"]:
         assert f"winner: {derived['winner']}" in answer.out
 
