@@ -167,6 +167,23 @@ class Work:
         return lambda: seconds_of(phase), whole / sum(seconds)
 
 
+def search_work(
+    phases: Callable[[S, int, int, torch.device], Sequence[Phase]],
+    config: S,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+    *,
+    batch_size: int,
+) -> Work:
+    """Return the work of a search whose `phases` follow from its settings, side and channels."""
+
+    def build(scale: Scale, on: torch.device) -> Sequence[Phase]:
+        return phases(scale.of(config), resolution // scale.side, image_channels, on)
+
+    return Work(build, side=resolution, batch_size=batch_size, device=device)
+
+
 def memory_bytes(
     work: Work, images: Images, resolution: int, *, scores: bool = True, start: int = 0
 ) -> int:

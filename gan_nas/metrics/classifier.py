@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gan_nas.data import Images, resize
+from gan_nas.data.batches import take
 from gan_nas.errors import Interrupted, RunFailed
 from gan_nas.files import open_regular, write_atomically
 from gan_nas.metrics.backbone import Backbone, full_precision, hash_tensors
@@ -186,7 +187,7 @@ def _train(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Minimise plain cross entropy with Adam and a cosine decay to 0."""
-    pixels, labels, device = images.train, images.train_labels, images.train.device
+    pixels, labels, device = images.train, images.train_labels, _device(network)
     num_epochs = min(NUM_EPOCHS, max(MIN_EPOCHS, NUM_IMAGES // len(pixels)))
     batch_size = min(BATCH_SIZE, len(pixels))
     num_batches = len(pixels) // batch_size
@@ -202,7 +203,7 @@ def _train(
             decay = math.cos(math.pi * step / (num_epochs * num_batches))
             optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 + decay) / 2
             index = order[batch * batch_size : (batch + 1) * batch_size]
-            x, y = _task(_round_trips(pixels.index_select(0, index)), labels, index)
+            x, y = _task(_round_trips(take(pixels, index, device)), labels, index)
             with full_precision(device):
                 loss = F.cross_entropy(network(x)[1], y)
                 optimizer.zero_grad()
@@ -210,6 +211,11 @@ def _train(
             optimizer.step()
             if progress is not None:
                 progress((step + 1) * batch_size, num_epochs * num_batches * batch_size)
+
+
+def _device(network: nn.Module) -> torch.device:
+    """Return where the network computes; pixels that are too many for it come from the host."""
+    return next(network.parameters()).device
 
 
 def _order(num: int, fingerprint: str, epoch: int) -> Tensor:
@@ -244,11 +250,11 @@ def _task(pixels: Tensor, labels: Tensor | None, index: Tensor) -> tuple[Tensor,
 
 def _accuracy(network: SmallCNN, images: Images) -> float:
     """Return the share of held-out images the network gets right."""
-    device = images.held_out.device
+    device = _device(network)
     network.eval()
     right = 0
     for index in torch.split(torch.arange(len(images.held_out), device=device), 500):
-        x, y = _task(images.held_out.index_select(0, index), images.held_out_labels, index)
+        x, y = _task(take(images.held_out, index, device), images.held_out_labels, index)
         with torch.inference_mode(), full_precision(device):
             logits = network(x)[1]
         if not bool(logits.isfinite().all()):

@@ -26,7 +26,7 @@ from gan_nas.cost import generator_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.forecast import Scale, Work, memory_bytes
+from gan_nas.forecast import Work, memory_bytes, search_work
 from gan_nas.frameworks import default_discriminator
 from gan_nas.gan import LossWindow, means
 from gan_nas.genome import DiscriminatorGenome, Genome, Source, source_text
@@ -64,7 +64,6 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.stored import as_written, stored_config, stored_images, stored_settings
 from gan_nas.streams import stream
-from gan_nas.timing import Phase
 from gan_nas.versions import versions
 
 NUM_SHOWN = 64  # images in a sample grid
@@ -162,11 +161,9 @@ def derive(
 
 def work(config: Config, resolution: int, image_channels: int, device: torch.device) -> Work:
     """Return the work of `search`, to forecast and to time."""
-
-    def build(scale: Scale, on: torch.device) -> list[Phase]:
-        return phases(scale.of(config), resolution // scale.side, image_channels, on)
-
-    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+    return search_work(
+        phases, config, resolution, image_channels, device, batch_size=config.batch_size
+    )
 
 
 def plan(

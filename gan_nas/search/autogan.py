@@ -29,7 +29,7 @@ from gan_nas.cost import genome_cost
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.forecast import Scale, Work, memory_bytes
+from gan_nas.forecast import Work, memory_bytes, search_work
 from gan_nas.frameworks import default_discriminator
 from gan_nas.gan import LossWindow, generator_moves, means, reestimated_norms
 from gan_nas.genome import Genome, Source, source_text
@@ -60,7 +60,6 @@ from gan_nas.search.shared_gan import (
 from gan_nas.spaces.autogan import NUM_CELLS, Tokens, count, decode
 from gan_nas.stored import as_written, check_settings, stored_config, stored_settings
 from gan_nas.streams import stream, stream_seed
-from gan_nas.timing import Phase
 from gan_nas.versions import versions
 
 SECONDS_BETWEEN_SAVES = 30  # while the controller learns, whose steps take any time
@@ -152,11 +151,9 @@ def derive(
 
 def work(config: Config, resolution: int, image_channels: int, device: torch.device) -> Work:
     """Return the work of `search`, to forecast and to time."""
-
-    def build(scale: Scale, on: torch.device) -> list[Phase]:
-        return phases(scale.of(config), resolution // scale.side, image_channels, on)
-
-    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+    return search_work(
+        phases, config, resolution, image_channels, device, batch_size=config.batch_size
+    )
 
 
 def plan(

@@ -23,7 +23,7 @@ from gan_nas.cost import generator_cost, num_parameters
 from gan_nas.data import Images
 from gan_nas.data.batches import take
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.forecast import Scale, Work, memory_bytes
+from gan_nas.forecast import Scale, Work, memory_bytes, search_work
 from gan_nas.frameworks import Framework, discriminator_of
 from gan_nas.gan import LossWindow, fresh, means
 from gan_nas.genome import Genome, Source, source_text
@@ -172,11 +172,9 @@ def derive(
 
 def work(config: Config, resolution: int, image_channels: int, device: torch.device) -> Work:
     """Return the work of `search`, to forecast and to time."""
-
-    def build(scale: Scale, on: torch.device) -> list[Phase]:
-        return phases(scale.of(config), resolution // scale.side, image_channels, on)
-
-    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+    return search_work(
+        phases, config, resolution, image_channels, device, batch_size=config.batch_size
+    )
 
 
 def plan(
