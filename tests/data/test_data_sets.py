@@ -35,6 +35,7 @@ def test_digits_are_those_of_scikit_learn() -> None:
     images = load_images("digits")
     check(images)
     assert images.train.shape == (1437, 1, 8, 8)
+    assert images.resize_by == "box"
     assert images.held_out.shape == (360, 1, 8, 8)
     assert load_images("digits").fingerprint == images.fingerprint == "90584bba6a6d6ae8"
     datasets = pytest.importorskip("sklearn.datasets")
@@ -65,6 +66,7 @@ def test_cifar10_is_read_in_torchvisions_layout(
     images = load_images("cifar10", shared / "data" / "cifar10")
     check(images)
     assert images.train.shape == (50_000, 3, 32, 32)
+    assert images.resize_by == "bilinear"
     assert images.held_out.shape == (10_000, 3, 32, 32)
     assert images.train_labels is not None
     assert images.train_labels.bincount().tolist() == [5000] * 10
@@ -107,6 +109,7 @@ def test_stl10_trains_on_train_and_unlabelled(
     images = load_images("stl10", tmp_path)
     check(images)
     assert images.train.shape == (30, 3, 96, 96)
+    assert images.resize_by == "bilinear"  # as in AutoGAN's loader
     assert images.held_out.shape == (6, 3, 96, 96)
     raw = np.fromfile(tmp_path / "stl10_binary" / "train_X.bin", dtype=np.uint8)
     # The files hold columns first.
