@@ -132,7 +132,8 @@ Threads = Annotated[
         metavar="N",
         min=1,
         max=1024,
-        help="CPU threads, which decide last digits; else the run's own, or the fastest.",
+        help="CPU threads, which decide last digits and so what a search finds; else the run's "
+        "own, or one, or more where they are a fifth faster.",
     ),
 ]
 Again = Annotated[

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_nas.cli.printing import remark
-from gan_nas.threads import fastest, number_is_given, time_threads
+from gan_nas.threads import number_is_given, time_threads, worthwhile
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,7 @@ def settle_threads(
     """Set the CPU threads of a run, unless `asked` or a GPU computes.
 
     They are those that the first of `runs` was made with, so that it goes on to the same bytes;
-    else those of the environment; else those that make the steps of `work` fastest here and now.
+    else those of the environment; else one, or more where steps of `work` are then clearly faster.
     """
     if asked is not None or device.type != "cpu":
         return
@@ -34,7 +34,7 @@ def settle_threads(
     elif work is not None and not number_is_given():
         step, whole = work.step()
         seconds = {threads: whole * each for threads, each in time_threads(step).items()}
-        torch.set_num_threads(fastest(seconds))
+        torch.set_num_threads(worthwhile(seconds))
         if len(seconds) > 1:
             remark(in_words(seconds), style="dim")
 
@@ -53,7 +53,7 @@ def stored_threads(run: Path) -> int | None:
 
 def in_words(seconds: dict[int, float]) -> str:
     """Say which number is taken, and what the others were like: 2 CPU threads: 43 ms a step."""
-    best = fastest(seconds)
+    best = worthwhile(seconds)
     others = ", ".join(f"{n} {_milliseconds(s)}" for n, s in seconds.items() if n != best)
     plural = "" if best == 1 else "s"
     return f"{best} CPU thread{plural}: {_milliseconds(seconds[best])} a step (with {others})"

@@ -18,7 +18,9 @@ POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
 # processes never slower than the share of the cores that is left. LLVM counts in milliseconds.
 SHORT_SPIN = {"GOMP_SPINCOUNT": "5000", "KMP_BLOCKTIME": "1"}
 COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # what a user may have said about their number
-WORTH = 0.95  # more threads must take less than this share of the time
+# More threads must take less than this share of the time. A smaller gain would make the choice hang
+# on noise, and with it the last digits, which decide what a search finds.
+WORTH = 0.8
 SECONDS = 1.0  # that a choice may take, about
 BLOCK = 2  # steps timed in a row, after one that is not: a change of threads disturbs the next step
 
@@ -78,7 +80,7 @@ def time_threads(
     return {threads: sum(seconds) / len(seconds) for threads, seconds in spent.items()}
 
 
-def fastest(seconds: Mapping[int, float]) -> int:
+def worthwhile(seconds: Mapping[int, float]) -> int:
     """Return the number of threads to take: more only where they are clearly faster."""
     best = min(seconds)
     for threads in sorted(seconds):

@@ -13,10 +13,10 @@ from gan_nas.threads import (
     POLICIES,
     SHORT_SPIN,
     candidates,
-    fastest,
     number_is_given,
     spin_briefly,
     time_threads,
+    worthwhile,
 )
 
 
@@ -36,7 +36,7 @@ class Machine:
 
 def chosen(seconds: Callable[[int, int], float], cores: int = 2) -> int:
     machine = Machine(seconds)
-    return fastest(time_threads(machine.step, cores, clock=machine.clock))
+    return worthwhile(time_threads(machine.step, cores, clock=machine.clock))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_candidates_double_up_to_the_cores(cores: int, numbers: list[int]) -> No
 def test_more_threads_are_taken_only_where_they_are_clearly_faster() -> None:
     assert chosen(lambda n, _: 0.04 / n) == 2
     assert chosen(lambda n, _: 0.040 if n == 1 else 0.039) == 1
+    assert chosen(lambda n, _: 0.050 if n == 1 else 0.043) == 1
     assert chosen(lambda n, _: 0.040 * n) == 1
     assert chosen(lambda n, _: {1: 4.0, 2: 2.1, 4: 2.05, 8: 1.0}[n] / 100, cores=8) == 8
     assert chosen(lambda n, _: {1: 4.0, 2: 2.1, 4: 2.05, 8: 2.0}[n] / 100, cores=8) == 2

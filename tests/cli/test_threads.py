@@ -51,7 +51,7 @@ def test_without_a_word_idle_cores_decide(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_choice_is_said_in_words() -> None:
-    assert in_words({1: 0.05, 2: 0.043}) == "2 CPU threads: 43 ms a step (with 1 50 ms)"
+    assert in_words({1: 0.05, 2: 0.03}) == "2 CPU threads: 30 ms a step (with 1 50 ms)"
     assert in_words({1: 12.0, 2: 11.9}) == "1 CPU thread: 12 s a step (with 2 12 s)"
 
 
