@@ -54,8 +54,8 @@ class GAN:
         self.discriminator = discriminator.train()
         self.generator_weights = [p for p in generator.parameters() if p.requires_grad]
         self.discriminator_weights = [p for p in discriminator.parameters() if p.requires_grad]
-        self.generator_optimizer = _adam(self.generator_weights, generator_lr, betas)
-        self.discriminator_optimizer = _adam(self.discriminator_weights, discriminator_lr, betas)
+        self.generator_optimizer = adam(self.generator_weights, generator_lr, betas)
+        self.discriminator_optimizer = adam(self.discriminator_weights, discriminator_lr, betas)
         self.ema_decay, self.ema_warm_start = ema_decay, ema_warm_start
         self.precision, self.objective = precision, objective
         self.idle_weights = idle_weights
@@ -340,12 +340,16 @@ def check_compiler(device: torch.device) -> None:
         )
 
 
-def _adam(
-    weights: Sequence[Tensor], learning_rate: float, betas: tuple[float, float]
+def adam(
+    weights: Sequence[Tensor],
+    learning_rate: float,
+    betas: tuple[float, float],
+    weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
+    """Return a fused Adam; on the meta device one that only takes its memory."""
     if any(weight.is_meta for weight in weights):
         return Idle(weights, learning_rate, num_buffers=2)
-    return torch.optim.Adam(weights, learning_rate, betas, fused=True)
+    return torch.optim.Adam(weights, learning_rate, betas, weight_decay=weight_decay, fused=True)
 
 
 def _like_weights(real: Tensor, fake: Tensor) -> Tensor:

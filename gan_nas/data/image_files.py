@@ -53,7 +53,7 @@ class Source(NamedTuple):
     """Where images lie, their relative names, sorted, and how to open one.
 
     `others` are the names of files that are no images by their names. `stamp` changes when a file
-    is added, removed, or written again.
+    is added, removed, or written again; folders of other places have others.
     """
 
     path: Path
@@ -145,7 +145,7 @@ def in_words(names: list[str], num: int = 3) -> str:
 
 
 def _in_folder(root: Path) -> Source:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(str(root.resolve()).encode(errors="replace"))
     names = []
     for path in sorted(_files_below(root)):
         relative = path.relative_to(root).as_posix()
@@ -182,10 +182,22 @@ def _in_zip(path: Path, stack: ExitStack) -> Source:
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise InvalidInput(f"{path / member.filename} is a link, which a zip may not hold")
-    about = path.stat()
-    stamp = hashlib.sha256(f"{about.st_size} {about.st_mtime_ns}".encode()).hexdigest()
     images, others = _apart([member.filename for member in members])
-    return Source(path, images, others, stamp, archive.open)
+    return Source(path, images, others, _stamp(members), archive.open)
+
+
+def stamp_of_zip(path: Path) -> str:
+    """Return what changes with the content of a readable zip, or npz, wherever it lies."""
+    with zipfile.ZipFile(path) as archive:
+        return _stamp(archive.infolist())
+
+
+def _stamp(members: list[zipfile.ZipInfo]) -> str:
+    digest = hashlib.sha256()
+    for member in members:
+        about = f"{member.filename}\0{member.file_size}\0{member.CRC}\n"
+        digest.update(about.encode(errors="replace"))
+    return digest.hexdigest()
 
 
 def _apart(names: list[str]) -> tuple[list[str], list[str]]:

@@ -4,9 +4,9 @@ What does not fit together is refused by name. Sets that are large are decoded i
 mapped from there, so that they may exceed the memory.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from math import prod
 from os import cpu_count
@@ -23,8 +23,9 @@ from gan_nas.data.image_files import (
     Source,
     decode,
     open_source,
+    stamp_of_zip,
 )
-from gan_nas.data.image_stream import open_npz
+from gan_nas.data.image_stream import ImageStream, open_npz
 from gan_nas.data.images import Images, hash_labels, hash_shape
 from gan_nas.data.preparation import Crop, Preparation
 from gan_nas.data.resizing import Resize, in_effect, resize
@@ -74,63 +75,68 @@ def load(
     by = asked.resize or DEFAULT_RESIZE
     settings = {"side": side, "asked": asked.model_dump(mode="json")}
     if path.suffix == ".npz" and path.is_file():
-        about = path.stat()
-        key = store.key_of(npz=[about.st_size, about.st_mtime_ns], **settings)
-        make = _from_npz
-    else:
-        with open_source(path) as source:
-            key = store.key_of(files=source.stamp, **settings)
-        make = _from_files
-    stored = None if cache is None else store.find(cache, key)
-    if stored is None:
-        with make(path, side, asked, by, stop, progress) as (shape, facts, batches):
-            if cache is None or prod(shape) < STORED_FROM:
-                stored = store.Stored(torch.cat(list(batches)), facts)
-            else:
-                stored = store.keep(cache, key, shape, _hashed(batches, shape, facts), facts)
-    return _images(str(path), stored, asked)
-
-
-@contextmanager
-def _from_files(
-    path: Path, side: int | None, asked: Preparation, by: Resize, stop: Stop, progress: Progress
-) -> Iterator[Making]:
-    """Look through image files, and decode them when their batches are asked for."""
+        images = open_npz(path)
+        key = store.key_of(npz=stamp_of_zip(path), **settings)
+        make = partial(_from_npz, path, images, side, asked, by, stop, progress)
+        return _images(str(path), _stored(cache, key, make), asked)
     with open_source(path) as source:
-        survey = look_through(source, side, asked, by, stop, progress)
-        channels = 1 if survey.mode == "L" else 3
-        names = survey.train + survey.held_out
-        shape = (len(names), channels, survey.side, survey.side)
-        labels, classes = _labels(names, survey.class_of)
-        facts = _facts(
-            len(survey.train),
-            by,
-            survey.resizing,
-            labels=labels,
-            classes=classes,
-            has_splits=survey.has_splits,
-            remarks=survey.remarks,
-        )
-        yield shape, facts, _decoded(source, survey, asked, by, stop, progress)
+        key = store.key_of(files=source.stamp, **settings)
+        make = partial(_from_files, source, side, asked, by, stop, progress)
+        return _images(str(path), _stored(cache, key, make), asked)
 
 
-@contextmanager
+def _stored(cache: Path | None, key: str, make: Callable[[], Making]) -> store.Stored:
+    """Return a set from the cache, or make it; large ones are then kept there."""
+    found = None if cache is None else store.find(cache, key)
+    if found is not None:
+        return found
+    shape, facts, batches = make()
+    if cache is None or prod(shape) < STORED_FROM:
+        return store.Stored(torch.cat(list(batches)), facts)
+    return store.keep(cache, key, shape, _hashed(batches, shape, facts), facts)
+
+
+def _from_files(
+    source: Source, side: int | None, asked: Preparation, by: Resize, stop: Stop, progress: Progress
+) -> Making:
+    """Look through image files, and decode them when their batches are asked for."""
+    survey = look_through(source, side, asked, by, stop, progress)
+    channels = 1 if survey.mode == "L" else 3
+    names = survey.train + survey.held_out
+    shape = (len(names), channels, survey.side, survey.side)
+    labels, classes = _labels(names, survey.class_of)
+    facts = _facts(
+        len(survey.train),
+        by,
+        survey.resizing,
+        labels=labels,
+        classes=classes,
+        has_splits=survey.has_splits,
+        remarks=survey.remarks,
+    )
+    return shape, facts, _decoded(source, survey, asked, by, stop, progress)
+
+
 def _from_npz(
-    path: Path, side: int | None, asked: Preparation, by: Resize, stop: Stop, progress: Progress
-) -> Iterator[Making]:
-    """Look at the array of an npz, and read it when its batches are asked for."""
+    path: Path,
+    images: ImageStream,
+    side: int | None,
+    asked: Preparation,
+    by: Resize,
+    stop: Stop,
+    progress: Progress,
+) -> Making:
+    """Prepare the array of an npz, which is read when its batches are asked for."""
     if asked.changes_files:
         raise InvalidInput(
             f"crop, background and odd files are for image files, and {path} is an npz: leave "
             "them out"
         )
-    images = open_npz(path)
     check_number(path, images.num)
     target = checked_side(path, images.side if side is None else side, images.side)
     train, held_out = draw_held_out(images.num)
     shape = (images.num, images.channels, target, target)
     resizing = resizing_in_words(f"{images.side} px", "", images.side, target, by)
-    facts = _facts(len(train), by, resizing)
 
     def batches() -> Iterator[Tensor]:
         # Read once for each part: held-out images come from all over the file and go last.
@@ -140,7 +146,7 @@ def _from_npz(
                 if len(chosen):
                     yield resize(chosen, target, by)
 
-    yield shape, facts, batches()
+    return shape, _facts(len(train), by, resizing), batches()
 
 
 def _numbered(

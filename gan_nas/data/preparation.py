@@ -1,6 +1,6 @@
 """What a user may ask of the images of a folder, a zip or an npz, before they are one array."""
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from PIL import ImageColor
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -9,7 +9,7 @@ from gan_nas.data.resizing import Resize, check_resize
 from gan_nas.errors import InvalidInput
 
 Crop = Literal["center", "none"]
-CROPS: tuple[Crop, ...] = ("center", "none")
+CROPS: tuple[Crop, ...] = get_args(Crop)
 
 
 class Preparation(BaseModel):

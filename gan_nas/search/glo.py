@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.data.batches import Batches
-from gan_nas.gan import Tensors, autocast, gradients
+from gan_nas.gan import Tensors, adam, autocast, gradients
 from gan_nas.reconstruction import reconstruction_loss
 from gan_nas.search.degas_config import Config
 from gan_nas.search.latents import initial_latents, project
@@ -92,14 +92,11 @@ class GLO:
 
     def _adam(self, alpha: list[nn.Parameter]) -> torch.optim.Optimizer:
         config = self.config
-        if self.device.type == "meta":
-            return Idle(alpha, config.architecture_lr, num_buffers=2)
-        return torch.optim.Adam(
+        return adam(
             alpha,
             config.architecture_lr,
             (config.architecture_beta1, config.architecture_beta2),
-            weight_decay=config.architecture_weight_decay,
-            fused=True,
+            config.architecture_weight_decay,
         )
 
     def start(self) -> None:

@@ -13,14 +13,13 @@ from torch import Tensor, nn
 
 from gan_nas.builder import build_discriminator, build_super_discriminator, build_supernet
 from gan_nas.cost import GanCost, network_cost, num_parameters
-from gan_nas.gan import GAN, Tensors, descend, fresh, generator_moves, gradients
+from gan_nas.gan import GAN, Tensors, adam, descend, fresh, generator_moves, gradients
 from gan_nas.networks import DownCellNetwork, SNResNet, UpCellNetwork
 from gan_nas.objectives import Hinge
 from gan_nas.runs import Finished
 from gan_nas.search.adversarialnas_config import Config
 from gan_nas.search.inheritance import Trained
 from gan_nas.search.relaxation import Logits, Mixture, Relaxed, tau_at
-from gan_nas.simulation import Idle
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -178,15 +177,11 @@ class SuperGAN:
 
     def _adam(self, logits: Logits) -> torch.optim.Optimizer:
         config = self.config
-        weights = list(logits.parameters())
-        if any(weight.is_meta for weight in weights):
-            return Idle(weights, config.architecture_lr, num_buffers=2)
-        return torch.optim.Adam(
-            weights,
+        return adam(
+            list(logits.parameters()),
             config.architecture_lr,
             (config.architecture_beta1, config.architecture_beta2),
-            weight_decay=config.architecture_weight_decay,
-            fused=True,
+            config.architecture_weight_decay,
         )
 
 

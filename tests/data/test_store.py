@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,27 @@ def test_a_changed_file_or_setting_is_another_set(folder: Path, cache: Path) -> 
     prints.add(load_images(str(folder)).fingerprint)
     assert len(prints) == 5
     assert len(list(cache.glob("images-*.npy"))) == 5
+
+
+def test_other_images_of_equal_names_sizes_and_times_are_another_set(
+    cache: Path, tmp_path: Path
+) -> None:
+    """As archives that were unpacked or written reproducibly are."""
+    prints = set()
+    for place in ("a", "b"):
+        (tmp_path / place / "x").mkdir(parents=True)
+        pixels = RANDOM.randint(0, 256, (20, 16, 16, 3)).astype(np.uint8)
+        np.savez(tmp_path / place / "x.npz", pixels)
+        with zipfile.ZipFile(tmp_path / place / "x.zip", "w") as archive:
+            for i, image in enumerate(pixels):
+                file = tmp_path / place / "x" / f"{i}.bmp"
+                Image.fromarray(image).save(file)
+                os.utime(file, (0, 0))
+                archive.writestr(zipfile.ZipInfo(file.name), file.read_bytes())
+        for name in ("x", "x.npz", "x.zip"):
+            os.utime(tmp_path / place / name, (0, 0))
+            prints.add((name, load_images(str(tmp_path / place / name)).fingerprint))
+    assert len(prints) == 6
 
 
 @pytest.mark.parametrize("harm", ["cut", "empty", "json", "other json", "no json"])
