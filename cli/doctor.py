@@ -11,6 +11,7 @@ from rich.text import Text
 
 from gan_nas.cli import options
 from gan_nas.cli.printing import mebibytes, show, show_json, table
+from gan_nas.machine import available_cores
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "safetensors", "pydantic", "matplotlib")
 
@@ -69,7 +70,7 @@ def _compute() -> list[Finding]:
     from gan_nas.errors import MissingResource
     from gan_nas.gan import check_compiler
 
-    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    threads, cores = torch.get_num_threads(), available_cores()
     findings = [
         Finding(
             "CPU",

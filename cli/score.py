@@ -12,7 +12,7 @@ from gan_nas.cli.inputs import backbone_for, compute_on, load_data, prepared
 from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
-from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import write_text
 from gan_nas.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.progress import Progress
@@ -223,12 +223,21 @@ class _Source:
 
     def preparation(self, asked: "Preparation") -> "Preparation":
         """Return how the images of the lineage were prepared, unless another way is asked for."""
+        from pydantic import ValidationError
+
         from gan_nas.data import Preparation
 
         known = self.about.lineage.get("preparation") if self.about else None
-        return (
-            asked if known is None or asked != Preparation() else Preparation.model_validate(known)
-        )
+        if known is None or asked != Preparation():
+            return asked
+        try:
+            return Preparation.model_validate(known)
+        except ValidationError as error:
+            raise Incompatible(
+                f"{self.path} tells of a preparation of its data that this version does not know: "
+                f"{explain(error, list(Preparation.model_fields))}; say by --crop, --resize or "
+                "--background what to do"
+            ) from error
 
     def check(self, images: "Images", *, is_named: bool) -> None:
         """Refuse real images of another kind; warn of data that changed."""

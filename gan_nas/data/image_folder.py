@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from math import prod
-from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from gan_nas.data.survey import (
     resizing_in_words,
 )
 from gan_nas.errors import InvalidInput
+from gan_nas.machine import available_cores
 from gan_nas.progress import Progress, silent
 
 STORED_FROM = 64 << 20  # bytes; smaller sets are decoded each time, and leave no file
@@ -239,7 +239,7 @@ def _decoded(
         return np.asarray(squared(image, survey.side, survey.crop, by))
 
     total, done = len(survey.train) + len(survey.held_out), 0
-    with ThreadPoolExecutor(cpu_count()) as pool:  # Pillow decodes without Python's lock
+    with ThreadPoolExecutor(available_cores()) as pool:  # Pillow decodes without Python's lock
         for names in (survey.train, survey.held_out):
             for start in range(0, len(names), BATCH):
                 check_stop(stop)

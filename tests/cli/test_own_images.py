@@ -182,3 +182,28 @@ def test_folders_that_are_splits_keep_their_parts_apart_in_scores(
     assert "val is held out" in scored.err
     assert (scored.json["passport"]["split"], scored.json["passport"]["num_real"]) == ("train", 30)
     assert abs(distance(scored.json["scores"])) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "told", [{"crop": "diagonal"}, {"background": "no colour"}, {"mirror": True}, 7, [], "x"]
+)
+def test_a_strangers_preparation_that_is_none_is_explained(
+    gan_nas: Command, trained: Path, folder: Path, told: object, tmp_path: Path
+) -> None:
+    from gan_nas.weights import load_generator_file, save_generator
+
+    about, tensors = load_generator_file(trained)
+    generator = tmp_path / "g.safetensors"
+    save_generator(
+        generator,
+        tensors,
+        about.genome,
+        about.resolution,
+        about.image_channels,
+        about.lineage | {"preparation": told},
+    )
+    refused = gan_nas("score", generator, "-n", 20)
+    assert (refused.code, refused.out) == (4, "")
+    assert "tells of a preparation" in refused.err
+    assert refused.err.count("\n") == 1
+    assert gan_nas("score", generator, "-n", 60, "--data", folder).code == 0
