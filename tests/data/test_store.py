@@ -203,4 +203,4 @@ print(images.train.nbytes / 2**20, most - before)
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     size, own = map(float, told.stdout.split())
     assert size > 250
-    assert own < 100
+    assert own < size / 2  # one copy of the set would be all of it
