@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
 
+CELLS_NEED = 8  # three cells make sides that are a multiple of it
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 S = TypeVar("S", bound=Settings)
@@ -200,6 +201,22 @@ def load_data(
     return images
 
 
+def load_to_train(
+    name: str, data_root: Path | None, preparation: "Preparation", resolution: int | None
+) -> "tuple[Images, int | None]":
+    """Load images to train on, and return the resolution that is asked for or follows from them.
+
+    One's own images of a side that no cells can make are brought to the next, from the files.
+    """
+    from gan_nas.data import DATA_SETS
+
+    images = load_data(name, data_root, preparation, resolution)
+    if resolution is not None or name in DATA_SETS or images.side % CELLS_NEED == 0:
+        return images, resolution
+    side = default_resolution(images)
+    return load_data(name, data_root, preparation, side), side
+
+
 def load_data_of_run(run: Path, data: str | None, data_root: Path | None) -> "Images":
     """Load the images that a search was made on, or `data`, prepared in the same way."""
     from gan_nas.stored import stored_data
@@ -247,6 +264,8 @@ def options_again(
 def default_resolution(images: "Images") -> int:
     """Return the side to train at: the data's own or the next multiple of 8, twice that of digits.
 
-    Three cells need a multiple of 8; the digits' own 8 pixels would leave the first a single one.
+    The digits' own 8 pixels would leave the first of three cells a single one.
     """
-    return 2 * images.side if images.name == "digits" else -(-images.side // 8) * 8
+    if images.name == "digits":
+        return 2 * images.side
+    return -(-images.side // CELLS_NEED) * CELLS_NEED

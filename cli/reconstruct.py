@@ -7,7 +7,7 @@ from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
     default_resolution,
-    load_data,
+    load_to_train,
     prepared,
     resized,
     settings,
@@ -65,19 +65,17 @@ def reconstruct(
 
     on = compute_on(device, threads)
     config = settings(Config, PRESETS, preset, sets, precision, on, seed=seed)
-    images = load_data(
-        data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), config.resolution
-    )
-    if config.resolution is None:
-        config = config.model_copy(update={"resolution": default_resolution(images)})
-    assert config.resolution is not None
+    preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+    images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
+    side = chosen_side or default_resolution(images)
+    config = config.model_copy(update={"resolution": side})
     what = named.title + (f"-w{width}" if width else "")
     run = directory or default_directory(f"reconstruct-{what}", data, config.seed)
-    forecast = reconstruction_work(genome, config, config.resolution, images.channels, on)
+    forecast = reconstruction_work(genome, config, side, images.channels, on)
     planned = partial(reconstruction_plan, genome, config, images, device=on, forecast=forecast)
     settle_threads(threads, on, [run], forecast)
     if dry_run:
-        show_plan(planned(), run, images, config.resolution, as_json)
+        show_plan(planned(), run, images, side, as_json)
         return
     remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
     if not run.exists():

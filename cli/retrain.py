@@ -13,7 +13,7 @@ from gan_nas.cli.inputs import (
     default_directory,
     default_resolution,
     framework_for,
-    load_data,
+    load_to_train,
     options_again,
     prepared,
     resized,
@@ -102,10 +102,9 @@ def retrain(
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)
     config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
-    images = load_data(
-        data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), resolution
-    )
-    side = resolution or default_resolution(images)
+    preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+    images, chosen_side = load_to_train(data, data_root, preparation, resolution)
+    side = chosen_side or default_resolution(images)
     what = named.title + (f"-w{width}" if width else "")
     if config.framework != framework_of(genome.discriminator):
         what += f"-{config.framework}"

@@ -12,7 +12,7 @@ from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
     default_resolution,
-    load_data,
+    load_to_train,
     options_again,
     prepared,
     settings,
@@ -85,10 +85,11 @@ def search(
         max_params=whole_number(max_params),
         max_macs=whole_number(max_macs),
     )
-    images = load_data(
-        data, data_root, prepared(crop, resize, background, skip_odd=skip_odd), config.resolution
-    )
+    preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+    images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
     run = directory or default_directory(method, data, config.seed)
+    if chosen_side != config.resolution:
+        config = config.model_copy(update={"resolution": chosen_side})
     side = config.resolution or images.side
     work = chosen.work(config, side, images.channels, on)
     settle_threads(threads, on, [run], work)

@@ -99,9 +99,23 @@ def test_training_sees_the_originals_and_not_copies_that_were_shrunk_before(
 def test_a_side_that_cells_cannot_make_becomes_the_next_that_they_can(
     gan_nas: Command, tmp_path: Path
 ) -> None:
+    from tiny import SEARCH
+
     folder = write(tmp_path / "x", 28, 1)
-    options = ("--width", 4, "--data", folder, "--dry-run", "--json")
-    assert gan_nas("retrain", "autogan-cifar10-top1", *options).json["resolution"] == 32
+    options = ("--width", 4, "--data", folder)
+    train = ("retrain", "autogan-cifar10-top1", *options)
+    assert gan_nas(*train, "--dry-run", "--json").json["resolution"] == 32
+    assert gan_nas(*train, *TINY, "--run", tmp_path / "run").code == 0
+    scored = gan_nas("score", tmp_path / "run" / "generator.safetensors", "-n", 50)
+    assert scored.code == 0
+    assert "not as it was" not in scored.err
+    rest = sets({k: v for k, v in SEARCH.items() if k != "resolution"} | {"reward": "frechet"})
+    search = ("search", "--method", "autogan", "--data", folder, "--preset", "small", *rest)
+    searched = gan_nas(*search, "--run", tmp_path / "search")
+    assert searched.code == 0, searched.err
+    assert "32 px" in searched.err
+    derived = gan_nas("derive", tmp_path / "search", "--top-k", 1)
+    assert derived.code == 0, derived.err
 
 
 def test_odd_files_and_their_options_are_named(gan_nas: Command, tmp_path: Path) -> None:
