@@ -38,8 +38,8 @@ from gan_nas.errors import (
     MissingResource,
     RunFailed,
 )
-from gan_nas.instructions import avoid_amx
-from gan_nas.threads import spin_briefly
+from gan_nas.machine.instructions import avoid_amx
+from gan_nas.machine.threads import spin_briefly
 
 EXIT_CODES: dict[type[GanNasError], int] = {
     InvalidInput: 2,

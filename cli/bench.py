@@ -8,9 +8,9 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
 from gan_nas.cli.threads import settle_threads
-from gan_nas.frameworks import framework_of
-from gan_nas.published import load_genome
 from gan_nas.search import METHODS
+from gan_nas.spaces.frameworks import framework_of
+from gan_nas.spaces.published import load_genome
 
 PUBLISHED = {
     "autogan": "autogan-cifar10-top1",
@@ -57,9 +57,9 @@ def bench(
     alone, without scoring, which gan-nas bench score times; gan-nas bench load times whole runs
     on a machine that does something else.
     """
-    from gan_nas.bench import report
+    from gan_nas.bench.steps import report
     from gan_nas.search import load_method
-    from gan_nas.training import TrainingConfig, presets_for
+    from gan_nas.training.loop import TrainingConfig, presets_for
 
     genome = load_genome(reference or PUBLISHED.get(method or "", PUBLISHED["autogan"]))
     space = genome.generator.space

@@ -57,8 +57,8 @@ def bench_load(
 
     Example: gan-nas bench load --search-set discriminator_steps=40 --training-set steps=300
     """
-    from gan_nas.bench_load import time_beside
-    from gan_nas.machine import available_cores
+    from gan_nas.bench.load import time_beside
+    from gan_nas.machine.cores import available_cores
 
     works = {
         f"search by {method}": ["search", "--method", method, "--preset", preset]

@@ -72,8 +72,8 @@ def bench_score(
 
     import torch
 
-    from gan_nas.bench_scores import PAIRS as ALL
-    from gan_nas.bench_scores import time_frechet
+    from gan_nas.bench.scores import PAIRS as ALL
+    from gan_nas.bench.scores import time_frechet
     from gan_nas.metrics.inception import read_weights
     from gan_nas.metrics.inception_timing import time_inception
     from gan_nas.streams import stream

@@ -9,8 +9,8 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, mebibytes, remark, show, show_json, table
-from gan_nas.genome import Genome
-from gan_nas.published import load_genome
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import load_genome
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -88,7 +88,7 @@ def build(
 
 def costs_of(genome: Genome, resolution: int, channels: int) -> dict[str, dict[str, int]]:
     """Count both networks: parameters, macs, macs_run, activation_bytes."""
-    from gan_nas.cost import genome_cost
+    from gan_nas.networks.cost import genome_cost
 
     costs = genome_cost(genome, resolution, channels)
     return {name: cost._asdict() for name, cost in costs._asdict().items()}
@@ -98,7 +98,7 @@ def layers_of(genome: Genome, resolution: int, channels: int) -> list[Layer]:
     """List the parts of both networks with what they put out and cost, on the meta device."""
     import torch
 
-    from gan_nas.builder import build_discriminator, build_generator
+    from gan_nas.networks.builder import build_discriminator, build_generator
 
     with torch.device("meta"):
         generator = build_generator(genome.generator, resolution, channels)
@@ -116,7 +116,7 @@ def _layers(name: str, network: "nn.Module", inputs: "Tensor") -> list[Layer]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from gan_nas.ops import published_order
+    from gan_nas.networks.ops import published_order
 
     layers: list[Layer] = []
     before: list[int] = []
@@ -157,10 +157,10 @@ def _write_fresh(genome: Genome, resolution: int, channels: int, seed: int, path
     """Write an untrained generator, drawn from the seed as a training would draw it."""
     import torch
 
-    from gan_nas.builder import build_generator
-    from gan_nas.gan import fresh
-    from gan_nas.states import module_state
-    from gan_nas.weights import save_generator
+    from gan_nas.networks.builder import build_generator
+    from gan_nas.networks.states import module_state
+    from gan_nas.networks.weights import save_generator
+    from gan_nas.training.gan import fresh
 
     with torch.device("meta"):
         network = build_generator(genome.generator, resolution, channels)

@@ -13,9 +13,9 @@ from gan_nas.cli.compare_scores import are_scores, compare_scores
 from gan_nas.cli.drawing import explain_drawing, is_drawn, show_both
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, short_name, show, show_json, table
-from gan_nas.diff import Change, diff
-from gan_nas.genome import Genome
-from gan_nas.published import load_genome
+from gan_nas.spaces.diff import Change, diff
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import load_genome
 
 GRAPHS = ("cells", "stages")  # the fields of a network that are drawn
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from gan_nas.cli.printing import by_importance, remark, show, show_json, table
 from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import read_text
-from gan_nas.protocols import Passport, Scores, describe, exceeds_noise
+from gan_nas.scoring.protocols import Passport, Scores, describe, exceeds_noise
 
 VERDICTS = {True: "yes", False: "no", None: "unknown"}
 

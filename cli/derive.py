@@ -24,7 +24,7 @@ from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.frameworks import framework_of
+from gan_nas.spaces.frameworks import framework_of
 
 TOP_K = 5
 
@@ -71,7 +71,7 @@ def derive(
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
-    from gan_nas.training import TrainingConfig, presets_for, work
+    from gan_nas.training.loop import TrainingConfig, presets_for, work
 
     if help_config:
         space = stored_method(run) if run else "autogan"
@@ -80,12 +80,12 @@ def derive(
         return
 
     from gan_nas.data import cache_dir
-    from gan_nas.genome import Genome, read_genome
-    from gan_nas.run_folders import CONFIG
+    from gan_nas.runs.folders import CONFIG
+    from gan_nas.runs.stored import stored_config, stored_settings
     from gan_nas.search import load_method
     from gan_nas.search.inheritance import check_sizes, read_supernets
     from gan_nas.search.retraining import retrain_all
-    from gan_nas.stored import stored_config, stored_settings
+    from gan_nas.spaces.genome import Genome, read_genome
 
     if run is None:
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
@@ -185,8 +185,8 @@ def check_winner(result: dict[str, Any]) -> None:
 
 def stored_method(run: Path) -> str:
     """Return the method that a run directory was searched by."""
+    from gan_nas.runs.stored import stored_config
     from gan_nas.search import METHODS
-    from gan_nas.stored import stored_config
 
     method = stored_config(run).get("method")
     if method not in METHODS:

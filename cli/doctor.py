@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gan_nas.cli import options
 from gan_nas.cli.printing import mebibytes, show, show_json, table
-from gan_nas.machine import available_cores
+from gan_nas.machine.cores import available_cores
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "safetensors", "pydantic", "matplotlib")
 
@@ -68,7 +68,7 @@ def _compute() -> list[Finding]:
     import torch
 
     from gan_nas.errors import MissingResource
-    from gan_nas.gan import check_compiler
+    from gan_nas.training.gan import check_compiler
 
     threads, cores = torch.get_num_threads(), available_cores()
     findings = [

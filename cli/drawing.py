@@ -14,8 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gan_nas.cli.printing import console, remark, show, table
-from gan_nas.diff import ABSENT, Change
-from gan_nas.genome import DiscriminatorGenome, GeneratorGenome, Genome
 from gan_nas.spaces.adversarialnas import (
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
@@ -23,6 +21,8 @@ from gan_nas.spaces.adversarialnas import (
     UpCell,
 )
 from gan_nas.spaces.degas import DEGASGenerator, operations
+from gan_nas.spaces.diff import ABSENT, Change
+from gan_nas.spaces.genome import DiscriminatorGenome, GeneratorGenome, Genome
 
 GAP = 3  # columns between cells
 LINE_WIDTH = len("0 ─ dil_conv_5x5 ─")

@@ -15,22 +15,13 @@ from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare import reported_scores
 from gan_nas.cli.drawing import explain_drawing, has_edges, show_cells
 from gan_nas.cli.inputs import resized
-from gan_nas.cli.printing import (
-    big,
-    lines,
-    remark,
-    show,
-    show_json,
-    show_json_text,
-    suggest,
-    table,
-)
-from gan_nas.diff import ABSENT
+from gan_nas.cli.printing import big, lines, remark, show, show_json, show_json_text, suggest, table
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import GeneratorGenome, Genome
-from gan_nas.published import load_genome, published_genome, published_names
-from gan_nas.sampling import SPACES, load_space, sample_genomes
 from gan_nas.spaces.adversarialnas import AdversarialNASGenerator
+from gan_nas.spaces.diff import ABSENT
+from gan_nas.spaces.genome import GeneratorGenome, Genome
+from gan_nas.spaces.published import load_genome, published_genome, published_names
+from gan_nas.spaces.random_genomes import SPACES, load_space, sample_genomes
 
 RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
 

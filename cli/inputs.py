@@ -5,19 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gan_nas.allocator import keep_freed_memory
 from gan_nas.cli.printing import remark
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
-from gan_nas.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
-from gan_nas.genome import Genome, parse_genome
-from gan_nas.machine import idle_cores
+from gan_nas.machine.allocator import keep_freed_memory
+from gan_nas.machine.cores import idle_cores
+from gan_nas.machine.threads import number_is_given
+from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
-from gan_nas.protocols import Preprocessing
-from gan_nas.threads import number_is_given
+from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
+from gan_nas.spaces.genome import Genome, parse_genome
 
 if TYPE_CHECKING:
     import torch
@@ -146,8 +146,8 @@ def backbone_for(
     the classifier that it keeps.
     """
     from gan_nas.data import cache_dir
-    from gan_nas.metrics import load_backbone
-    from gan_nas.stored import stored_judge
+    from gan_nas.metrics.loading import load_backbone
+    from gan_nas.runs.stored import stored_judge
 
     def show(done: int, total: int) -> None:
         progress("classifier images", done, total, {})
@@ -219,7 +219,7 @@ def load_to_train(
 
 def load_data_of_run(run: Path, data: str | None, data_root: Path | None) -> "Images":
     """Load the images that a search was made on, or `data`, prepared in the same way."""
-    from gan_nas.stored import stored_data
+    from gan_nas.runs.stored import stored_data
 
     stored = stored_data(run)
     return load_data(data or stored.data, data_root, stored.preparation, stored.side)

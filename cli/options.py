@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gan_nas.frameworks import FRAMEWORKS
+from gan_nas.spaces.frameworks import FRAMEWORKS
 
 
 def one_of(names: Sequence[str]) -> str:

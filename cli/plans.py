@@ -11,9 +11,9 @@ from gan_nas.cli.escapes import visible
 from gan_nas.cli.inputs import find_preset
 from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
 from gan_nas.configs import Settings, describe, resolve
-from gan_nas.frameworks import Framework, suited
-from gan_nas.genome import Genome
-from gan_nas.machine import available_memory
+from gan_nas.machine.cores import available_memory
+from gan_nas.spaces.frameworks import Framework, suited
+from gan_nas.spaces.genome import Genome
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.shell import command_line
-from gan_nas.protocols import is_distance
+from gan_nas.scoring.protocols import is_distance
 
 
 class _Console(Console):

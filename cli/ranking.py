@@ -12,7 +12,7 @@ from gan_nas.cli.printing import (
     show,
     table,
 )
-from gan_nas.protocols import describe
+from gan_nas.scoring.protocols import describe
 
 RANKED_BY = {"adversarialnas": "log-probability", "degas": "log-odds, loss"}
 

@@ -18,7 +18,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
-from gan_nas.published import load_genome
+from gan_nas.spaces.published import load_genome
 
 
 def reconstruct(
@@ -50,8 +50,13 @@ def reconstruct(
 
     Example: gan-nas reconstruct ctgan-cifar10 --width 16
     """
-    from gan_nas.search.degas import PRESETS, Config, reconstruction_plan, reconstruction_work
-    from gan_nas.search.degas import reconstruct as run_reconstruction
+    from gan_nas.search.degas.search import (
+        PRESETS,
+        Config,
+        reconstruction_plan,
+        reconstruction_work,
+    )
+    from gan_nas.search.degas.search import reconstruct as run_reconstruction
 
     if help_config:
         show_settings(Config, PRESETS, preset, as_json)

@@ -19,19 +19,14 @@ from gan_nas.cli.inputs import (
     resized,
     settings,
 )
-from gan_nas.cli.plans import (
-    remark_on_discriminator,
-    remark_on_plan,
-    show_plan,
-    show_settings,
-)
+from gan_nas.cli.plans import remark_on_discriminator, remark_on_plan, show_plan, show_settings
 from gan_nas.cli.printing import by_importance, duration, remark, show, show_json, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
-from gan_nas.frameworks import framework_of, suited
-from gan_nas.published import load_genome
+from gan_nas.spaces.frameworks import framework_of, suited
+from gan_nas.spaces.published import load_genome
 
 
 def retrain(
@@ -83,7 +78,7 @@ def retrain(
     Example: gan-nas retrain autogan-cifar10-top1 --width 16
     """
     if help_config:
-        from gan_nas.training import TrainingConfig, presets_for
+        from gan_nas.training.loop import TrainingConfig, presets_for
 
         shown = load_genome(reference) if reference else None
         space = shown.generator.space if shown else "autogan"
@@ -97,7 +92,7 @@ def retrain(
     chosen = framework_for(framework, genome)
 
     from gan_nas.data import cache_dir
-    from gan_nas.training import TrainingConfig, plan, presets_for, train, work
+    from gan_nas.training.loop import TrainingConfig, plan, presets_for, train, work
 
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)

@@ -34,9 +34,9 @@ def sample(
 
     import torch
 
-    from gan_nas.plots import save_grid
-    from gan_nas.scoring import generate
-    from gan_nas.weights import load_generator
+    from gan_nas.networks.weights import load_generator
+    from gan_nas.runs.plots import save_grid
+    from gan_nas.scoring.scorer import generate
 
     on = compute_on(device, threads)
     generator, about = load_generator(path, on)

@@ -14,9 +14,9 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import write_text
-from gan_nas.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.progress import Progress
-from gan_nas.protocols import PROTOCOLS, Protocol, Quantise, Scores, find_protocol
+from gan_nas.scoring.protocols import PROTOCOLS, Protocol, Quantise, Scores, find_protocol
 
 if TYPE_CHECKING:
     import torch
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
-    from gan_nas.scoring import Scorer
-    from gan_nas.weights import GeneratorFile
+    from gan_nas.networks.weights import GeneratorFile
+    from gan_nas.scoring.scorer import Scorer
 
 IMAGES_PER_FEATURE = 5  # fewer leave the covariance of the features too rough to compare
 STRAIGHT = 2  # images a feature in the smallest subset: from there on the distance goes as 1 / N
@@ -94,12 +94,12 @@ def score(
     Example: gan-nas score runs/first/generator.safetensors --metrics is,fid,kid -o scores.json
     """
     from gan_nas.data import cache_dir
-    from gan_nas.judging import judge
     from gan_nas.metrics.manifold import Neighbours
     from gan_nas.metrics.measures import PAIRWISE, parse_measures, smallest_number
     from gan_nas.metrics.statistics import load_statistics
-    from gan_nas.reference import check_reference, split_for
-    from gan_nas.scoring import Scorer
+    from gan_nas.scoring.reference import check_reference, split_for
+    from gan_nas.scoring.repeated import judge
+    from gan_nas.scoring.scorer import Scorer
 
     if output is not None and output.suffix != ".json":
         raise InvalidInput(f"scores cannot be written to {output}: name a file that ends in .json")
@@ -266,8 +266,8 @@ def _source(
 
         return _Source(path, stream.side, stream.channels, stream.num, None, as_they_are)
 
-    from gan_nas.scoring import generate
-    from gan_nas.weights import load_generator
+    from gan_nas.networks.weights import load_generator
+    from gan_nas.scoring.scorer import generate
 
     generator, about = load_generator(path, device)
     latent_dim = about.genome.generator.latent_dim

@@ -71,7 +71,7 @@ def search(
         return
 
     from gan_nas.data import cache_dir
-    from gan_nas.training import presets_for
+    from gan_nas.training.loop import presets_for
 
     on = compute_on(device, threads)
     config = settings(

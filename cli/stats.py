@@ -12,7 +12,7 @@ from gan_nas.cli.printing import remark, show, show_json
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
-from gan_nas.protocols import PROTOCOLS, find_protocol
+from gan_nas.scoring.protocols import PROTOCOLS, find_protocol
 
 if TYPE_CHECKING:
     from gan_nas.data import Images, Preparation
@@ -75,7 +75,7 @@ def stats(
     """
     from gan_nas.data import Images
     from gan_nas.metrics.statistics import checked_suffix, save_statistics
-    from gan_nas.reference import make_statistics, split_of
+    from gan_nas.scoring.reference import make_statistics, split_of
 
     checked_suffix(output)
     if output.exists() and output.resolve() == Path(data).expanduser().resolve():

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_nas.cli.printing import remark
-from gan_nas.threads import number_is_given, time_threads, worthwhile
+from gan_nas.machine.threads import number_is_given, time_threads, worthwhile
 
 if TYPE_CHECKING:
     import torch
 
-    from gan_nas.forecast import Work
+    from gan_nas.training.forecast import Work
 
 MOST = 1024  # as --threads allows
 
@@ -41,8 +41,8 @@ def settle_threads(
 
 def stored_threads(run: Path) -> int | None:
     """Return the number of CPU threads a run was made with; None where there is none yet."""
-    from gan_nas.run_folders import CONFIG
-    from gan_nas.stored import stored_config
+    from gan_nas.runs.folders import CONFIG
+    from gan_nas.runs.stored import stored_config
 
     if not (run / CONFIG).is_file():
         return None

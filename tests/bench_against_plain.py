@@ -27,14 +27,16 @@ from plain_adversarialnas import PlainSearch, PlainSuperD, PlainSuperG
 from plain_autogan import PlainGAN
 from plain_degas import PlainGLO
 
-from gan_nas.allocator import keep_freed_memory
-from gan_nas.builder import build_discriminator, build_supernet, choose_cells
-from gan_nas.gan import GAN, fresh
-from gan_nas.search import adversarialnas_config, degas, degas_config
-from gan_nas.search.glo import GLO, Alpha
-from gan_nas.search.super_gan import SuperGAN
+from gan_nas.machine.allocator import keep_freed_memory
+from gan_nas.networks.builder import build_discriminator, build_supernet, choose_cells
+from gan_nas.search.adversarialnas import config as adversarialnas_config
+from gan_nas.search.adversarialnas.super_gan import SuperGAN
+from gan_nas.search.degas import config as degas_config
+from gan_nas.search.degas import search as degas
+from gan_nas.search.degas.glo import GLO, Alpha
 from gan_nas.spaces import autogan as spaces
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.training.gan import GAN, fresh
 
 NUM_CRITIC = 5
 REAL, FAKES = 64, 128

@@ -7,7 +7,7 @@ import argparse
 
 import torch
 
-from gan_nas.bench_scores import time_frechet
+from gan_nas.bench.scores import time_frechet
 
 
 def main() -> None:

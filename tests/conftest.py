@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_nas.instructions import avoid_amx
+from gan_nas.machine.instructions import avoid_amx
 
 os.environ["OMP_NUM_THREADS"] = "1"  # several workers share the cores: commands measure nothing
 avoid_amx()

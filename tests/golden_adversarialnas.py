@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan_nas.search.relaxation import Logits
+from gan_nas.search.adversarialnas.relaxation import Logits
 from gan_nas.spaces.adversarialnas import DOWN_CELLS, UP_CELLS, candidates
 
 _FOLDER = Path(__file__).parent / "golden"

@@ -14,9 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan_nas.builder import build_discriminator, build_generator, build_supernet, choose_cells
-from gan_nas.networks import AutoGANNetwork, SNResNet
-from gan_nas.slots import inherited_state
+from gan_nas.networks.builder import (
+    build_discriminator,
+    build_generator,
+    build_supernet,
+    choose_cells,
+)
+from gan_nas.networks.slots import inherited_state
+from gan_nas.networks.whole import AutoGANNetwork, SNResNet
 from gan_nas.spaces import autogan as spaces
 from gan_nas.spaces.autogan import AutoGANGenerator
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator

@@ -13,15 +13,17 @@ from typing import Any
 
 import torch
 
-from gan_nas.allocator import keep_freed_memory
 from gan_nas.configs import resolve
 from gan_nas.data import Images
-from gan_nas.frameworks import framework_of
+from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import SmallCNN
-from gan_nas.published import load_genome
-from gan_nas.search import adversarialnas, autogan, degas
-from gan_nas.training import TrainingConfig, plan, presets_for, train
+from gan_nas.search.adversarialnas import search as adversarialnas
+from gan_nas.search.autogan import search as autogan
+from gan_nas.search.degas import search as degas
+from gan_nas.spaces.frameworks import framework_of
+from gan_nas.spaces.published import load_genome
+from gan_nas.training.loop import TrainingConfig, plan, presets_for, train
 
 CPU = torch.device("cpu")
 NUM_IMAGES = 512

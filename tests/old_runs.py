@@ -13,11 +13,13 @@ from typing import Any
 
 from tiny import CPU, digits
 
-from gan_nas.genome import parse_genome
-from gan_nas.metrics import load_backbone
-from gan_nas.search import adversarialnas, autogan, degas
-from gan_nas.stored import stored_config, stored_judge, stored_settings
-from gan_nas.training import TrainingConfig, train
+from gan_nas.metrics.loading import load_backbone
+from gan_nas.runs.stored import stored_config, stored_judge, stored_settings
+from gan_nas.search.adversarialnas import search as adversarialnas
+from gan_nas.search.autogan import search as autogan
+from gan_nas.search.degas import search as degas
+from gan_nas.spaces.genome import parse_genome
+from gan_nas.training.loop import TrainingConfig, train
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LAYOUTS = sorted(path.name for path in FIXTURES.glob("runs-*"))

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from gan_nas.published import published_genome
+from gan_nas.spaces.published import published_genome
 
 CODE = "[1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3]"
 GENOTYPE = "Genotype(normal=[('sep_conv_3x3', 0), ('skip_connect', 1)], normal_concat=[2, 3])"

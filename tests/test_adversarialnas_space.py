@@ -11,9 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import Genome, parse_genome
-from gan_nas.published import published_genome
-from gan_nas.sampling import SPACES, sample_genomes
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -31,6 +28,9 @@ from gan_nas.spaces.adversarialnas import (
     sample,
     sample_discriminator,
 )
+from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.published import published_genome
+from gan_nas.spaces.random_genomes import SPACES, sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 FOUND = [[1, 1, 1, 0, 3, 3, 1], [1, 1, 0, 1, 3, 3, 3], [0, 1, 0, 3, 3, 0, 3]]

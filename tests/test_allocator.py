@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gan_nas.allocator import keep_freed_memory
+from gan_nas.machine.allocator import keep_freed_memory
 
 BLOCK = 64 << 20  # beyond what malloc would keep by itself
 

@@ -7,11 +7,11 @@ import pytest
 import tiny
 import torch
 
-from gan_nas.bench import report
-from gan_nas.gan import GAN
-from gan_nas.search import autogan
-from gan_nas.timing import StepTimes, time_phase
-from gan_nas.training import TrainingConfig, new_gan, training_phase
+from gan_nas.bench.steps import report
+from gan_nas.search.autogan import search as autogan
+from gan_nas.training.gan import GAN
+from gan_nas.training.loop import TrainingConfig, new_gan, training_phase
+from gan_nas.training.timing import StepTimes, time_phase
 
 TRAINING = TrainingConfig.model_validate(tiny.TRAINING)
 SEARCH = autogan.Config.model_validate(tiny.SEARCH)

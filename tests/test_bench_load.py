@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_nas.bench_load import busy_processes, time_beside
+from gan_nas.bench.load import busy_processes, time_beside
 from gan_nas.errors import RunFailed
 
 

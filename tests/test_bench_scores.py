@@ -1,6 +1,6 @@
 import pytest
 
-from gan_nas.bench_scores import PAIRS, Pair, few_samples, time_frechet
+from gan_nas.bench.scores import PAIRS, Pair, few_samples, time_frechet
 
 
 def test_every_way_to_every_distance_is_timed_and_right() -> None:

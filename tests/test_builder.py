@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.builder import (
+from gan_nas.errors import InvalidInput
+from gan_nas.networks.builder import (
     MAX_RESOLUTION,
     bottom_width,
     build_discriminator,
@@ -16,14 +17,13 @@ from gan_nas.builder import (
     build_supernet,
     initialise,
 )
-from gan_nas.cost import num_parameters
-from gan_nas.errors import InvalidInput
-from gan_nas.networks import ToRGB
-from gan_nas.published import published_genome, published_names
-from gan_nas.sampling import sample_genomes
+from gan_nas.networks.cost import num_parameters
+from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
+from gan_nas.networks.whole import ToRGB
 from gan_nas.spaces.autogan import AutoGANGenerator, decode
+from gan_nas.spaces.published import published_genome, published_names
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
-from gan_nas.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.streams import stream
 
 SMALL = published_genome("autogan-cifar10-top3").resized(4, 4)  # batch norm in a cell

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.data import Images
-from gan_nas.judging import judge
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.jackknife import group_of_each, jackknife, moments_without_each
 from gan_nas.metrics.measures import MEASURES
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import load_statistics, save_statistics
-from gan_nas.protocols import Comparison
-from gan_nas.reference import make_statistics
-from gan_nas.scoring import Scorer
+from gan_nas.scoring.protocols import Comparison
+from gan_nas.scoring.reference import make_statistics
+from gan_nas.scoring.repeated import judge
+from gan_nas.scoring.scorer import Scorer
 
 NUM = 600  # generated images
 DISTANCE, SCORE = "frechet_distance[random]", "classifier_score"

@@ -5,11 +5,11 @@ import itertools
 import pytest
 import torch
 
-from gan_nas.builder import build_generator
-from gan_nas.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
-from gan_nas.published import published_genome, published_names
-from gan_nas.sampling import sample_genomes
+from gan_nas.networks.builder import build_generator
+from gan_nas.networks.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
+from gan_nas.spaces.published import published_genome, published_names
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 JUDGE = SNResNetDiscriminator(space="sn_resnet", width=128)

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_nas.builder import build_discriminator
-from gan_nas.cost import discriminator_cost, num_parameters
-from gan_nas.critic import Critic
 from gan_nas.errors import InvalidInput
-from gan_nas.gan import fresh
-from gan_nas.ops import published_order
+from gan_nas.networks.builder import build_discriminator
+from gan_nas.networks.cost import discriminator_cost, num_parameters
+from gan_nas.networks.critic import Critic
+from gan_nas.networks.ops import published_order
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.streams import stream
+from gan_nas.training.gan import fresh
 
 CPU = torch.device("cpu")
 

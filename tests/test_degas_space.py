@@ -9,9 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import Genome, parse_genome
-from gan_nas.published import published_genome
-from gan_nas.sampling import SPACES, sample_genomes
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
@@ -24,6 +21,9 @@ from gan_nas.spaces.degas import (
     operations,
     sample,
 )
+from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.published import published_genome
+from gan_nas.spaces.random_genomes import SPACES, sample_genomes
 
 VARIANTS = [(stem, final) for stem in (False, True) for final in (False, True)]
 CRITIC = CTGANCritic(space="ctgan", width=8)

@@ -6,10 +6,6 @@ from typing import Any
 
 import pytest
 
-from gan_nas.diff import Change, diff
-from gan_nas.genome import Genome, Source, parse_genome
-from gan_nas.published import published_genome, published_names
-from gan_nas.sampling import sample_genomes
 from gan_nas.spaces import degas
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
@@ -20,6 +16,10 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.spaces.autogan import CONVS, NORMS, UPS, decode, encode, token_sizes
 from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.diff import Change, diff
+from gan_nas.spaces.genome import Genome, Source, parse_genome
+from gan_nas.spaces.published import published_genome, published_names
+from gan_nas.spaces.random_genomes import sample_genomes
 
 PUBLISHED = [published_genome(name) for name in published_names()]
 LISTED = [genome for genome in PUBLISHED if genome.generator.space == "autogan"]

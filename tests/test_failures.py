@@ -8,15 +8,15 @@ import pytest
 from old_runs import copy
 from tiny import CPU, GENOME, TRAINING, backbone, digits, run_training
 
-from gan_nas.checkpoints import folders, step_of
 from gan_nas.errors import FailedOutcome, InvalidInput, RunFailed
-from gan_nas.genome import Genome
-from gan_nas.published import published_genome
-from gan_nas.runs import Run
-from gan_nas.search import degas
+from gan_nas.runs.checkpoints import folders, step_of
+from gan_nas.runs.run import Run
+from gan_nas.runs.stored import stored_config, stored_settings
+from gan_nas.search.degas import search as degas
 from gan_nas.search.retraining import retrain_all
-from gan_nas.stored import stored_config, stored_settings
-from gan_nas.training import TrainingConfig
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import published_genome
+from gan_nas.training.loop import TrainingConfig
 
 # Slopes of 1e6 times their weight overflow within a step.
 DIVERGES = {

@@ -18,8 +18,8 @@ from gan_nas.files import (
     write_json,
     write_text,
 )
-from gan_nas.genome import read_genome
-from gan_nas.weights import load_generator_file, read_metadata
+from gan_nas.networks.weights import load_generator_file, read_metadata
+from gan_nas.spaces.genome import read_genome
 
 
 def test_a_written_file_is_there_whole_and_alone(tmp_path: Path) -> None:

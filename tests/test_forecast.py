@@ -12,11 +12,13 @@ import tiny
 import torch
 
 from gan_nas.configs import resolve
-from gan_nas.forecast import MOST_BYTES, MOST_MACS, Scale, Work, memory_bytes
-from gan_nas.published import published_genome
-from gan_nas.search import adversarialnas, autogan, degas
-from gan_nas.simulation import META
-from gan_nas.training import TrainingConfig, work
+from gan_nas.networks.simulation import META
+from gan_nas.search.adversarialnas import search as adversarialnas
+from gan_nas.search.autogan import search as autogan
+from gan_nas.search.degas import search as degas
+from gan_nas.spaces.published import published_genome
+from gan_nas.training.forecast import MOST_BYTES, MOST_MACS, Scale, Work, memory_bytes
+from gan_nas.training.loop import TrainingConfig, work
 
 TOP1 = published_genome("autogan-cifar10-top1")
 

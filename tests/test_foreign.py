@@ -6,7 +6,7 @@ import pytest
 from strange_files import GENOTYPE, STRANGE, TYPED, make
 
 from gan_nas.errors import InvalidInput
-from gan_nas.foreign import Kind, Wanted, identify, parse_integers, refuse_foreign
+from gan_nas.formats.foreign import Kind, Wanted, identify, parse_integers, refuse_foreign
 
 
 @pytest.mark.parametrize("name", STRANGE)

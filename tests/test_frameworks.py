@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import tiny
 
-from gan_nas.frameworks import (
+from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.frameworks import (
     FRAMEWORK_OF_SPACE,
     FRAMEWORKS,
     Framework,
@@ -16,10 +17,9 @@ from gan_nas.frameworks import (
     framework_of,
     suited,
 )
-from gan_nas.genome import Genome, read_genome
-from gan_nas.published import published_genome, published_names
-from gan_nas.sampling import SPACES, load_space, sample_genomes
-from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.genome import Genome, read_genome
+from gan_nas.spaces.published import published_genome, published_names
+from gan_nas.spaces.random_genomes import SPACES, load_space, sample_genomes
 
 GENOMES = [published_genome(name) for name in published_names()]
 GENOMES += [genome for space in SPACES for genome in sample_genomes(space, 2, seed=0)]

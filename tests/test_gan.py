@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.builder import build_discriminator, build_generator
-from gan_nas.gan import GAN, LossWindow, fresh, means, reestimated_norms
-from gan_nas.losses import generator_loss, hinge_discriminator_loss
-from gan_nas.published import published_genome
+from gan_nas.networks.builder import build_discriminator, build_generator
+from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
+from gan_nas.training.gan import GAN, LossWindow, fresh, means, reestimated_norms
+from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
 
 CPU = torch.device("cpu")
 GENOME = published_genome("autogan-cifar10-top3").resized(8, 8)

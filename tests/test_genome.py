@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from gan_nas.errors import GanNasError, Incompatible, InvalidInput
-from gan_nas.genome import (
+from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
+from gan_nas.spaces.genome import (
     ID_DIGITS,
     SCHEMA_VERSION,
     Genome,
@@ -20,9 +21,8 @@ from gan_nas.genome import (
     read_genome,
     source_text,
 )
-from gan_nas.published import published_genome, published_names
-from gan_nas.sampling import sample_genomes
-from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
+from gan_nas.spaces.published import published_genome, published_names
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 PUBLISHED = {name: published_genome(name) for name in published_names()}

@@ -24,18 +24,16 @@ from numpy.typing import ArrayLike
 from plain_adversarialnas import PlainSuperD, PlainSuperG
 from torch import Tensor, nn
 
-from gan_nas.builder import (
+from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
     build_super_discriminator,
     build_supernet,
 )
-from gan_nas.cost import discriminator_cost, generator_cost, num_parameters, published_macs
-from gan_nas.losses import generator_loss, hinge_discriminator_loss
-from gan_nas.networks import DownCellNetwork, SNResNet, UpCellNetwork
-from gan_nas.ops import published_order
-from gan_nas.published import published_genome
-from gan_nas.sampling import sample_genomes
+from gan_nas.networks.cost import discriminator_cost, generator_cost, num_parameters, published_macs
+from gan_nas.networks.ops import published_order
+from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
+from gan_nas.networks.whole import DownCellNetwork, SNResNet, UpCellNetwork
 from gan_nas.spaces.adversarialnas import (
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
@@ -43,8 +41,10 @@ from gan_nas.spaces.adversarialnas import (
     decode_generator,
     encode,
 )
+from gan_nas.spaces.published import published_genome
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
-from gan_nas.spectral import SpectralConv2d, SpectralLinear
+from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
 
 CASES = KEYS["cases"]
 PUBLISHED = GOLDEN["published_genotype/G"].tolist()

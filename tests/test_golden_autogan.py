@@ -23,10 +23,10 @@ from golden_autogan import (
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from gan_nas.losses import generator_loss, hinge_discriminator_loss
-from gan_nas.ops import published_order
-from gan_nas.search.controller import Controller, LegacyReinforce, State
+from gan_nas.networks.ops import published_order
+from gan_nas.search.autogan.controller import Controller, LegacyReinforce, State
 from gan_nas.spaces.autogan import AutoGANGenerator, token_sizes
+from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
 
 TOP1 = [1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3]
 CASES = [pytest.param(*case, id=f"{case[0]}-stage{case[1]}") for case in small_cases()]

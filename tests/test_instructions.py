@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from gan_nas.instructions import BELOW_AMX, VARIABLES, avoid_amx
+from gan_nas.machine.instructions import BELOW_AMX, VARIABLES, avoid_amx
 
 CODE = """
 from gan_nas.instructions import avoid_amx

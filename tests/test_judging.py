@@ -8,8 +8,8 @@ import torch
 from tiny import backbone, digits
 from torch import Tensor
 
-from gan_nas.judging import judge
-from gan_nas.scoring import Scorer, to_uint8
+from gan_nas.scoring.repeated import judge
+from gan_nas.scoring.scorer import Scorer, to_uint8
 
 NUM = 60
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_nas.losses import (
+from gan_nas.streams import stream
+from gan_nas.training.losses import (
     consistency_term,
     generator_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     wasserstein_critic_loss,
 )
-from gan_nas.streams import stream
 
 
 def scores(*values: float) -> Tensor:

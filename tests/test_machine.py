@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_nas.machine import available_cores, available_memory, idle_cores
+from gan_nas.machine.cores import available_cores, available_memory, idle_cores
 
 MEMINFO = "MemTotal:       16000000 kB\nMemFree: 100 kB\nMemAvailable:    8000000 kB\n"
 

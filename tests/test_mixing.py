@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gan_nas import mixing
-from gan_nas.builder import (
+from gan_nas.networks import mixing
+from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
     build_super_discriminator,
@@ -19,12 +19,12 @@ from gan_nas.builder import (
     choose_cells,
     initialise,
 )
-from gan_nas.cells import AdversarialNASDownCell, AdversarialNASUpCell
-from gan_nas.mixing import add, fan_out, scaled, up_fan_out
-from gan_nas.networks import DownCellNetwork, UpCellNetwork
-from gan_nas.ops import MakeConv, edge_ops, plain_conv, published_order
-from gan_nas.sampling import sample_genomes
-from gan_nas.slots import Choice, MixedOp, choose, inherited_state, mixed
+from gan_nas.networks.cells import AdversarialNASDownCell, AdversarialNASUpCell
+from gan_nas.networks.mixing import add, fan_out, scaled, up_fan_out
+from gan_nas.networks.ops import MakeConv, edge_ops, plain_conv, published_order
+from gan_nas.networks.slots import Choice, MixedOp, choose, inherited_state, mixed
+from gan_nas.networks.spectral import SpectralConv2d
+from gan_nas.networks.whole import DownCellNetwork, UpCellNetwork
 from gan_nas.spaces.adversarialnas import (
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
@@ -35,7 +35,7 @@ from gan_nas.spaces.adversarialnas import (
     decode_generator,
     sample_discriminator,
 )
-from gan_nas.spectral import SpectralConv2d
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.streams import stream
 
 CHANNELS, BATCH = 3, 2

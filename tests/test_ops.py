@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_nas.builder import build_discriminator, build_generator, initialise
-from gan_nas.cells import AutoGANUpCell, autogan_choices
-from gan_nas.ops import Projection, UpConv, norms, published_order, ups
-from gan_nas.sampling import sample_genomes
-from gan_nas.slots import Choice, choose, fixed, selected
+from gan_nas.networks.builder import build_discriminator, build_generator, initialise
+from gan_nas.networks.cells import AutoGANUpCell, autogan_choices
+from gan_nas.networks.ops import Projection, UpConv, norms, published_order, ups
+from gan_nas.networks.slots import Choice, choose, fixed, selected
 from gan_nas.spaces.autogan import (
     NORMS,
     NUM_CELLS,
@@ -23,6 +22,7 @@ from gan_nas.spaces.autogan import (
     encode_cell,
     enumerate_cells,
 )
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
 

@@ -37,8 +37,11 @@ def test_the_installed_package_is_this_one() -> None:
 @pytest.mark.parametrize(
     ("code", "heavy"),
     [
-        ("import gan_nas.genome, gan_nas.published, gan_nas.sampling", "torch numpy scipy"),
-        ("import gan_nas.configs, gan_nas.diff", "torch numpy scipy"),
+        (
+            "import gan_nas.spaces.genome, gan_nas.spaces.published, gan_nas.spaces.random_genomes",
+            "torch numpy scipy",
+        ),
+        ("import gan_nas.configs, gan_nas.spaces.diff", "torch numpy scipy"),
         ("import gan_nas.cli", "torch numpy scipy matplotlib"),
         (
             "import importlib, pkgutil, gan_nas\n"

@@ -5,7 +5,7 @@ import random
 import torch
 from plain_autogan import PlainDiscriminator, PlainGAN, PlainGenerator
 
-from gan_nas.cost import num_parameters
+from gan_nas.networks.cost import num_parameters
 from gan_nas.spaces.autogan import NUM_CELLS, token_sizes
 
 

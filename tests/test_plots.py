@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_nas.plots import GAP, PAPER, save_curves, save_grid
+from gan_nas.runs.plots import GAP, PAPER, save_curves, save_grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])

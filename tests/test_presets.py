@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 import torch
 
-from gan_nas import training_config
 from gan_nas.configs import Settings, resolve
-from gan_nas.gan import GAN
-from gan_nas.published import published_genome
-from gan_nas.search import METHODS, adversarialnas_config, autogan_config, degas_config, load_method
-from gan_nas.search.shared_gan import new_shared_gan
-from gan_nas.search.super_gan import SuperGAN
-from gan_nas.training import TrainingConfig, new_gan, presets_for
+from gan_nas.search import METHODS, load_method
+from gan_nas.search.adversarialnas import config as adversarialnas_config
+from gan_nas.search.adversarialnas.super_gan import SuperGAN
+from gan_nas.search.autogan import config as autogan_config
+from gan_nas.search.autogan.shared_gan import new_shared_gan
+from gan_nas.search.degas import config as degas_config
+from gan_nas.spaces.published import published_genome
+from gan_nas.training import config as training_config
+from gan_nas.training.gan import GAN
+from gan_nas.training.loop import TrainingConfig, new_gan, presets_for
 
 CPU = torch.device("cpu")
 CONFIGS = {

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from gan_nas.errors import InvalidInput
-from gan_nas.protocols import (
+from gan_nas.scoring.protocols import (
     INCIDENTAL,
     OF_MEASURES,
     PROTOCOLS,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import read_genome
-from gan_nas.published import load_genome, published_genome, published_names
 from gan_nas.spaces.adversarialnas import encode
 from gan_nas.spaces.autogan import AutoGANCell
 from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.genome import read_genome
+from gan_nas.spaces.published import load_genome, published_genome, published_names
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 FOLDER = Path(__file__).parents[1] / "genomes"

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from gan_nas.configs import resolve
 from gan_nas.metrics.backbone import Backbone
-from gan_nas.published import published_genome
-from gan_nas.runs import Run
-from gan_nas.scoring import Scorer
-from gan_nas.training import TrainingConfig, _Training, presets_for
+from gan_nas.runs.run import Run
+from gan_nas.scoring.scorer import Scorer
+from gan_nas.spaces.published import published_genome
+from gan_nas.training.loop import TrainingConfig, _Training, presets_for
 
 SIZES = {"steps": 3, "batch_size": 4, "generator_batch_size": 6, "log_every": 2}
 GENOMES = ["autogan-cifar10-top3", "adversarialnas-cifar10"]

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_nas.reconstruction import laplacian_loss, reconstruction_loss, reconstruction_losses
+from gan_nas.search.degas.reconstruction import (
+    laplacian_loss,
+    reconstruction_loss,
+    reconstruction_losses,
+)
 from gan_nas.streams import stream
 
 SHAPES = [

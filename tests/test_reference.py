@@ -15,8 +15,8 @@ from gan_nas.metrics.backbone import Backbone, custom_backbone
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics, load_statistics, save_statistics
-from gan_nas.reference import SPLITS, check_reference, make_statistics
-from gan_nas.scoring import Scorer
+from gan_nas.scoring.reference import SPLITS, check_reference, make_statistics
+from gan_nas.scoring.scorer import Scorer
 
 DIGITS = load_images("digits")
 

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource
 from gan_nas.files import seal, unseal
-from gan_nas.runs import Run
-from gan_nas.states import (
+from gan_nas.networks.states import (
     load_module_state,
     load_optimizer_state,
     module_state,
@@ -25,7 +24,8 @@ from gan_nas.states import (
     pack,
     unpack,
 )
-from gan_nas.stored import stored_config
+from gan_nas.runs.run import Run
+from gan_nas.runs.stored import stored_config
 
 CONFIG = {"method": "autogan", "steps": 100, "betas": [0.0, 0.9], "versions": {"torch": "2.11"}}
 

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
-from gan_nas.metrics import load_backbone
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.frechet import frechet_distance
 from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
 from gan_nas.metrics.kid import kernel_distance
+from gan_nas.metrics.loading import load_backbone
 from gan_nas.metrics.manifold import Neighbours
 from gan_nas.metrics.measures import MEASURES, SEED, USUAL, Measure
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics, load_statistics, save_statistics
-from gan_nas.protocols import OF_MEASURES, Scores
-from gan_nas.reference import make_statistics
-from gan_nas.scoring import Scorer, generate, to_uint8
+from gan_nas.scoring.protocols import OF_MEASURES, Scores
+from gan_nas.scoring.reference import make_statistics
+from gan_nas.scoring.scorer import Scorer, generate, to_uint8
 
 FRECHET = "frechet_distance[classifier]"
 

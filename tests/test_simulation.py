@@ -7,12 +7,14 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from gan_nas.frameworks import FRAMEWORKS, Framework
-from gan_nas.gan import autocast
-from gan_nas.search import adversarialnas, autogan, degas
-from gan_nas.simulation import META, HalfPrecision, LiveBytes
-from gan_nas.timing import Phase
-from gan_nas.training import TrainingConfig, new_gan, training_phase
+from gan_nas.networks.simulation import META, HalfPrecision, LiveBytes
+from gan_nas.search.adversarialnas import search as adversarialnas
+from gan_nas.search.autogan import search as autogan
+from gan_nas.search.degas import search as degas
+from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
+from gan_nas.training.gan import autocast
+from gan_nas.training.loop import TrainingConfig, new_gan, training_phase
+from gan_nas.training.timing import Phase
 
 CPU = tiny.CPU
 

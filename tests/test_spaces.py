@@ -5,9 +5,6 @@ from collections import Counter
 import pytest
 
 from gan_nas.errors import InvalidInput
-from gan_nas.genome import parse_genome
-from gan_nas.published import published_genome
-from gan_nas.sampling import SPACES, sample_genomes
 from gan_nas.spaces.autogan import (
     CHOICES,
     CONVS,
@@ -26,6 +23,9 @@ from gan_nas.spaces.autogan import (
     split_tokens,
     token_sizes,
 )
+from gan_nas.spaces.genome import parse_genome
+from gan_nas.spaces.published import published_genome
+from gan_nas.spaces.random_genomes import SPACES, sample_genomes
 
 SIZES = tuple(size for index in range(NUM_CELLS) for size in token_sizes(index))
 

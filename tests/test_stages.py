@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.builder import build_generator, build_stage_supernet, choose_cells
-from gan_nas.cost import generator_cost, num_parameters
-from gan_nas.networks import StageNetwork
-from gan_nas.ops import published_order
-from gan_nas.slots import inherited_state
+from gan_nas.networks.builder import build_generator, build_stage_supernet, choose_cells
+from gan_nas.networks.cost import generator_cost, num_parameters
+from gan_nas.networks.ops import published_order
+from gan_nas.networks.slots import inherited_state
+from gan_nas.networks.stage_ops import normal_ops, up_ops
+from gan_nas.networks.whole import StageNetwork
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
     UP_OPS,
@@ -22,7 +23,6 @@ from gan_nas.spaces.degas import (
     operations,
     sample,
 )
-from gan_nas.stage_ops import normal_ops, up_ops
 
 VARIANTS = [(False, False), (True, False), (False, True), (True, True)]
 # Weights of each operation at 128 channels, without biases and norms.

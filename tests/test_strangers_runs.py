@@ -16,8 +16,9 @@ from tiny import CPU
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import seal
-from gan_nas.runs import Run, read_log
-from gan_nas.search import adversarialnas, degas
+from gan_nas.runs.run import Run, read_log
+from gan_nas.search.adversarialnas import search as adversarialnas
+from gan_nas.search.degas import search as degas
 
 CONFIG = {"method": "a test"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_nas.threads import (
+from gan_nas.machine.threads import (
     POLICIES,
     SHORT_SPIN,
     candidates,
@@ -112,7 +112,7 @@ def test_the_command_sets_the_spin_before_torch_and_the_library_sets_nothing(
 ) -> None:
     code = (
         "import os, sys\n"
-        "import gan_nas.cli, gan_nas.threads\n"
+        "import gan_nas.cli, gan_nas.machine.threads\n"
         "assert 'GOMP_SPINCOUNT' not in os.environ and 'torch' not in sys.modules\n"
         "sys.argv = ['gan-nas', '--version']\n"
         "try:\n    gan_nas.cli.main()\n"

@@ -12,15 +12,16 @@ from torch import Tensor
 from gan_nas.configs import resolve
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, MissingResource, RunFailed
-from gan_nas.frameworks import FRAMEWORKS, Framework
-from gan_nas.gan import GAN, check_compiler
-from gan_nas.genome import Genome
-from gan_nas.published import published_genome
-from gan_nas.runs import read_log
-from gan_nas.scoring import Scorer, generate
+from gan_nas.networks.weights import load_generator
+from gan_nas.runs.run import read_log
+from gan_nas.scoring.scorer import Scorer, generate
 from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
-from gan_nas.training import (
+from gan_nas.training.gan import GAN, check_compiler
+from gan_nas.training.loop import (
     PRESETS,
     TrainingConfig,
     dequantised,
@@ -29,7 +30,6 @@ from gan_nas.training import (
     presets_for,
     train,
 )
-from gan_nas.weights import load_generator
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_divergence_is_named_and_never_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "gan_nas.objectives.generator_loss", lambda fake: fake.mean() * float("nan")
+        "gan_nas.training.objectives.generator_loss", lambda fake: fake.mean() * float("nan")
     )
     with pytest.raises(RunFailed, match=r"diverged|NaN"):
         tiny.run_training(tmp_path / "run", save_every=1, log_every=1)
@@ -119,7 +119,7 @@ def test_divergence_is_named_and_never_saved(
 
 
 def test_collapse_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan_nas.training.COLLAPSED_SPREAD", 1e9)
+    monkeypatch.setattr("gan_nas.training.loop.COLLAPSED_SPREAD", 1e9)
     with pytest.raises(RunFailed, match="collapsed"):
         tiny.run_training(tmp_path / "run")
 
@@ -242,7 +242,7 @@ def test_dequantised_levels_fill_their_steps_and_no_more() -> None:
 def test_training_on_digits_beats_the_untrained_generator_by_far(
     genome: Genome, framework: Framework, tmp_path: Path
 ) -> None:
-    from gan_nas.metrics import load_backbone
+    from gan_nas.metrics.loading import load_backbone
 
     digits = tiny.digits()
     demo = presets_for(genome.generator.space, framework)["demo"]

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from gan_nas.errors import GanNasError, Incompatible, InvalidInput, MissingResource
 from gan_nas.files import seal
-from gan_nas.genome import parse_genome
-from gan_nas.states import pack
-from gan_nas.weights import (
+from gan_nas.networks.states import pack
+from gan_nas.networks.weights import (
     load_generator_file,
     read_metadata,
     save_generator,
     weights_sha256,
 )
+from gan_nas.spaces.genome import parse_genome
 
 CELL = {"conv": "pre", "norm": "none", "up": "nearest", "shortcut": True, "skips": []}
 GENOME = parse_genome(

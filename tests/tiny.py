@@ -11,12 +11,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
-from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
-from gan_nas.published import published_genome
-from gan_nas.runs import never, read_log
-from gan_nas.search import adversarialnas, autogan, degas
-from gan_nas.training import TrainingConfig, presets_for, train
+from gan_nas.runs.run import never, read_log
+from gan_nas.search.adversarialnas import search as adversarialnas
+from gan_nas.search.autogan import search as autogan
+from gan_nas.search.degas import search as degas
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import published_genome
+from gan_nas.training.loop import TrainingConfig, presets_for, train
 
 CPU = torch.device("cpu")
 GENOME = published_genome("autogan-cifar10-top3").resized(4, 4)  # batch norm in a cell

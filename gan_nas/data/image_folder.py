@@ -18,12 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_nas.data import store
-from gan_nas.data.image_files import (
-    Source,
-    decode,
-    open_source,
-    stamp_of_zip,
-)
+from gan_nas.data.image_files import Source, decode, open_source, stamp_of_zip
 from gan_nas.data.image_stream import ImageStream, open_npz
 from gan_nas.data.images import Images, hash_labels, hash_shape
 from gan_nas.data.preparation import Crop, Preparation
@@ -40,7 +35,7 @@ from gan_nas.data.survey import (
     resizing_in_words,
 )
 from gan_nas.errors import InvalidInput
-from gan_nas.machine import available_cores
+from gan_nas.machine.cores import available_cores
 from gan_nas.progress import Progress, silent
 
 STORED_FROM = 64 << 20  # bytes; smaller sets are decoded each time, and leave no file

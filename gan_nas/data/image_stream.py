@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_nas import npy
 from gan_nas.data.image_files import (
     BROKEN,
     EXTENSIONS,
@@ -26,6 +25,7 @@ from gan_nas.data.image_files import (
 )
 from gan_nas.data.resizing import Resize
 from gan_nas.errors import InvalidInput, shorten
+from gan_nas.formats import npy
 
 USUAL_NAMES = ("arr_0", "images", "samples")  # of the images in an npz that holds labels, too
 ALLOWED = "allowed is uint8 (N, H, W, C) or (N, C, H, W), square, with 1 or 3 channels"

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 
 WIDTHS = (16, 32, 64)

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
-from gan_nas.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 from gan_nas.metrics.pillow import resize_pillow
-from gan_nas.protocols import Preprocessing
+from gan_nas.metrics.preprocessing import Preprocessing
 
 URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
-from gan_nas.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.npy import read_header
 from gan_nas.metrics.backbone import hash_tensors
 from gan_nas.metrics.moments import Moments
-from gan_nas.npy import read_header
 
 Passport = Mapping[str, Any]  # what JSON can hold
 

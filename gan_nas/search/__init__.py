@@ -19,4 +19,4 @@ def load_method(name: str) -> ModuleType:
     if name not in METHODS:
         hint = nearest(name, list(METHODS))
         raise InvalidInput(f"unknown method {name}{hint}; known are {', '.join(METHODS)}")
-    return import_module(f"gan_nas.search.{name}")
+    return import_module(f"gan_nas.search.{name}.search")

@@ -12,24 +12,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_nas.builder import (
+from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.networks.builder import (
     MAX_RESOLUTION,
     GeneratorNetwork,
     build_discriminator,
     build_generator,
     choose_cells,
 )
-from gan_nas.errors import Incompatible, InvalidInput
-from gan_nas.genome import DiscriminatorGenome, GeneratorGenome, Genome
-from gan_nas.networks import DownCellNetwork, SNResNet
-from gan_nas.runs import Finished, read_finished, stored_config
+from gan_nas.networks.slots import inherited_state
+from gan_nas.networks.states import module_state
+from gan_nas.networks.whole import DownCellNetwork, SNResNet
+from gan_nas.runs.run import Finished, read_finished, stored_config
+from gan_nas.runs.stored import as_written, stored_data
 from gan_nas.search import METHODS, load_method
-from gan_nas.slots import inherited_state
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator
 from gan_nas.spaces.degas import DEGASGenerator, operations
-from gan_nas.states import module_state
-from gan_nas.stored import as_written, stored_data
-from gan_nas.training import Start
+from gan_nas.spaces.genome import DiscriminatorGenome, GeneratorGenome, Genome
+from gan_nas.training.loop import Start
 
 CELLS = ("cells", "stages", "final_normal")  # what a search decides; the rest are sizes
 

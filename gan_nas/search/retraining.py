@@ -12,15 +12,15 @@ import torch
 
 from gan_nas.data import Images
 from gan_nas.errors import Incompatible, RunFailed
-from gan_nas.frameworks import suited
-from gan_nas.genome import Genome
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
-from gan_nas.protocols import Passport, describe, differing
-from gan_nas.runs import never
+from gan_nas.runs.run import never
+from gan_nas.scoring.protocols import Passport, describe, differing
 from gan_nas.search.inheritance import Supernets, start_from
-from gan_nas.training import TrainingConfig, train
+from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.genome import Genome
+from gan_nas.training.loop import TrainingConfig, train
 
 # What a row tells of a trial.
 KEPT = (

@@ -8,7 +8,7 @@ from commands import Command, sets
 from tiny import ADVERSARIAL, TRAINING
 
 from gan_nas.cli import run
-from gan_nas.published import load_genome
+from gan_nas.spaces.published import load_genome
 
 SETTINGS = ADVERSARIAL | {"iterations": 2, "derived_discriminator": "searched"}
 

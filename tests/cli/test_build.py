@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from commands import Command
 
-from gan_nas.published import published_genome
-from gan_nas.weights import load_generator_file
+from gan_nas.networks.weights import load_generator_file
+from gan_nas.spaces.published import published_genome
 
 
 def test_build_counts_what_the_paper_says(gan_nas: Command) -> None:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from commands import Command
 
-from gan_nas.protocols import Passport, Scores
-from gan_nas.published import published_genome
-from gan_nas.sampling import sample_genomes
+from gan_nas.scoring.protocols import Passport, Scores
 from gan_nas.spaces.adversarialnas import AdversarialNASGenerator, encode
 from gan_nas.spaces.degas import from_operations, operations
+from gan_nas.spaces.published import published_genome
+from gan_nas.spaces.random_genomes import sample_genomes
 
 
 def test_different_genomes_are_exit_1_with_their_changes(gan_nas: Command) -> None:

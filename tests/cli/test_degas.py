@@ -11,8 +11,8 @@ from tiny import DEGAS, TRAINING
 from gan_nas.cli import run
 from gan_nas.configs import resolve
 from gan_nas.errors import InvalidInput
-from gan_nas.published import load_genome
-from gan_nas.search.degas_config import PRESETS, Config
+from gan_nas.search.degas.config import PRESETS, Config
+from gan_nas.spaces.published import load_genome
 
 SETTINGS = DEGAS | {"iterations": 2}
 RECONSTRUCTION = {"resolution": 16, "iterations": 3, "batch_size": 8, "derive_every": 2}
@@ -183,7 +183,7 @@ def test_bench_times_the_papers_preset_for_larger_images(
         asked.update(method=method, search=search, training=training)
         raise InvalidInput("seen enough")
 
-    monkeypatch.setattr("gan_nas.bench.report", report)
+    monkeypatch.setattr("gan_nas.bench.steps.report", report)
     answer = gan_nas("bench", "--method", "degas", "--preset", "paper-stl10")
     assert answer.code == 2
     assert "seen enough" in answer.err

@@ -10,12 +10,12 @@ import pytest
 from commands import Command
 
 from gan_nas.cli.drawing import LINE_WIDTH, STAGE_LINE_WIDTH, is_drawn
-from gan_nas.diff import diff
-from gan_nas.genome import Genome
-from gan_nas.published import published_genome, published_names
-from gan_nas.sampling import sample_genomes
 from gan_nas.spaces.adversarialnas import UpCell, sample_discriminator
 from gan_nas.spaces.degas import from_operations, operations, sample
+from gan_nas.spaces.diff import diff
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import published_genome, published_names
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 FOUND = published_genome("adversarialnas-cifar10")

@@ -5,7 +5,7 @@ import pytest
 from commands import Answer, Command
 from strange_files import CODE, STRANGE, TYPED, make
 
-from gan_nas.published import published_genome
+from gan_nas.spaces.published import published_genome
 
 # Where a command takes a path: how it is called.
 PLACES: dict[str, Callable[[Path | str, Path], tuple[str | Path, ...]]] = {

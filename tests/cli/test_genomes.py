@@ -5,10 +5,10 @@ import pytest
 from commands import Command
 
 from gan_nas.cli.build import costs_of
-from gan_nas.genome import Genome, parse_genome
-from gan_nas.published import load_genome, published_genome, published_names
-from gan_nas.sampling import SPACES
 from gan_nas.spaces.degas import from_operations
+from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.published import load_genome, published_genome, published_names
+from gan_nas.spaces.random_genomes import SPACES
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 README = (Path(__file__).parents[2] / "genomes" / "README.md").read_text()

@@ -8,14 +8,14 @@ from commands import COMMANDS
 from gan_nas.cli import app, options_of
 from gan_nas.cli.options import one_of
 from gan_nas.data import DATA_SETS
-from gan_nas.frameworks import FRAMEWORKS
-from gan_nas.metrics import KINDS
+from gan_nas.metrics.loading import KINDS
 from gan_nas.metrics.measures import MEASURES
-from gan_nas.protocols import PROTOCOLS
-from gan_nas.reference import SPLITS
-from gan_nas.sampling import SPACES
+from gan_nas.scoring.protocols import PROTOCOLS
+from gan_nas.scoring.reference import SPLITS
 from gan_nas.search import METHODS, load_method
-from gan_nas.training import presets_for
+from gan_nas.spaces.frameworks import FRAMEWORKS
+from gan_nas.spaces.random_genomes import SPACES
+from gan_nas.training.loop import presets_for
 
 SEARCH_PRESETS = {name for method in METHODS for name in load_method(method).PRESETS}
 TRAINING_PRESETS = {

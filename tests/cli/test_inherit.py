@@ -7,7 +7,7 @@ import pytest
 from commands import Command, sets
 from tiny import TRAINING
 
-from gan_nas.weights import read_metadata
+from gan_nas.networks.weights import read_metadata
 
 
 @pytest.fixture

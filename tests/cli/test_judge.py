@@ -12,10 +12,10 @@ from tiny import CPU, TRAINING
 from gan_nas.cli.inputs import settings
 from gan_nas.data import load_images
 from gan_nas.errors import Interrupted
-from gan_nas.metrics import load_backbone
 from gan_nas.metrics.classifier import save_classifier, train_classifier
-from gan_nas.published import published_genome
-from gan_nas.training import TrainingConfig, presets_for, train
+from gan_nas.metrics.loading import load_backbone
+from gan_nas.spaces.published import published_genome
+from gan_nas.training.loop import TrainingConfig, presets_for, train
 
 
 @pytest.fixture

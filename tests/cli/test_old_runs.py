@@ -12,9 +12,9 @@ from tiny import TRAINING
 
 from gan_nas.configs import defaults
 from gan_nas.errors import Incompatible
-from gan_nas.runs import Run
-from gan_nas.stored import stored_config
-from gan_nas.training import TrainingConfig
+from gan_nas.runs.run import Run
+from gan_nas.runs.stored import stored_config
+from gan_nas.training.loop import TrainingConfig
 
 
 def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:

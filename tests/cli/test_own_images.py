@@ -204,7 +204,7 @@ def test_folders_that_are_splits_keep_their_parts_apart_in_scores(
 def test_a_strangers_preparation_that_is_none_is_explained(
     gan_nas: Command, trained: Path, folder: Path, told: object, tmp_path: Path
 ) -> None:
-    from gan_nas.weights import load_generator_file, save_generator
+    from gan_nas.networks.weights import load_generator_file, save_generator
 
     about, tensors = load_generator_file(trained)
     generator = tmp_path / "g.safetensors"

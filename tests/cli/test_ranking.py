@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from gan_nas.cli.ranking import show_ranking
-from gan_nas.sampling import sample_genomes
+from gan_nas.spaces.random_genomes import sample_genomes
 
 COSTS = {"parameters": 1_321_475, "macs": 358_000_000}
 

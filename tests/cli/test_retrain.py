@@ -9,8 +9,8 @@ import pytest
 from commands import Command, sets
 from tiny import TRAINING
 
-from gan_nas.frameworks import suited
-from gan_nas.published import load_genome
+from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.published import load_genome
 
 
 def test_retrain_writes_a_generator_and_its_scores(

@@ -9,12 +9,12 @@ import pytest
 import torch
 from commands import Answer, Command
 
-from gan_nas.data import load_images
-from gan_nas.metrics import cache_dir, load_backbone
+from gan_nas.data import cache_dir, load_images
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.inception_timing import seeded_state
-from gan_nas.protocols import PROTOCOLS
-from gan_nas.weights import load_generator_file, save_generator
+from gan_nas.metrics.loading import load_backbone
+from gan_nas.networks.weights import load_generator_file, save_generator
+from gan_nas.scoring.protocols import PROTOCOLS
 
 FRECHET = "frechet_distance[rotation]"
 
@@ -134,8 +134,8 @@ def made(on_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """The generator's first 60 images in a folder, a zip and an npz."""
     from PIL import Image
 
-    from gan_nas.scoring import generate
-    from gan_nas.weights import load_generator
+    from gan_nas.networks.weights import load_generator
+    from gan_nas.scoring.scorer import generate
 
     generator, about = load_generator(on_digits, torch.device("cpu"))
     latent_dim = about.genome.generator.latent_dim
@@ -310,8 +310,8 @@ def test_a_collapsed_generator_scores_one_at_a_finite_distance(
 def test_fewer_images_than_features_warn_and_are_right(gan_nas: Command, on_digits: Path) -> None:
     from gan_nas.metrics.frechet import frechet_distance
     from gan_nas.metrics.moments import Moments
-    from gan_nas.scoring import generate
-    from gan_nas.weights import load_generator
+    from gan_nas.networks.weights import load_generator
+    from gan_nas.scoring.scorer import generate
 
     scored = gan_nas("score", on_digits, "-n", 20, "--device", "cpu", "--json")
     assert scored.code == 0

@@ -5,7 +5,7 @@ import pytest
 from commands import Command, sets
 from tiny import TRAINING
 
-from gan_nas.published import load_genome
+from gan_nas.spaces.published import load_genome
 
 
 def test_search_prints_the_best_genomes_and_what_to_type_next(

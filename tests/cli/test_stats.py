@@ -10,11 +10,11 @@ import torch
 from commands import Command
 from PIL import Image
 
-from gan_nas.data import load_images
+from gan_nas.data import cache_dir, load_images
 from gan_nas.data.image_stream import open_images
-from gan_nas.metrics import cache_dir, load_backbone
+from gan_nas.metrics.loading import load_backbone
 from gan_nas.metrics.statistics import load_statistics
-from gan_nas.reference import check_reference, make_statistics
+from gan_nas.scoring.reference import check_reference, make_statistics
 
 
 def test_statistics_of_a_folder_are_written_with_their_passport(

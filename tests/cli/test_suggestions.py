@@ -8,8 +8,8 @@ from commands import Command, sets
 from nasty import NAMES, OF_TERMINALS, is_safe
 from tiny import SEARCH, TRAINING
 
-from gan_nas.genome import Source
-from gan_nas.weights import load_generator_file, save_generator
+from gan_nas.networks.weights import load_generator_file, save_generator
+from gan_nas.spaces.genome import Source
 
 QUICK = sets(TRAINING | {"steps": 2, "score_every": 2})
 SHELLS = '-it\'s "a" $HOME `id` %s;&|*~'

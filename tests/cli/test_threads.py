@@ -13,7 +13,7 @@ from tiny import CPU, TRAINING, timeless
 
 from gan_nas.cli.inputs import compute_on
 from gan_nas.cli.threads import in_words, settle_threads, stored_threads
-from gan_nas.machine import available_cores, idle_cores
+from gan_nas.machine.cores import available_cores, idle_cores
 
 
 def stored(run: Path, threads: object) -> Path:

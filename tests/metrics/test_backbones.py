@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images, resize
 from gan_nas.errors import GanNasError, Interrupted, InvalidInput, MissingResource
-from gan_nas.metrics import custom_backbone, load_backbone
-from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.backbone import Backbone, custom_backbone
 from gan_nas.metrics.cifar_resnet import CifarResNet, load_cifar_resnet
 from gan_nas.metrics.classifier import (
     SmallCNN,
@@ -19,7 +18,8 @@ from gan_nas.metrics.classifier import (
     save_classifier,
     train_classifier,
 )
-from gan_nas.scoring import Scorer
+from gan_nas.metrics.loading import load_backbone
+from gan_nas.scoring.scorer import Scorer
 
 
 def noise(*shape: int) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.metrics import inception, load_backbone
+from gan_nas.metrics import inception
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.frechet import frechet_distance
 from gan_nas.metrics.inception import (
@@ -30,6 +30,7 @@ from gan_nas.metrics.inception import (
 )
 from gan_nas.metrics.inception_score import InceptionScore
 from gan_nas.metrics.inception_timing import fidelity_extractor, seeded_state, time_inception
+from gan_nas.metrics.loading import load_backbone
 from gan_nas.metrics.moments import Moments
 
 NAME = f"weights-inception-2015-12-05-{HASH}.pth"

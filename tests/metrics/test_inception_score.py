@@ -8,11 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.metrics.inception_score import (
-    InceptionScore,
-    inception_style_score,
-    shuffled_order,
-)
+from gan_nas.metrics.inception_score import InceptionScore, inception_style_score, shuffled_order
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics_golden.npz", allow_pickle=False)
 LOGITS = torch.from_numpy(GOLDEN["is_logits"])

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from gan_nas.data import load_images
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.metrics import custom_backbone
-from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.backbone import Backbone, custom_backbone
 from gan_nas.metrics.fid_infinity import fid_infinity
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
@@ -29,7 +28,7 @@ from gan_nas.metrics.measures import (
     values_of,
 )
 from gan_nas.metrics.moments import Moments
-from gan_nas.scoring import Scorer
+from gan_nas.scoring.scorer import Scorer
 
 REAL, FAKE = 300, 200
 

@@ -12,8 +12,8 @@ from gan_nas.errors import Incompatible
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.inception import PREPROCESSINGS, SIDE, inception_from_state
 from gan_nas.metrics.inception_timing import fidelity_extractor, seeded_state
-from gan_nas.protocols import PROTOCOLS, Preprocessing
-from gan_nas.reference import check_reference, make_statistics
+from gan_nas.scoring.protocols import PROTOCOLS, Preprocessing
+from gan_nas.scoring.reference import check_reference, make_statistics
 
 SIDES = [8, 28, 32, 48, 128, 299, 300]
 

@@ -25,12 +25,17 @@ def every_module_imports_from_the_wheel() -> None:
     for name in ["gan_nas", *names]:
         path = Path(importlib.import_module(name).__file__ or "")
         assert not path.is_relative_to(REPOSITORY) or ".nox" in path.parts, path
-    for name in ("gan_nas.cli", "gan_nas.data.digits", "gan_nas.genomes", "gan_nas.search.autogan"):
+    for name in (
+        "gan_nas.cli",
+        "gan_nas.data.digits",
+        "gan_nas.genomes",
+        "gan_nas.search.autogan.search",
+    ):
         assert name in names, name
 
 
 def data_files_are_there() -> None:
-    from gan_nas.published import published_genome, published_names
+    from gan_nas.spaces.published import published_genome, published_names
 
     assert (files("gan_nas") / "py.typed").is_file()
     assert (files("gan_nas.data") / "digits.npz").is_file()

@@ -13,20 +13,19 @@ from golden_adversarialnas import GOLDEN, as_parameters
 from PIL import Image
 from torch import Tensor
 
-from gan_nas.builder import build_discriminator, build_generator
 from gan_nas.configs import resolve
-from gan_nas.cost import num_parameters
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.genome import read_genome
+from gan_nas.networks.builder import build_discriminator, build_generator
+from gan_nas.networks.cost import num_parameters
 from gan_nas.progress import silent
-from gan_nas.runs import Run, never, read_log
-from gan_nas.scoring import Scorer
-from gan_nas.search import adversarialnas
-from gan_nas.search.adversarialnas import PRESETS, Config, _Search, ranked
-from gan_nas.search.derivation import cheapest
-from gan_nas.search.prices import generator_prices
-from gan_nas.search.relaxation import Logits
-from gan_nas.search.super_gan import sizes_of
+from gan_nas.runs.run import Run, never, read_log
+from gan_nas.scoring.scorer import Scorer
+from gan_nas.search.adversarialnas import search as adversarialnas
+from gan_nas.search.adversarialnas.derivation import cheapest
+from gan_nas.search.adversarialnas.prices import generator_prices
+from gan_nas.search.adversarialnas.relaxation import Logits
+from gan_nas.search.adversarialnas.search import PRESETS, Config, _Search, ranked
+from gan_nas.search.adversarialnas.super_gan import sizes_of
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -34,8 +33,9 @@ from gan_nas.spaces.adversarialnas import (
     AdversarialNASGenerator,
     candidates,
 )
+from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
-from gan_nas.training import TrainingConfig, train
+from gan_nas.training.loop import TrainingConfig, train
 
 SMALL = tiny.ADVERSARIAL | {
     "iterations": 3,

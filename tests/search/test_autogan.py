@@ -9,22 +9,23 @@ import pytest
 import tiny
 import torch
 
-from gan_nas import training
-from gan_nas.builder import build_generator
 from gan_nas.configs import resolve
 from gan_nas.errors import InvalidInput
-from gan_nas.gan import GAN
-from gan_nas.genome import Genome, read_genome
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.networks.builder import build_generator
+from gan_nas.networks.slots import inherited_state
 from gan_nas.progress import silent
-from gan_nas.runs import Run, read_log
-from gan_nas.search import METHODS, autogan, load_method
-from gan_nas.search.autogan import PRESETS, Config, _Search
+from gan_nas.runs.run import Run, read_log
+from gan_nas.search import METHODS, load_method
+from gan_nas.search.autogan import search as autogan
+from gan_nas.search.autogan.search import PRESETS, Config, _Search
+from gan_nas.search.autogan.shared_gan import choose_tokens, new_shared_gan
 from gan_nas.search.retraining import retrain_all
-from gan_nas.search.shared_gan import choose_tokens, new_shared_gan
-from gan_nas.slots import inherited_state
 from gan_nas.spaces.autogan import encode
-from gan_nas.training import TrainingConfig
+from gan_nas.spaces.genome import Genome, read_genome
+from gan_nas.training import loop as training
+from gan_nas.training.gan import GAN
+from gan_nas.training.loop import TrainingConfig
 
 
 def working(directory: Path, **changes: Any) -> _Search:

@@ -2,8 +2,8 @@
 
 import torch
 
-from gan_nas.builder import initialise
-from gan_nas.search.controller import Controller, LegacyReinforce, Reinforce
+from gan_nas.networks.builder import initialise
+from gan_nas.search.autogan.controller import Controller, LegacyReinforce, Reinforce
 from gan_nas.streams import stream
 
 SIZES = (2, 3, 3, 2)

@@ -14,22 +14,22 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_nas.builder import build_generator
 from gan_nas.configs import resolve
-from gan_nas.cost import num_parameters
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
-from gan_nas.gan import fresh
-from gan_nas.genome import read_genome
-from gan_nas.published import published_genome
-from gan_nas.runs import Run, never, read_log, stored_config
-from gan_nas.search import degas
-from gan_nas.search.degas import PRESETS, Config, _Reconstruction, places, sizes_of, supernet
-from gan_nas.search.degas_config import resolved
-from gan_nas.search.glo import Alpha
-from gan_nas.search.pruning import cheapest, generator_prices, prune
+from gan_nas.networks.builder import build_generator
+from gan_nas.networks.cost import num_parameters
+from gan_nas.runs.run import Run, never, read_log, stored_config
+from gan_nas.search.degas import search as degas
+from gan_nas.search.degas.config import resolved
+from gan_nas.search.degas.glo import Alpha
+from gan_nas.search.degas.pruning import cheapest, generator_prices, prune
+from gan_nas.search.degas.search import PRESETS, Config, _Reconstruction, places, sizes_of, supernet
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS, DEGASGenerator, operations
+from gan_nas.spaces.genome import read_genome
+from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.training.gan import fresh
 
 CPU = tiny.CPU
 SMALL = tiny.DEGAS | {"iterations": 3, "top_k": 3, "save_every": 100, "log_every": 1}

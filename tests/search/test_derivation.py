@@ -8,7 +8,7 @@ import pytest
 from golden_adversarialnas import GOLDEN
 from numpy.typing import NDArray
 
-from gan_nas.search.derivation import (
+from gan_nas.search.adversarialnas.derivation import (
     Found,
     best_architectures,
     derive_cell,

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.builder import build_generator, build_stage_supernet
-from gan_nas.gan import fresh
-from gan_nas.networks import StageNetwork
-from gan_nas.ops import published_order
-from gan_nas.reconstruction import reconstruction_loss
-from gan_nas.search.degas import places, sizes_of
-from gan_nas.search.degas_config import PRESETS, Config
-from gan_nas.search.glo import GLO, Alpha, batch_statistics
+from gan_nas.networks.builder import build_generator, build_stage_supernet
+from gan_nas.networks.ops import published_order
+from gan_nas.networks.whole import StageNetwork
+from gan_nas.search.degas.config import PRESETS, Config
+from gan_nas.search.degas.glo import GLO, Alpha, batch_statistics
+from gan_nas.search.degas.reconstruction import reconstruction_loss
+from gan_nas.search.degas.search import places, sizes_of
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS
 from gan_nas.streams import stream
+from gan_nas.training.gan import fresh
 
 CPU = tiny.CPU
 

@@ -12,23 +12,23 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from gan_nas.builder import build_discriminator, build_generator, choose_cells
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
-from gan_nas.frameworks import suited
-from gan_nas.genome import DiscriminatorGenome, Genome
-from gan_nas.networks import DownCellNetwork
-from gan_nas.runs import stored_config
-from gan_nas.sampling import load_space, sample_genomes
+from gan_nas.networks.builder import build_discriminator, build_generator, choose_cells
+from gan_nas.networks.states import load_module_state
+from gan_nas.networks.weights import GeneratorFile, load_generator_file
+from gan_nas.networks.whole import DownCellNetwork
+from gan_nas.runs.run import stored_config
 from gan_nas.search import METHODS
 from gan_nas.search.inheritance import Supernets, read_supernets, start_from
 from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.adversarialnas import sample_discriminator
 from gan_nas.spaces.degas import operations
+from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.genome import DiscriminatorGenome, Genome
+from gan_nas.spaces.random_genomes import load_space, sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
-from gan_nas.states import load_module_state
 from gan_nas.streams import stream
-from gan_nas.training import Start, TrainingConfig, train
-from gan_nas.weights import GeneratorFile, load_generator_file
+from gan_nas.training.loop import Start, TrainingConfig, train
 
 NUM_GENOMES = 6
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gan_nas.data import resize
-from gan_nas.search import latents
-from gan_nas.search.latents import initial_latents, principal_components, project
+from gan_nas.search.degas import latents
+from gan_nas.search.degas.latents import initial_latents, principal_components, project
 from gan_nas.streams import stream
 
 

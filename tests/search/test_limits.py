@@ -5,9 +5,9 @@ import random
 import pytest
 import torch
 
-from gan_nas.cost import generator_cost
 from gan_nas.errors import InvalidInput
-from gan_nas.search.limits import Limits
+from gan_nas.networks.cost import generator_cost
+from gan_nas.search.autogan.limits import Limits
 from gan_nas.spaces.autogan import NUM_CELLS, decode, token_sizes
 
 SIZES = decode((0,) * 14, 16)

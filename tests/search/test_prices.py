@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from gan_nas.builder import build_generator
-from gan_nas.cost import generator_cost, num_parameters, published_macs
-from gan_nas.search.derivation import (
+from gan_nas.networks.builder import build_generator
+from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
+from gan_nas.search.adversarialnas.derivation import (
     Limit,
     Price,
     Prices,
@@ -18,7 +18,7 @@ from gan_nas.search.derivation import (
     best_within,
     cheapest,
 )
-from gan_nas.search.prices import generator_prices
+from gan_nas.search.adversarialnas.prices import generator_prices
 from gan_nas.spaces.adversarialnas import (
     UP_CELLS,
     AdversarialNASGenerator,

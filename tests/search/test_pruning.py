@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gan_nas.builder import build_generator
-from gan_nas.cost import generator_cost, num_parameters, published_macs
-from gan_nas.search.derivation import Limit, Price
-from gan_nas.search.pruning import (
+from gan_nas.networks.builder import build_generator
+from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
+from gan_nas.search.adversarialnas.derivation import Limit, Price
+from gan_nas.search.degas.pruning import (
     Found,
     Prices,
     best_architectures,

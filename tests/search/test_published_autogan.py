@@ -21,13 +21,13 @@ from plain_autogan import PlainDiscriminator, PlainGenerator, plain_key
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.gan import GAN
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.progress import silent
-from gan_nas.runs import Run
-from gan_nas.search.autogan import PRESETS, Config, _Search
-from gan_nas.search.policy import Policy
-from gan_nas.search.shared_gan import choose_tokens, new_shared_gan, set_stage
+from gan_nas.runs.run import Run
+from gan_nas.search.autogan.policy import Policy
+from gan_nas.search.autogan.search import PRESETS, Config, _Search
+from gan_nas.search.autogan.shared_gan import choose_tokens, new_shared_gan, set_stage
+from gan_nas.training.gan import GAN
 
 SIZES = {  # of a search that passes through all stages
     "resolution": 32,

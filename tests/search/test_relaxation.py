@@ -8,9 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.builder import build_super_discriminator, build_supernet
-from gan_nas.gan import fresh
-from gan_nas.search.relaxation import Logits, Mixture, NoiseOn, Relaxed, noisy_weights, tau_at
+from gan_nas.networks.builder import build_super_discriminator, build_supernet
+from gan_nas.search.adversarialnas.relaxation import (
+    Logits,
+    Mixture,
+    NoiseOn,
+    Relaxed,
+    noisy_weights,
+    tau_at,
+)
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -20,6 +26,7 @@ from gan_nas.spaces.adversarialnas import (
     is_valid,
 )
 from gan_nas.streams import stream
+from gan_nas.training.gan import fresh
 
 CPU = torch.device("cpu")
 UP = [[1, 1, 1, 0, 3, 3, 1]] * 3

@@ -18,10 +18,10 @@ from golden_adversarialnas import (
 from golden_adversarialnas import logits as published_logits
 from torch import Tensor, nn
 
-from gan_nas.networks import SNResNet
-from gan_nas.search.adversarialnas_config import PRESETS, Config
-from gan_nas.search.relaxation import Relaxed, noisy_weights, tau_at
-from gan_nas.search.super_gan import SuperGAN
+from gan_nas.networks.whole import SNResNet
+from gan_nas.search.adversarialnas.config import PRESETS, Config
+from gan_nas.search.adversarialnas.relaxation import Relaxed, noisy_weights, tau_at
+from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.spaces.adversarialnas import candidates
 from gan_nas.streams import stream
 

@@ -5,8 +5,8 @@ from math import isfinite
 import pytest
 import torch
 
-from gan_nas.search.adversarialnas_config import Config
-from gan_nas.search.super_gan import SuperGAN
+from gan_nas.search.adversarialnas.config import Config
+from gan_nas.search.adversarialnas.super_gan import SuperGAN
 
 SMALL = {"width": 8, "discriminator_width": 8, "batch_size": 8, "generator_batch_size": 4}
 

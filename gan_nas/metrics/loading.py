@@ -1,0 +1,66 @@
+"""Backbones and measures: one file each, all numerics in float64."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from gan_nas.data import Images
+from gan_nas.errors import InvalidInput, nearest, shorten
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.preprocessing import Preprocessing
+
+KINDS = ("classifier", "inception")
+
+
+def load_backbone(
+    spec: str,
+    images: Images | None,
+    cache: Path | None,
+    device: torch.device | str,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    precision: str = "float32",
+    preprocessing: Preprocessing = "tf1",
+    download: bool = False,
+    kept: Sequence[Path] = (),
+    wanted: str | None = None,
+) -> Backbone:
+    """Return the backbone named by `spec`, on `device`.
+
+    "classifier": trained on `images` once, kept in `cache`; `kept` are files where it may stand,
+    too, `wanted` the fingerprint that is looked for. "classifier:PATH": a CIFAR ResNet.
+    "inception": that of IS and FID, from torch.hub's cache, into which it is fetched if
+    `download`. "inception:PATH": the same from a file. These have a `precision` of float32 or bf16,
+    and a `preprocessing` of images; the others resize in their own way.
+    Only the first needs `images`.
+    """
+    kind, colon, path = spec.partition(":")
+    if kind not in KINDS or (colon and not path):
+        raise InvalidInput(
+            f"unknown backbone {spec!r}{nearest(kind, list(KINDS))}; allowed are classifier "
+            "(trained on the data), classifier:PATH (a CIFAR ResNet in safetensors), inception "
+            "and inception:PATH (that of IS and FID)"
+        )
+    file = Path(path).expanduser() if path else None
+    if kind == "inception":
+        from gan_nas.metrics.inception import load_inception
+
+        return load_inception(
+            file, device, precision=precision, preprocessing=preprocessing, download=download
+        )
+    if precision != "float32":
+        raise InvalidInput(
+            f"the backbone {kind} does not compute in {shorten(precision)}, only in float32; "
+            "bf16 is for inception"
+        )
+    if file is not None:
+        from gan_nas.metrics.cifar_resnet import load_cifar_resnet
+
+        return load_cifar_resnet(file, device)
+    from gan_nas.metrics.classifier import in_domain_classifier
+
+    if images is None:
+        raise InvalidInput("the backbone classifier is trained on a data set; name another one")
+    return in_domain_classifier(images, cache, device, stop, progress, kept=kept, wanted=wanted)

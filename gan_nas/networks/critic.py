@@ -1,0 +1,107 @@
+"""CT-GAN's critic (Wei et al. 2018): a residual network without normalisation, with dropout."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_nas.networks.ops import Reordered, conv3x3_then_halve
+
+
+class Verdict(NamedTuple):
+    """What a critic thinks of images: scores (N, 1), unbounded, and the features (N, C) before."""
+
+    scores: Tensor
+    features: Tensor
+
+
+class Critic(nn.Module):
+    """CT-GAN's critic for small images; without dropout it is WGAN-GP's.
+
+    The authors' code (CT_gan_cifar_resnet.py). `dropout` are the rates after the second, third
+    and fourth block. Dropout is on whenever a stream of random numbers is handed in, in training
+    and at any other time. No image depends on another one of its batch.
+    """
+
+    def __init__(self, width: int, image_channels: int, dropout: Sequence[float]) -> None:
+        super().__init__()
+        self.dropout = tuple(dropout)
+        self.block1 = FirstBlock(image_channels, width)
+        self.block2 = Block(width, downsample=True)
+        self.block3 = Block(width, downsample=False)
+        self.block4 = Block(width, downsample=False)
+        self.head = nn.Linear(width, 1)
+
+    def forward(self, images: Tensor, random: torch.Generator | None = None) -> Tensor:
+        """Map images (N, image channels, S, S) in [-1, 1] to scores (N, 1), unbounded.
+
+        Dropout masks are drawn from `random`, on the images' device; None drops nothing.
+        """
+        return self.judge(self.look(images), random).scores
+
+    def look(self, images: Tensor) -> Tensor:
+        """Map images (N, image channels, S, S) to (N, C, S / 4, S / 4): all before any dropout."""
+        return self.block2(self.block1(images))  # type: ignore[no-any-return]
+
+    def judge(self, h: Tensor, random: torch.Generator | None = None) -> Verdict:
+        """Map what `look` returned to scores and features."""
+        first, second, third = self.dropout
+        h = _drop(h, first, random)
+        h = _drop(self.block3(h), second, random)
+        h = _drop(self.block4(h), third, random)
+        features = F.relu(h).mean((2, 3))  # (N, C)
+        return Verdict(self.head(features), features)
+
+
+class FirstBlock(Reordered):
+    """The block on the image: no activation before it, halves the size."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(in_channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, image channels, H, W) to (N, C, H / 2, W / 2)."""
+        h = _convolve_and_halve(self.conv2, F.relu(self.conv1(x)), self.published_order)
+        return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
+
+
+class Block(Reordered):
+    """Two rectified convolutions and a shortcut around them, with or without halving the size."""
+
+    def __init__(self, channels: int, downsample: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.shortcut = nn.Conv2d(channels, channels, 1) if downsample else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to half or the same size."""
+        h = F.relu(self.conv1(F.relu(x)))
+        if self.shortcut is None:
+            return x + self.conv2(h)  # type: ignore[no-any-return]
+        h = _convolve_and_halve(self.conv2, h, self.published_order)
+        if self.published_order:
+            return h + F.avg_pool2d(self.shortcut(x), 2)
+        return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
+
+
+def _convolve_and_halve(conv: nn.Conv2d, x: Tensor, published_order: bool) -> Tensor:
+    if published_order:
+        return F.avg_pool2d(conv(x), 2)
+    return conv3x3_then_halve(x, conv.weight, conv.bias)
+
+
+def _drop(h: Tensor, rate: float, random: torch.Generator | None) -> Tensor:
+    """Set a share `rate` of the values to zero and scale the others up.
+
+    Drawn in float32, and image after image: the same masks in every precision.
+    """
+    if random is None or not rate:
+        return h
+    kept = torch.empty_like(h, dtype=torch.float32).uniform_(generator=random) >= rate
+    return h * (kept.to(h.dtype) / (1 - rate))

@@ -1,0 +1,292 @@
+"""A run is one directory: config.json, log.jsonl, checkpoint/, result.json; the same call resumes.
+
+A run that failed has outcome.json, which says how. Directories come from strangers, too: nothing
+below one may be a link or anything but a plain file or folder.
+"""
+
+import fcntl
+import math
+import os
+import secrets
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import BaseModel
+from torch import Tensor
+
+from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.files import sync, unwritable, write_json
+from gan_nas.runs import logs
+from gan_nas.runs.checkpoints import Checkpoint as Checkpoint
+from gan_nas.runs.checkpoints import (
+    folders,
+    newest,
+    remove,
+    remove_leftovers,
+    remove_old,
+    step_of,
+    write_checkpoint,
+)
+from gan_nas.runs.folders import CONFIG, LOCK, LOG, OUTCOME, RESULT, check_entries, is_ours
+from gan_nas.runs.stored import Outcome, check_settings, read_config, read_outcome, read_result
+from gan_nas.runs.stored import stored_config as stored_config
+
+
+def never() -> bool:
+    """Answer that nobody asked to stop."""
+    return False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a finished run has left: it answers as a Run does, and never writes into it."""
+
+    directory: Path
+    run_id: str
+    settings: dict[str, Any]
+    result: dict[str, Any]
+    checkpoint: Checkpoint
+    stop: Callable[[], bool] = never
+
+    def path(self, *parts: str) -> Path:
+        """Return a path inside the run directory."""
+        return self.directory.joinpath(*parts)
+
+    def latest(self) -> Checkpoint:
+        """Return the last checkpoint."""
+        return self.checkpoint
+
+    def log(self, **values: Any) -> None:
+        """Write nothing: the log is the run's own."""
+
+    def save(self, step: int, state: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+        """Write nothing: the checkpoints are the run's own."""
+
+    def check(self) -> None:
+        """Raise Interrupted when somebody asked to stop."""
+        if self.stop():
+            raise Interrupted("stopped on request; the same command starts over")
+
+
+class Run:
+    """One run directory, held by one process at a time."""
+
+    def __init__(self, directory: Path, run_id: str, stop: Callable[[], bool], lock: int) -> None:
+        self.directory = directory
+        self.run_id = run_id
+        self.stop = stop
+        self.good_step: int | None = None
+        """The last step that is known to be good; its checkpoint is kept."""
+        self._release = weakref.finalize(self, os.close, lock)
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        config: Mapping[str, Any],
+        stop: Callable[[], bool] = never,
+        *,
+        absent: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Create a run directory, or take an existing one up again under the same settings.
+
+        `config` holds the fully resolved settings as JSON values, and under "versions" the
+        versions of what computes: other settings are refused, other versions are only warned of,
+        since the numbers may then differ in their last bits. `absent` says what a setting stood
+        for which an older version did not store. `stop` tells when to end early.
+        Raises Incompatible naming each changed setting; InvalidInput for a directory that is no
+        run's, in use by another process or full of links; MissingResource when it cannot be
+        written.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            strangers = [path.name for path in directory.iterdir() if not is_ours(path.name)]
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InvalidInput(f"{directory} is a file, a run needs a directory") from error
+        except OSError as error:
+            raise unwritable(directory, error) from error
+        if strangers and CONFIG not in strangers:
+            raise InvalidInput(
+                f"{directory} is not a run directory: it holds {sorted(strangers)[0]} and no "
+                f"{CONFIG}; choose another one"
+            )
+        check_entries(directory)
+        lock = _lock(directory)
+        try:
+            if (directory / CONFIG).exists():
+                run_id, stored = read_config(directory)
+                check_settings(directory, stored, config, absent=absent)
+            else:
+                run_id = secrets.token_hex(16)
+                write_json(directory / CONFIG, dict(config) | {"run_id": run_id})
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(directory, run_id, stop, lock)
+
+    def close(self) -> None:
+        """Let other processes have the directory; the end of the process does so too."""
+        self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Keep on the disk how the run failed, if it did, and let go of the directory."""
+        try:
+            if isinstance(error, RunFailed) and not self.path(OUTCOME).exists():
+                outcome = Outcome(outcome=error.outcome, why=str(error), good_step=self.good_step)
+                write_json(self.path(OUTCOME), outcome.model_dump())
+        finally:
+            self.close()
+
+    def path(self, *parts: str) -> Path:
+        """Return a path inside the run directory."""
+        return self.directory.joinpath(*parts)
+
+    def log(self, **values: Any) -> None:
+        """Append one line of JSON to the log; numbers that are not finite are written as null."""
+        logs.append(self.path(LOG), _finite(values))
+
+    def save(
+        self,
+        step: int,
+        state: Mapping[str, Any],
+        tensors: Mapping[str, Mapping[str, Tensor]],
+    ) -> None:
+        """Write a checkpoint of `state` (JSON) and of groups of tensors, then drop the oldest.
+
+        Two are kept, and the newest that is not after `good_step`.
+        Steps never decrease within a run. Raises MissingResource when the disk is full; the
+        earlier checkpoints then stay as they were.
+        """
+        try:
+            if self.path(LOG).exists():
+                sync(self.path(LOG))
+            content = {"step": step, "log_bytes": logs.length(self.path(LOG)), "state": state}
+            write_checkpoint(self.directory, self.run_id, step, content, tensors)
+            remove_old(self.directory, self.good_step)
+        except OSError as error:
+            raise unwritable(self.path("checkpoint"), error) from error
+
+    def latest(self) -> Checkpoint | None:
+        """Take up the newest whole checkpoint: read it and cut the log back to where it stood then.
+
+        None stands for a fresh start. Raises Incompatible for a checkpoint of another run,
+        InvalidInput when there are checkpoints and none is whole.
+        """
+        remove_leftovers(self.directory)
+        found = newest(self.directory, self.run_id)
+        if found is None:
+            logs.cut(self.path(LOG), 0)
+            return None
+        for folder in found.damaged:
+            remove(folder)
+        logs.cut(self.path(LOG), found.log_bytes)
+        return found.checkpoint
+
+    def check(self) -> None:
+        """Raise Interrupted when somebody asked to stop; call it right after saving."""
+        if self.stop():
+            raise Interrupted(
+                f"stopped on request, the state is saved in {self.directory}; run the same "
+                "command again to go on"
+            )
+
+    def begin(self, *, again: bool = False) -> None:
+        """Raise RunFailed, as it did, for a run that has failed, unless it is to run `again`.
+
+        After a collapse, which only a score notices, it then goes on from the last checkpoint
+        that is known to be good.
+        """
+        if not self.path(OUTCOME).exists():
+            return
+        outcome = read_outcome(self.directory)
+        if not again:
+            raise RunFailed(
+                f"{outcome.why} (this is what {self.path(OUTCOME)} tells of an earlier run; ask "
+                "to run it again for another try)",
+                outcome.outcome,
+            )
+        if outcome.outcome == "collapsed":
+            for folder in folders(self.directory):
+                if outcome.good_step is None or step_of(folder) > outcome.good_step:
+                    remove(folder)
+        self.path(OUTCOME).unlink()
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the run has come to its end."""
+        return self.path(RESULT).exists()
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the result, the last file of a run."""
+        write_json(self.path(RESULT), _finite(result))
+
+    def result(self, kind: type[BaseModel]) -> dict[str, Any]:
+        """Read the result of a finished run, which must be one of this kind."""
+        return read_result(self.directory, kind)
+
+
+def read_finished(
+    directory: Path, kind: type[BaseModel], stop: Callable[[], bool] = never
+) -> Finished:
+    """Read what a finished run has left, and leave all as it is; others may work there meanwhile.
+
+    Raises InvalidInput for a directory that is no run's, or for a run that has not ended;
+    Incompatible when its result is not of this kind.
+    """
+    check_entries(directory)
+    run_id, settings = read_config(directory)
+    if (directory / OUTCOME).exists():
+        raise InvalidInput(f"the run in {directory} has failed: {read_outcome(directory).why}")
+    found = newest(directory, run_id)
+    if not (directory / RESULT).exists() or found is None:
+        raise InvalidInput(f"the run in {directory} has not ended: run it to its end first")
+    result = read_result(directory, kind)
+    return Finished(directory, run_id, settings, result, found.checkpoint, stop)
+
+
+def read_log(directory: Path) -> list[dict[str, Any]]:
+    """Read a run's log, oldest line first; what is no line of a log is left out, and said."""
+    return logs.read(directory / LOG)
+
+
+def _lock(directory: Path) -> int:
+    """Lock the directory for this process; the system unlocks it however the process ends."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(directory / LOCK, flags, 0o644)
+    except OSError as error:
+        raise unwritable(directory / LOCK, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise InvalidInput(
+                f"another process is working in {directory}; wait for its end or choose another "
+                "run directory"
+            ) from error
+        raise unwritable(directory / LOCK, error) from error
+    return descriptor
+
+
+def _finite(value: Any) -> Any:
+    """Replace numbers that JSON cannot say by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

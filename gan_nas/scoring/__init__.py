@@ -1,0 +1,1 @@
+"""From images to scores that can be compared."""

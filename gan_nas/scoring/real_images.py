@@ -1,0 +1,118 @@
+"""The real side of scores: moments and features of a data set's parts, at a side, by a backbone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gan_nas.data import Images, resize
+from gan_nas.data.images import resizing_to
+from gan_nas.errors import Interrupted
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.cache import cached
+from gan_nas.metrics.measures import Measure, embed, evenly
+from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.reservoir import SIZE
+from gan_nas.progress import Progress, silent
+from gan_nas.scoring.reference import Split
+
+CHUNK = 500  # images resized and embedded at a time
+KEPT: tuple[Measure, ...] = ("kid",)  # any measure that keeps features
+WORDS: dict[Split, str] = {"train": "training", "held-out": "held-out"}
+
+
+class RealImages:
+    """Computes numbers of real images once, and keeps moments in the folder `cache`.
+
+    Of each part `num` images count, evenly spaced, or all. Passes end with Interrupted when `stop`
+    says.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        backbone: Backbone,
+        side: int,
+        num: int | None = None,
+        cache: Path | None = None,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Progress = silent,
+    ) -> None:
+        self.images, self.backbone, self.side, self.num = images, backbone, side, num
+        self.cache, self._stop, self._progress = cache, stop, progress
+        self._features: dict[Split, Tensor] = {}
+
+    @property
+    def key(self) -> str:
+        """Return what numbers of these images depend on."""
+        backbone = f"{self.backbone.fingerprint} {self.backbone.resize}"
+        return f"{backbone} {self.images.fingerprint} {self.side} px, {self.resizing}"
+
+    @property
+    def resizing(self) -> str:
+        """Say how the images come to the side."""
+        images = self.images
+        return resizing_to(self.side, images.side, images.resize_by, images.resizing)
+
+    def parts(self, split: Split) -> list[Tensor]:
+        """Return the images of a split, in parts."""
+        train, held_out = self.images.train, self.images.held_out
+        wholes = {"train": [train], "held-out": [held_out], "all": [train, held_out]}[split]
+        return [evenly(whole, self.num or len(whole)) for whole in wholes]
+
+    def count(self, split: Split) -> int:
+        """Return how many images a split has."""
+        return sum(map(len, self.parts(split)))
+
+    def moments(self, split: Split) -> Moments:
+        """Return the moments of a split, from the cache if they are there."""
+        if split == "all":
+            return self.moments("train").merge(self.moments("held-out"))
+        (pixels,) = self.parts(split)
+        whole = self.images.train if split == "train" else self.images.held_out
+        number = "all" if len(pixels) == len(whole) else len(pixels)
+
+        def compute() -> dict[str, Tensor]:
+            moments = embed(self.backbone, self.at_side(pixels), ()).moments.cpu()
+            count = torch.tensor(moments.count, device="cpu")
+            return {"count": count, "mean": moments.mean, "scatter": moments.scatter}
+
+        key = f"{self.key}, {number} {WORDS[split]} images"
+        tensors = cached(self.cache, "moments", key, compute)
+        return Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
+
+    def features(self, split: Split) -> Tensor:
+        """Return the features of at most 10,000 images of a split, float32 on the CPU."""
+        if split not in self._features:
+            few = _evenly_of_all(self.parts(split), SIZE)
+            features = embed(self.backbone, self.at_side(few), KEPT).features
+            assert features is not None
+            self._features[split] = features
+        return self._features[split]
+
+    def at_side(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield images resized to the side, a chunk at a time."""
+        done = 0
+        for chunk in torch.split(images, CHUNK):
+            if self._stop():
+                raise Interrupted("stopped while embedding real images; the same command goes on")
+            yield resize(chunk.to(self.backbone.device), self.side, self.images.resize_by)
+            done += len(chunk)
+            self._progress("embedding real images", done, len(images), {})
+
+
+def _evenly_of_all(parts: Sequence[Tensor], num: int) -> Tensor:
+    """Return `num` rows of all parts together, evenly spaced, without joining them."""
+    if len(parts) == 1:
+        return evenly(parts[0], num)
+    total = sum(map(len, parts))
+    num = min(num, total)
+    places = torch.arange(num, device=parts[0].device) * total // num
+    rows, start = [], 0
+    for part in parts:
+        inside = places[(places >= start) & (places < start + len(part))] - start
+        rows.append(part.index_select(0, inside))
+        start += len(part)
+    return torch.cat(rows)

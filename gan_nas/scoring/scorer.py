@@ -1,0 +1,389 @@
+"""Scores of generated images: which generator is better, by which measure, against what."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_nas.data import Images
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.cache import cached
+from gan_nas.metrics.fid_infinity import NUM_SIZES
+from gan_nas.metrics.frechet import FrechetReference
+from gan_nas.metrics.kid import NUM_SUBSETS, usable_subset_size
+from gan_nas.metrics.manifold import Neighbours
+from gan_nas.metrics.measures import (
+    FRECHET,
+    PAIRWISE,
+    PAPERS,
+    SEED,
+    USUAL,
+    Embedded,
+    Measure,
+    deviations_of,
+    embed,
+    evenly,
+    smallest_number,
+    values_of,
+)
+from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.reservoir import SIZE, Reservoir
+from gan_nas.metrics.statistics import Statistics
+from gan_nas.progress import Progress, silent
+from gan_nas.scoring.protocols import Comparison, Passport, Quantise
+from gan_nas.scoring.real_images import RealImages
+from gan_nas.scoring.reference import Split as Reference
+from gan_nas.streams import stream
+from gan_nas.versions import versions
+
+SMALLEST_SPLIT = 10  # of few images: a score of fewer says nothing
+DEVIATION = "deviation of"  # what begins the names of deviations in the cache
+
+
+class Scorer:
+    """Scores uint8 images of `side` pixels against real images at that side.
+
+    Real and fake images have the stage's size first, then the backbone's. The distance's reference
+    (moments and root) is computed once: of the `split` of `images`, or of `num_reference` of them,
+    evenly spaced; or it is `statistics`, beside which images are optional. The numbers of real
+    images are kept in the folder `cache`. One pass gives all `measures`. Passes over real images
+    end with Interrupted when `stop` says.
+
+    What a perfect generator reaches is told by real images that are not of the reference: those
+    held out, or the training images where the held-out ones are the reference. Where all are the
+    reference, both kinds of images are compared with the training images instead. Nearly every
+    measure depends on the number of images, so that as many real as generated ones are scored,
+    evenly spaced; where fewer are held out, as many generated ones are scored once more. Real
+    images drawn again and again until they are enough would not do: what is missing in a small
+    set stays missing, and the distance of its copies too high.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        images: Images | None,
+        side: int,
+        num_splits: int = 1,
+        num_reference: int | None = None,
+        cache: Path | None = None,
+        *,
+        measures: Sequence[Measure] = USUAL,
+        shuffle: bool = False,
+        split: Reference = "train",
+        neighbours: Neighbours = PAPERS,
+        statistics: Statistics | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Progress = silent,
+    ) -> None:
+        if not backbone.labelled and set(measures) == {"is"}:
+            raise InvalidInput(
+                f"the backbone {backbone.name} knows no classes, so that no score can be made of "
+                "its logits; ask for fid, too"
+            )
+        if images is None and (statistics is None or PAIRWISE & set(measures)):
+            raise InvalidInput(
+                f"{', '.join(measures)} cannot be made of statistics alone: name the real images"
+            )
+        self.backbone, self.side = backbone, side
+        self._real_images: RealImages | None = None
+        if images is not None:
+            self._real_images = RealImages(
+                images, backbone, side, num_reference, cache, stop=stop, progress=progress
+            )
+        self.num_splits, self.shuffle, self.split = num_splits, shuffle, split
+        self.cache, self.measures, self.statistics = cache, tuple(measures), statistics
+        self.neighbours = neighbours
+        self._reference: FrechetReference | None = None
+        if FRECHET & set(measures):
+            self._reference = FrechetReference(statistics or self._known.moments(split))
+
+    @property
+    def num_real(self) -> int | None:
+        """Return the number of reference images, None where a file does not tell."""
+        if self.statistics is not None:
+            return self.statistics.count
+        return self._known.count(self.split)
+
+    @property
+    def images(self) -> Images:
+        """Return the real images."""
+        return self._known.images
+
+    @property
+    def _known(self) -> RealImages:
+        assert self._real_images is not None
+        return self._real_images
+
+    def num_compared(self, num: int) -> int:
+        """Return how many real images can stand beside `num` generated ones; 0 without images."""
+        return 0 if self._real_images is None else min(num, len(self._others))
+
+    def real(self, num: int) -> dict[str, float]:
+        """Return the scores of `num_compared(num)` real images: what a perfect generator reaches.
+
+        Measures that they are too few for are left out.
+        """
+        return self._real(num, deviations=False)[0]
+
+    def score(self, batches: Iterable[Tensor]) -> dict[str, float]:
+        """Return the measures by name: a score (labelled backbones only) and a distance, usually.
+
+        Raises RunFailed when a feature or logit is not finite.
+        """
+        fake = embed(self.backbone, self._checked(batches), self.measures)
+        return self._values(fake, self.measures, self.num_splits, self._reference, self.split)
+
+    def score_few(self, batches: Iterable[Tensor], num: int) -> dict[str, float]:
+        """Score images, `num_compared(num)` of them, as `real(num)` does real ones."""
+        few = embed(self.backbone, self._checked(batches), self._possible(num))
+        return self._beside(few, num, deviations=False)[0]
+
+    def compare(
+        self, batches: Iterable[Tensor], num: int, *, deviations: bool = True
+    ) -> tuple[dict[str, float], Comparison | None]:
+        """Score `num` images as `score` does and, in the same pass, beside real ones.
+
+        The comparison is None without real images that are not of the reference.
+        """
+        size = self.num_compared(num)
+        if size < 2:
+            return self.score(batches), None
+        kept = Reservoir(num, size)
+        fake = embed(self.backbone, self._checked(batches), self.measures, kept)
+        values = self._values(fake, self.measures, self.num_splits, self._reference, self.split)
+        logits = None if fake.logits is None else evenly(fake.logits, size)
+        few = Embedded(Moments.of(kept.features), logits, kept.features)
+        generated, own = self._beside(few, num, deviations=deviations)
+        real, theirs = self._real(num, deviations=deviations)
+        return values, Comparison(
+            num=size,
+            num_real=self._num_beside,
+            generated=generated,
+            generated_deviations=own,
+            real=real,
+            real_deviations=theirs,
+        )
+
+    def passport(
+        self,
+        num_fake: int,
+        seed: int | None,
+        precision: str = "float32",
+        *,
+        quantise: Quantise | Literal["none"] = "floor",
+        protocol: str | None = None,
+        repeats: int = 1,
+    ) -> Passport:
+        """Return the protocol of scores made of `num_fake` images from latents of `seed`."""
+        split: str = self.split
+        if self.statistics is not None:
+            about = self.statistics.passport
+            name = str(about.get("reference", "a file of statistics"))
+            split = self._split_of_reference
+            resizing = str(about.get("real_resize", "unknown"))
+            fingerprint = self.statistics.fingerprint
+            if PAIRWISE & set(self.measures):  # these look at the images themselves
+                fingerprint += f" and {self.images.fingerprint}"
+        else:
+            name, fingerprint = self.images.name, self.images.fingerprint
+            resizing = self._known.resizing
+        return Passport(
+            protocol=protocol,
+            backbone=self.backbone.name,
+            canonical=self.backbone.canonical,
+            weights=self.backbone.fingerprint,
+            backbone_side=self.backbone.side,
+            resize=self.backbone.resize,
+            features_precision=self.backbone.precision,
+            image_side=self.side,
+            real_resize=resizing,
+            quantise=quantise,
+            num_fake=num_fake,
+            num_real=self.num_real,
+            num_splits=self.num_splits,
+            shuffle=self.shuffle,
+            split=split,
+            reference=name,
+            reference_fingerprint=fingerprint,
+            seed=seed,
+            repeats=repeats,
+            precision=precision,
+            **self._settings(num_fake),
+            torch=torch.__version__,
+            gan_nas=versions()["gan_nas"],
+        )
+
+    def _settings(self, num_fake: int) -> dict[str, int]:
+        """Return the settings of the measures that are made."""
+        measures = set(self.measures)
+        settings: dict[str, int] = {}
+        if PAIRWISE & measures:
+            settings["pairwise_images"] = SIZE
+        if "kid" in measures:
+            num_real = min(SIZE, self._known.count(self.split))
+            settings["kid_subset_size"] = usable_subset_size(num_real, num_fake)
+            settings["kid_subsets"] = NUM_SUBSETS
+        if "prdc" in measures:
+            settings["precision_neighbours"] = self.neighbours.precision
+            settings["density_neighbours"] = self.neighbours.density
+        if "fid-infinity" in measures:
+            settings["fid_infinity_sizes"] = NUM_SIZES
+        if self.shuffle or {"kid", "fid-infinity"} & measures:
+            settings["draws_seed"] = SEED
+        return settings
+
+    @property
+    def _split_of_reference(self) -> str:
+        if self.statistics is None:
+            return self.split
+        return str(self.statistics.passport.get("split", "unknown"))
+
+    @property
+    def _others(self) -> Tensor:
+        """Return the real images that are not of the reference."""
+        held_out_is_reference = self._split_of_reference == "held-out"
+        return self.images.train if held_out_is_reference else self.images.held_out
+
+    @cached_property
+    def _reference_beside(self) -> FrechetReference | None:
+        """Return what generated and real images are both compared with."""
+        if self._reference is None or self._split_of_reference != "all":
+            return self._reference
+        return FrechetReference(self._known.moments("train"))
+
+    @property
+    def _split_beside(self) -> Reference:
+        return "train" if self._split_of_reference == "all" else self.split
+
+    @property
+    def _num_beside(self) -> int | None:
+        return self._known.count("train") if self._split_of_reference == "all" else self.num_real
+
+    def _real(self, num: int, *, deviations: bool) -> tuple[dict[str, float], dict[str, float]]:
+        size = self.num_compared(num)
+        if size < 2:
+            return {}, {}
+        images = evenly(self._others, size)
+        against: object = self._num_beside
+        if self.statistics is not None and self._split_of_reference != "all":
+            against = self.statistics.fingerprint
+        key = (
+            f"{self._known.key}, {size} of {len(self._others)}, {self._split_of_reference} as "
+            f"reference, {self._splits(size)} splits, against {against}, {self.shuffle}, "
+            f"{self.measures}, {tuple(self.neighbours)}, {deviations}"
+        )
+
+        def compute() -> dict[str, Tensor]:
+            kept = Reservoir(size, size)
+            few = embed(self.backbone, self._known.at_side(images), self._possible(num), kept)
+            values, own = self._beside(
+                few._replace(features=kept.features), num, deviations=deviations
+            )
+            named = values | {f"{DEVIATION} {name}": value for name, value in own.items()}
+            return {
+                name: torch.tensor(value, dtype=torch.float64, device="cpu")
+                for name, value in named.items()
+            }
+
+        found = {n: float(v) for n, v in cached(self.cache, "real", key, compute).items()}
+        own = {n.removeprefix(f"{DEVIATION} "): v for n, v in found.items() if DEVIATION in n}
+        return {n: v for n, v in found.items() if DEVIATION not in n}, own
+
+    def _beside(
+        self, few: Embedded, num: int, *, deviations: bool
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Score as many images as stand beside `num` generated ones; add deviations if asked."""
+        size = self.num_compared(num)
+        measures, splits = self._possible(num), self._splits(size)
+        reference = self._reference_beside
+        values = self._values(few, measures, splits, reference, self._split_beside)
+        if not deviations or size < 3:
+            return values, {}
+        own = deviations_of(
+            few, self.backbone, measures, reference, splits=splits, shuffle=self.shuffle
+        )
+        return values, own
+
+    def _splits(self, size: int) -> int:
+        """Return the splits of so few images: one where the splits would be too small."""
+        return self.num_splits if size >= SMALLEST_SPLIT * self.num_splits else 1
+
+    def _possible(self, num: int) -> tuple[Measure, ...]:
+        size = self.num_compared(num)
+        splits = self._splits(size)
+        return tuple(
+            measure
+            for measure in self.measures
+            if smallest_number([measure], splits, self.neighbours) <= size
+        )
+
+    def _values(
+        self,
+        images: Embedded,
+        measures: Sequence[Measure],
+        splits: int,
+        reference: FrechetReference | None,
+        split: Reference,
+    ) -> dict[str, float]:
+        return values_of(
+            images,
+            self.backbone,
+            measures,
+            reference,
+            self._known.features(split) if PAIRWISE & set(measures) else None,
+            splits=splits,
+            shuffle=self.shuffle,
+            neighbours=self.neighbours,
+        )
+
+    def _checked(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        for batch in batches:
+            if batch.shape[-1] != self.side:
+                raise Incompatible(
+                    f"images of {batch.shape[-1]} px cannot be scored against real images at "
+                    f"{self.side} px; make a scorer for their side"
+                )
+            yield batch
+
+
+def generate(
+    generator: nn.Module,
+    num: int,
+    latent_dim: int,
+    seed: int,
+    device: torch.device | str,
+    batch_size: int = 100,
+    stop: Callable[[], bool] = lambda: False,
+    quantise: Quantise = "floor",
+) -> Iterator[Tensor]:
+    """Yield `num` images, uint8 (B, C, H, W), in batches, from latents that every child shares.
+
+    Batch i draws N(0, 1) from the stream (seed, "evaluation latents", i) on the CPU, so that the
+    latents are the same on every device, and those of fewer images are a prefix. Neither gradients
+    nor the generator's mode are touched. Raises RunFailed on NaN and Interrupted when `stop` says.
+    """
+    for i, start in enumerate(range(0, num, batch_size)):
+        if stop():
+            raise Interrupted("stopped while generating images; the same command goes on")
+        latents = stream(seed, "evaluation latents", i)
+        z = torch.randn(batch_size, latent_dim, generator=latents, device="cpu")
+        # Not around the yield: the caller's code between batches keeps its own gradient mode.
+        with torch.no_grad():
+            images = generator(z[: num - start].to(device))
+            if not bool(images.isfinite().all()):
+                raise RunFailed("the generator's images contain NaN or infinity: it has diverged")
+            images = to_uint8(images, quantise)
+        yield images
+
+
+def to_uint8(images: Tensor, quantise: Quantise = "floor") -> Tensor:
+    """Quantise images in [-1, 1] by floor(127.5 x + 127.5), clamped, as AutoGAN's code does.
+
+    round takes 128 for the second number, as StyleGAN's and StudioGAN's do.
+    """
+    offset = 127.5 if quantise == "floor" else 128
+    return images.float().mul(127.5).add_(offset).clamp_(0, 255).to(torch.uint8)

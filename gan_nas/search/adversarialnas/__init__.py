@@ -1,0 +1,1 @@
+"""AdversarialNAS (Gao et al. 2020)."""

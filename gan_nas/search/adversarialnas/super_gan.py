@@ -1,0 +1,276 @@
+"""AdversarialNAS' two supernets in training: weights and architecture, one step for each.
+
+AdversarialNAS (Gao et al. 2020), Algorithm 1, first order: the architecture's gradient is taken
+with the weights as they are. The hinge loss is the text's and the code's; Algorithm 1 prints
+logarithms.
+"""
+
+from collections.abc import Callable
+from itertools import count
+
+import torch
+from torch import Tensor, nn
+
+from gan_nas.networks.builder import build_discriminator, build_super_discriminator, build_supernet
+from gan_nas.networks.cost import GanCost, network_cost, num_parameters
+from gan_nas.networks.states import load_optimizer_state, optimizer_state
+from gan_nas.networks.whole import DownCellNetwork, SNResNet, UpCellNetwork
+from gan_nas.runs.run import Finished
+from gan_nas.runs.stored import stored_settings
+from gan_nas.search.adversarialnas.config import Config
+from gan_nas.search.adversarialnas.relaxation import Logits, Mixture, Relaxed, tau_at
+from gan_nas.search.inheritance import Trained
+from gan_nas.spaces.adversarialnas import (
+    DOWN_CELLS,
+    UP_CELLS,
+    AdversarialNASGenerator,
+    decode_discriminator,
+    decode_generator,
+)
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.streams import stream
+from gan_nas.training.gan import GAN, Tensors, adam, descend, fresh, generator_moves, gradients
+from gan_nas.training.objectives import Hinge
+from gan_nas.training.timing import NUM_GENERATED, Phase
+
+# Any architecture will do to give the supernets their sizes.
+SOME_GENERATOR = [[1, 1, 1, 0, 3, 3, 1], [1, 1, 0, 1, 3, 3, 3], [0, 1, 0, 3, 3, 0, 3]]
+SOME_DISCRIMINATOR = [[1, 1, 1, 3, 3, 2, 2]] + [[3, 3, 3, 3, 3, 2, 2]] * 3
+
+
+class SuperGAN:
+    """Generator and discriminator supernets, their logits alpha and beta, and four optimisers.
+
+    A fixed discriminator (SingalNAS) has no beta, and `beta_step` must not be called.
+    """
+
+    def __init__(
+        self, config: Config, resolution: int, image_channels: int, device: torch.device
+    ) -> None:
+        self.config = config
+        generator, discriminator = networks(config, resolution, image_channels)
+        seed = config.seed
+        generator = fresh(generator, seed, "supernet generator weights", device)
+        discriminator = fresh(
+            discriminator,
+            seed,
+            "supernet discriminator weights",
+            device,
+            config.discriminator_init,
+        )
+        with device:
+            self.alpha = Logits(UP_CELLS)
+            self.beta = Logits(DOWN_CELLS, normal_entry=config.first_cell_logits == 7)
+        self.alpha.initialise(stream(seed, "alpha"))
+        self.alpha.requires_grad_(False)
+        self.beta.requires_grad_(False)
+        self.generator = self._relaxed(generator, self.alpha, config.mixture)
+        self.discriminator: nn.Module
+        match config.discriminator:
+            case "searched":
+                self.beta.initialise(stream(seed, "beta"))
+                self.discriminator = self._relaxed(discriminator, self.beta, config.mixture)
+            case "super":  # logits of zero, no noise: all operations weigh the same
+                self.discriminator = self._relaxed(discriminator, self.beta, "softmax")
+            case _:
+                self.discriminator = discriminator
+        self.gan = GAN(
+            self.generator,
+            self.discriminator,
+            generator_lr=config.generator_lr,
+            discriminator_lr=config.discriminator_lr,
+            betas=(config.beta1, config.beta2),
+            ema_decay=config.ema_decay,
+            ema_warm_start=config.ema_warm_start,
+            precision=config.precision,
+            objective=Hinge(config.passes),
+        )
+        self.alpha_optimizer = self._adam(self.alpha)
+        self.beta_optimizer = self._adam(self.beta)
+
+    def iteration(
+        self, step: int, real: Tensor, latents: Callable[[str, int], Tensor]
+    ) -> dict[str, Tensor]:
+        """Make iteration `step` of Algorithm 1; returns the losses of the steps made, by name.
+
+        real: float32 (batch_size, C, S, S), half for the discriminator's weights, half for beta.
+        `latents` draws for a purpose as many (N, latent_dim) as asked for.
+        """
+        self.start(step)
+        config, half = self.config, self.config.batch_size // 2
+        losses = {}
+        if config.discriminator == "searched":
+            losses["beta_loss"] = self.beta_step(real[half:], latents("beta latents", half))
+        z = latents("discriminator latents", half)
+        losses["d_loss"] = self.discriminator_step(real[:half], z)
+        if generator_moves(step, config.num_critic, config.generator_turn):
+            num = config.generator_batch_size
+            losses["alpha_loss"] = self.alpha_step(latents("alpha latents", num))
+            losses["g_loss"] = self.generator_step(latents("generator latents", num))
+        return losses
+
+    def start(self, step: int) -> None:
+        """Set temperature, noise and the growth of the discriminator for an iteration."""
+        config = self.config
+        start = config.tau_start_level
+        level = start + step * (config.tau_levels - start) // config.iterations
+        self.tau = tau_at(level, config.tau_levels, config.tau_first, config.tau_last)
+        self.generator.restart(self.tau, config.seed, "alpha noise", step)
+        if isinstance(self.discriminator, Relaxed):
+            self.discriminator.restart(self.tau, config.seed, "beta noise", step)
+        if config.discriminator == "autogan_grown":
+            assert isinstance(self.discriminator, SNResNet)
+            self.discriminator.num_active_cells = 1 + 3 * step // config.iterations
+
+    def beta_step(self, real: Tensor, z: Tensor) -> Tensor:
+        """Update beta to tell real images (N, C, S, S) from those of latents z; returns the loss.
+
+        The weights are frozen, spectral norm's power iteration goes on.
+        """
+        with (
+            gradients(self.gan.discriminator_weights, needed=False),
+            gradients(list(self.beta.parameters()), needed=True),
+        ):
+            loss = self.gan.discriminator_loss(real, z)
+            descend(self.beta_optimizer, loss)
+        return loss.detach()
+
+    def alpha_step(self, z: Tensor) -> Tensor:
+        """Update alpha so that images of latents z are taken for real; returns the loss."""
+        with (
+            gradients(self.gan.generator_weights, needed=False),
+            gradients(self.gan.discriminator_weights, needed=False),
+            gradients(list(self.alpha.parameters()), needed=True),
+        ):
+            loss = self.gan.generator_loss(z)
+            descend(self.alpha_optimizer, loss)
+        return loss.detach()
+
+    def discriminator_step(self, real: Tensor, z: Tensor) -> Tensor:
+        """Update the discriminator's weights; returns the loss."""
+        return self.gan.discriminator_step(real, z)
+
+    def generator_step(self, z: Tensor) -> Tensor:
+        """Update the generator's weights and the moving average; returns the loss."""
+        return self.gan.generator_step(z)
+
+    def state(self) -> Tensors:
+        """Return all tensors that a checkpoint needs; alpha and beta are among the networks'."""
+        return self.gan.state() | {
+            "alpha_optimizer": optimizer_state(self.alpha_optimizer, self.alpha.named_parameters()),
+            "beta_optimizer": optimizer_state(self.beta_optimizer, self.beta.named_parameters()),
+        }
+
+    def load_state(self, tensors: Tensors, generator_steps: int) -> None:
+        """Go on from what `state` returned."""
+        self.gan.load_state(tensors, generator_steps)
+        for optimizer, logits, name in (
+            (self.alpha_optimizer, self.alpha, "alpha_optimizer"),
+            (self.beta_optimizer, self.beta, "beta_optimizer"),
+        ):
+            load_optimizer_state(optimizer, logits.named_parameters(), tensors[name])
+
+    def _relaxed(self, network: nn.Module, logits: Logits, mixture: Mixture) -> Relaxed:
+        config = self.config
+        hard = config.hard and mixture == "gumbel"
+        return Relaxed(network, logits, mixture=mixture, noise_on=config.noise_on, hard=hard)
+
+    def _adam(self, logits: Logits) -> torch.optim.Optimizer:
+        config = self.config
+        return adam(
+            list(logits.parameters()),
+            config.architecture_lr,
+            (config.architecture_beta1, config.architecture_beta2),
+            config.architecture_weight_decay,
+        )
+
+
+def phases(
+    config: Config, resolution: int, image_channels: int, device: torch.device
+) -> list[Phase]:
+    """Return the search's one phase: steps of beta and the discriminator, and of the other two."""
+    gan = SuperGAN(config, resolution, image_channels, device)
+    random = torch.Generator("cpu" if device.type == "meta" else device).manual_seed(0)
+    half = config.batch_size // 2
+    size = (half, image_channels, resolution, resolution)
+    real = torch.rand(size, generator=random, device=device) * 2 - 1
+    sizes = (half, config.generator_batch_size)
+    z_half, z = (
+        torch.randn(num, config.latent_dim, generator=random, device=device) for num in sizes
+    )
+    iteration = count()
+
+    def discriminator_steps() -> Tensor:
+        gan.start(next(iteration) % config.iterations)
+        if config.discriminator == "searched":
+            gan.beta_step(real, z_half)
+        return gan.discriminator_step(real, z_half)
+
+    def generator_steps() -> Tensor:
+        gan.alpha_step(z)
+        return gan.generator_step(z)
+
+    def generate() -> None:
+        gan.start(0)
+        z = torch.randn(NUM_GENERATED, config.latent_dim, generator=random, device=device)
+        with gan.gan.averaged() as network, torch.no_grad():
+            network(z)
+
+    return [
+        Phase(
+            f"search at {resolution} px",
+            discriminator_steps,
+            generator_steps,
+            config.num_critic,
+            config.batch_size,
+            config.iterations,
+            generate=generate,
+        )
+    ]
+
+
+def trained(finished: Finished) -> Trained:
+    """Return the supernets of a finished search, or its fixed discriminator."""
+    settings = finished.settings
+    config = stored_settings(finished.directory, settings, Config)
+    side, channels = settings["image_side"], settings["image_channels"]
+    gan = SuperGAN(config, side, channels, torch.device("cpu"))
+    gan.load_state(finished.checkpoint.tensors, finished.checkpoint.state["generator_steps"])
+    generator, discriminator = gan.generator.network, gan.discriminator
+    if isinstance(discriminator, Relaxed):
+        discriminator = discriminator.network
+    assert isinstance(generator, UpCellNetwork)
+    assert isinstance(discriminator, SNResNet | DownCellNetwork)
+    return Trained(sizes_of(config, config.width), generator, discriminator)
+
+
+def supernet_costs(config: Config, resolution: int, image_channels: int) -> GanCost:
+    """Count both networks of a search, all operations mixed; logits are not parameters here."""
+    generator, discriminator = networks(config, resolution, image_channels)
+    with torch.device("meta"):
+        generator = Relaxed(generator, Logits(UP_CELLS), mixture="softmax")
+        if config.discriminator in ("searched", "super"):
+            discriminator = Relaxed(discriminator, Logits(DOWN_CELLS), mixture="softmax")
+        z = torch.empty(1, config.latent_dim)
+        images = torch.empty(1, image_channels, resolution, resolution)
+        costs = network_cost(generator, z), network_cost(discriminator, images)
+    nets = generator, discriminator
+    sizes = [num_parameters(getattr(net, "network", net)) for net in nets]
+    return GanCost(*(c._replace(parameters=n) for c, n in zip(costs, sizes, strict=True)))
+
+
+def networks(config: Config, resolution: int, image_channels: int) -> tuple[nn.Module, nn.Module]:
+    """Build both networks of a search without their weights, on the meta device."""
+    judge = decode_discriminator(SOME_DISCRIMINATOR, config.discriminator_width)
+    resnet = SNResNetDiscriminator(space="sn_resnet", width=config.discriminator_width)
+    sizes = sizes_of(config, config.width)
+    with torch.device("meta"):
+        generator = build_supernet(sizes, resolution, image_channels)
+        if config.discriminator in ("searched", "super"):
+            return generator, build_super_discriminator(judge, resolution, image_channels)
+        return generator, build_discriminator(resnet, resolution, image_channels)
+
+
+def sizes_of(config: Config, width: int) -> AdversarialNASGenerator:
+    """Return some generator of the search's sizes at a width."""
+    return decode_generator(SOME_GENERATOR, width, config.latent_dim, config.num_latent_parts)

@@ -1,0 +1,1 @@
+"""AutoGAN (Gong et al. 2019)."""

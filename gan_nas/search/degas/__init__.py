@@ -1,0 +1,1 @@
+"""DEGAS (Doveh & Giryes 2019)."""

@@ -1,0 +1,105 @@
+"""The published genomes that come with the package, and one way to name any genome."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from gan_nas.errors import InvalidInput, nearest, shorten
+from gan_nas.files import read_text
+from gan_nas.formats.foreign import Kind, Wanted, parse_integers, refuse_foreign
+from gan_nas.spaces import autogan
+from gan_nas.spaces.adversarialnas import decode_generator
+from gan_nas.spaces.frameworks import default_discriminator
+from gan_nas.spaces.genome import Genome, Source, parse_genome, read_genome, source_text
+
+WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # both authors' for CIFAR-10; codes have none
+MATRIX_SHAPE = (3, 7)
+
+
+def published_names() -> list[str]:
+    """List the names of the packaged genomes."""
+    entries = files("gan_nas.genomes").iterdir()
+    return sorted(e.name.removesuffix(".json") for e in entries if e.name.endswith(".json"))
+
+
+def published_genome(name: str) -> Genome:
+    """Read one packaged genome."""
+    return parse_genome((files("gan_nas.genomes") / f"{name}.json").read_text("utf-8"), name)
+
+
+def load_genome(reference: str) -> Genome:
+    """Read a genome by published name, file path or AutoGAN's code; else raises InvalidInput.
+
+    A file is a genome's JSON, a matrix as AdversarialNAS' authors publish their generators, or
+    AutoGAN's code.
+    """
+    names = published_names()
+    if reference in names:
+        return published_genome(reference)
+    path = Path(reference)
+    if reference and _exists(path):
+        kind = refuse_foreign(path, Wanted.GENOME, Kind.GENOME, Kind.NPY, Kind.INTEGERS)
+        if kind == Kind.NPY or (kind == Kind.UNKNOWN and path.suffix == ".npy"):
+            return read_matrix(path)
+        if kind == Kind.INTEGERS:
+            return decode_code(parse_integers(read_text(path).lstrip("\ufeff")) or [], str(path))
+        return read_genome(path)
+    if (code := parse_integers(reference)) is not None:
+        return decode_code(code)
+    if reference:
+        refuse_foreign(reference, Wanted.GENOME)
+    raise InvalidInput(
+        f"{reference!r} is neither a genome file nor a published genome"
+        f"{nearest(reference.lower(), names) or '; published are ' + ', '.join(names)}"
+    )
+
+
+def decode_code(code: Sequence[int], where: str = "the list") -> Genome:
+    """Turn AutoGAN's code, 14 integers as its authors print them, into a genome.
+
+    A code has no sizes: the genome gets those with which the authors train on CIFAR-10.
+    """
+    try:
+        generator = autogan.decode(code, WIDTH)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where} is no code of AutoGAN: {error}") from error
+    source = Source(where=f"code {','.join(map(str, code))}")
+    return Genome(
+        generator=generator,
+        discriminator=default_discriminator("autogan", DISCRIMINATOR_WIDTH),
+        source=source,
+    )
+
+
+def read_matrix(path: Path) -> Genome:
+    """Read a matrix of operation numbers, 3 cells x 7 edges, from a NumPy file.
+
+    A matrix has no sizes: the genome gets those with which the authors train on CIFAR-10. Raises
+    InvalidInput for anything else, pickled objects included.
+    """
+    from numpy.lib.format import open_memmap
+
+    try:
+        # Only mapped: a header that promises a huge array costs no memory. Pickles are refused.
+        matrix = open_memmap(path, mode="r")
+    except Exception as error:  # a damaged header makes NumPy raise nearly anything
+        raise InvalidInput(f"{path} is no .npy file of plain numbers") from error
+    if matrix.dtype.kind not in "iu" or matrix.shape != MATRIX_SHAPE:
+        raise InvalidInput(
+            f"{path} holds {matrix.dtype.name} of shape {shorten(matrix.shape)}, a "
+            f"published matrix holds whole numbers of shape {MATRIX_SHAPE}"
+        )
+    try:
+        generator = decode_generator(matrix.tolist(), WIDTH)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path} is no generator: {error}") from error
+    discriminator = default_discriminator("adversarialnas", DISCRIMINATOR_WIDTH)
+    source = Source(where=source_text(f"matrix {path.name}"))
+    return Genome(generator=generator, discriminator=discriminator, source=source)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long for a path, or has a null byte
+        return False

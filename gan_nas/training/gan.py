@@ -1,0 +1,364 @@
+"""A GAN in training: networks, optimisers and moving average; one state, two steps."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_nas.errors import MissingResource
+from gan_nas.networks.builder import Initialisation, initialise
+from gan_nas.networks.simulation import HalfPrecision, Idle
+from gan_nas.networks.states import (
+    load_module_state,
+    load_optimizer_state,
+    module_state,
+    optimizer_state,
+)
+from gan_nas.streams import stream
+from gan_nas.training.objectives import Hinge, Objective, Random, full
+
+Precision = Literal["float32", "bf16"]
+Turn = Literal["last", "first"]
+IdleWeights = Literal["skipped", "decayed"]
+Tensors = dict[str, dict[str, Tensor]]
+HINGE = Hinge()
+
+
+class GAN:
+    """Trains a generator against a discriminator.
+
+    Both networks lie on one device, in float32. Trained is what requires a gradient when the GAN
+    is made; the moving average covers the generator's other parameters too. `precision` bf16
+    computes forward passes under autocast; weights, spectral norm, losses and the moving average
+    stay float32. `ema_decay` 0 keeps no average; `ema_warm_start` lowers the decay to
+    (1 + n) / (10 + n) in the first steps n.
+    `idle_weights` skipped leaves weights that a step did not use, and their moments, alone; decayed
+    gives them zero gradients, from their first use on, so that Adam's moments of them decay, as
+    PyTorch did by default before version 2.0.
+    `objective` holds the losses; those with a penalty or dropout need a stream of random numbers
+    in every step.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        generator_lr: float,
+        discriminator_lr: float,
+        betas: tuple[float, float],
+        ema_decay: float,
+        ema_warm_start: bool,
+        precision: Precision,
+        objective: Objective = HINGE,
+        idle_weights: IdleWeights = "skipped",
+    ) -> None:
+        self.generator = generator.train()
+        self.discriminator = discriminator.train()
+        self.generator_weights = [p for p in generator.parameters() if p.requires_grad]
+        self.discriminator_weights = [p for p in discriminator.parameters() if p.requires_grad]
+        self.generator_optimizer = adam(self.generator_weights, generator_lr, betas)
+        self.discriminator_optimizer = adam(self.discriminator_weights, discriminator_lr, betas)
+        self.ema_decay, self.ema_warm_start = ema_decay, ema_warm_start
+        self.precision, self.objective = precision, objective
+        self.idle_weights = idle_weights
+        self._learning_rates = generator_lr, discriminator_lr
+        self.generator_steps = 0
+        self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
+        # What a step calls; `compile` replaces them.
+        self._generate: Callable[[Tensor], Tensor] = generator
+        self._judge = discriminator
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the networks are."""
+        return next(self.generator.parameters()).device
+
+    def compile(self) -> None:
+        """Let torch.compile fuse both networks' training passes."""
+        self._generate = torch.compile(self.generator)
+        self._judge = torch.compile(self.discriminator)  # type: ignore[assignment]
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Set both learning rates to their first values times a factor."""
+        optimizers = self.generator_optimizer, self.discriminator_optimizer
+        for optimizer, rate in zip(optimizers, self._learning_rates, strict=True):
+            optimizer.param_groups[0]["lr"] = factor * rate
+
+    def discriminator_step(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
+        """Update the discriminator; returns its loss as a scalar on the device.
+
+        real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim).
+        """
+        loss = self.discriminator_loss(real, z, random)
+        descend(self.discriminator_optimizer, loss, self.idle_weights)
+        return loss.detach()
+
+    def generator_step(self, z: Tensor, random: Random = None) -> Tensor:
+        """Update the generator and its average; returns its loss as a scalar on the device.
+
+        The discriminator is frozen: its weights get no gradient, its power iteration goes on.
+        """
+        with gradients(self.discriminator_weights, needed=False):
+            loss = self.generator_loss(z, random)
+            descend(self.generator_optimizer, loss, self.idle_weights)
+        self._update_averages()
+        self.generator_steps += 1
+        return loss.detach()
+
+    def discriminator_loss(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
+        """Return the discriminator's loss; the generator's graph is never built."""
+        with self._autocast():
+            with torch.no_grad():
+                fake = self._generate(z)
+            real, fake = _like_weights(real, fake), full(fake)
+            return self.objective.discriminator_loss(self._judge, real, fake, random)
+
+    def generator_loss(self, z: Tensor, random: Random = None) -> Tensor:
+        """Return the generator's loss."""
+        with self._autocast():
+            return self.objective.generator_loss(self._judge, self._generate(z), random)
+
+    @contextmanager
+    def averaged(self) -> Iterator[nn.Module]:
+        """Lend the generator with its averaged weights, in eval mode; buffers are the live ones."""
+        self._swap()
+        self.generator.eval()
+        try:
+            yield _Autocast(self.generator, self.precision).eval()
+        finally:
+            self.generator.train()
+            self._swap()
+
+    @torch.no_grad()
+    def take_average(self) -> None:
+        """Replace the generator's weights by their average, which goes on from where it is."""
+        for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
+            parameter.copy_(average)
+
+    def state(self) -> Tensors:
+        """Return all tensors that a checkpoint needs; `generator_steps` is apart."""
+        names = [name for name, _ in self.generator.named_parameters()]
+        return {
+            "generator": module_state(self.generator),
+            "discriminator": module_state(self.discriminator),
+            "averages": dict(zip(names, self._averages, strict=False)),
+            "generator_optimizer": optimizer_state(
+                self.generator_optimizer, self.generator.named_parameters()
+            ),
+            "discriminator_optimizer": optimizer_state(
+                self.discriminator_optimizer, self.discriminator.named_parameters()
+            ),
+        }
+
+    def load_state(self, tensors: Mapping[str, Mapping[str, Tensor]], generator_steps: int) -> None:
+        """Go on from what `state` returned."""
+        load_module_state(self.generator, tensors["generator"])
+        load_module_state(self.discriminator, tensors["discriminator"])
+        names = [name for name, _ in self.generator.named_parameters()]
+        for name, average in zip(names, self._averages, strict=False):
+            average.copy_(tensors["averages"][name])
+        load_optimizer_state(
+            self.generator_optimizer,
+            self.generator.named_parameters(),
+            tensors["generator_optimizer"],
+        )
+        load_optimizer_state(
+            self.discriminator_optimizer,
+            self.discriminator.named_parameters(),
+            tensors["discriminator_optimizer"],
+        )
+        if self.idle_weights == "decayed":
+            for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+                for parameter in optimizer.state:
+                    parameter.grad = torch.zeros_like(parameter, requires_grad=False)
+        self.generator_steps = generator_steps
+
+    def _update_averages(self) -> None:
+        if self._averages:
+            decay, n = self.ema_decay, self.generator_steps
+            if self.ema_warm_start:
+                decay = min(decay, (1 + n) / (10 + n))
+            live = [p.detach() for p in self.generator.parameters()]
+            torch._foreach_lerp_(self._averages, live, 1 - decay)
+
+    def _swap(self) -> None:
+        """Exchange live and averaged weights, without copying."""
+        for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
+            parameter.data, average.data = average.data, parameter.data
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return autocast(self.device, self.precision)
+
+
+def generator_moves(step: int, num_critic: int, turn: Turn) -> bool:
+    """Tell whether the generator is updated right after the discriminator's step, counted from 0.
+
+    It has one turn in a cycle of `num_critic` steps: after the last of them, or after the first, as
+    in AutoGAN's and AdversarialNAS' published loops, which ask whether the count divides by five.
+    """
+    return step % num_critic == (0 if turn == "first" else num_critic - 1)
+
+
+def descend(
+    optimizer: torch.optim.Optimizer, loss: Tensor, idle_weights: IdleWeights = "skipped"
+) -> None:
+    """Take one step of an optimiser down a loss."""
+    optimizer.zero_grad(set_to_none=idle_weights == "skipped")
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+@contextmanager
+def gradients(parameters: Sequence[Tensor], *, needed: bool) -> Iterator[None]:
+    """Let parameters require a gradient, or none, for a while; then it is the other way round."""
+    for parameter in parameters:
+        parameter.requires_grad_(needed)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(not needed)
+
+
+class LossWindow:
+    """The last `size` losses, kept on the device: pushing never waits for it."""
+
+    def __init__(self, size: int, device: torch.device | str) -> None:
+        self.values = torch.zeros(size, device=device)
+        self.count = 0
+
+    def push(self, loss: Tensor) -> None:
+        """Overwrite the oldest loss."""
+        self.values[self.count % len(self.values)].copy_(loss)
+        self.count += 1
+
+    def mean(self, num: int | None = None) -> float | None:
+        """Return the mean of the last `num` losses, or of all that are here; this waits.
+
+        None where there is no loss yet: a network that has not had its turn has not diverged.
+        """
+        num = min(num or len(self.values), self.count, len(self.values))
+        if not num:
+            return None
+        rows = torch.arange(self.count - num, self.count, device=self.values.device)
+        return float(self.values[rows % len(self.values)].mean())
+
+    def variance(self) -> float:
+        """Return the population variance of a full window, infinity before; this waits too."""
+        if self.count < len(self.values):
+            return float("inf")
+        return float(self.values.var(correction=0))
+
+    def clear(self) -> None:
+        """Forget all losses."""
+        self.count = 0
+
+
+def means(windows: Mapping[str, LossWindow], num: int | None = None) -> dict[str, float]:
+    """Return by name the mean of the last `num` losses of every window that has any."""
+    found = {name: window.mean(num) for name, window in windows.items()}
+    return {name: mean for name, mean in found.items() if mean is not None}
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Return the context of forward passes in `precision`."""
+    if device.type == "meta":  # which knows no autocast
+        return HalfPrecision() if precision == "bf16" else nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+class _Autocast(nn.Module):
+    """A network called in a precision."""
+
+    def __init__(self, network: nn.Module, precision: Precision) -> None:
+        super().__init__()
+        self.network, self.precision = network, precision
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Call the network; float32 comes out."""
+        with autocast(z.device, self.precision):
+            return self.network(z).float()  # type: ignore[no-any-return]
+
+
+def fresh(
+    network: nn.Module,
+    seed: int,
+    purpose: str,
+    device: torch.device,
+    rule: Initialisation = "xavier",
+) -> nn.Module:
+    """Initialise a network made on the meta device and bring it to the device of training.
+
+    Weights are drawn on the CPU, the same on every device; convolutions lie in channels_last.
+    """
+    if device.type == "meta":  # for counting: there is nothing to initialise
+        return network.to(memory_format=torch.channels_last)
+    network.to_empty(device="cpu")
+    initialise(network, stream(seed, purpose), rule)
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+@contextmanager
+def reestimated_norms(network: nn.Module, z: Tensor) -> Iterator[None]:
+    """Give batch norms, for a while, the statistics of these latents (N, latent_dim) alone.
+
+    The statistics of shared weights are averages over many architectures (or, under averaged
+    weights, of other weights) and fit none of them.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    kept = [{k: t.clone() for k, t in norm.named_buffers()} for norm in norms]
+    settings = [(norm.momentum, norm.training) for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 1.0  # one batch replaces what was there
+            norm.train()
+        with torch.no_grad():
+            network(z)
+        for norm in norms:
+            norm.eval()
+        yield
+    finally:
+        for norm, buffers, (momentum, training) in zip(norms, kept, settings, strict=True):
+            norm.momentum = momentum
+            norm.train(training)
+            for name, buffer in norm.named_buffers():
+                buffer.copy_(buffers[name])
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raise MissingResource when torch.compile has no compiler to call."""
+    import shutil
+    from importlib.util import find_spec
+
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        raise MissingResource(
+            "torch.compile needs a C++ compiler and none is on the PATH: install g++, or train "
+            "without compile"
+        )
+    if device.type == "cuda" and find_spec("triton") is None:
+        raise MissingResource(
+            "torch.compile needs triton on a GPU and it is not installed: install it, or train "
+            "without compile"
+        )
+
+
+def adam(
+    weights: Sequence[Tensor],
+    learning_rate: float,
+    betas: tuple[float, float],
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Return a fused Adam; on the meta device one that only takes its memory."""
+    if any(weight.is_meta for weight in weights):
+        return Idle(weights, learning_rate, num_buffers=2)
+    return torch.optim.Adam(weights, learning_rate, betas, weight_decay=weight_decay, fused=True)
+
+
+def _like_weights(real: Tensor, fake: Tensor) -> Tensor:
+    """Give real images the memory format of the fakes, so that joining them keeps it."""
+    if fake.is_contiguous(memory_format=torch.channels_last):
+        return real.contiguous(memory_format=torch.channels_last)
+    return real
