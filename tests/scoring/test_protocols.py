@@ -24,7 +24,7 @@ from gan_nas.scoring.protocols import (
     is_distance,
 )
 
-OLD = Path(__file__).parent / "golden" / "scores_0_1.json"  # written by version 0.1.0
+OLD = Path(__file__).parents[1] / "golden" / "scores_0_1.json"  # written by version 0.1.0
 
 PASSPORT = Passport(
     protocol="autogan",

@@ -15,7 +15,7 @@ from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import load_genome, published_genome, published_names
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
-FOLDER = Path(__file__).parents[1] / "genomes"
+FOLDER = Path(__file__).parents[2] / "genomes"
 NAMES = published_names()
 TOP1 = published_genome("autogan-cifar10-top1")
 

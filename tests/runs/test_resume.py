@@ -84,7 +84,7 @@ def test_killed_in_any_phase_and_resumed_equals_uninterrupted(
     kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path, share: float
 ) -> None:
     traces, num_looks = whole
-    script = Path(__file__).parent / "interrupted_run.py"
+    script = Path(__file__).parents[1] / "interrupted_run.py"
     directory = tmp_path / "killed"
     command = [sys.executable, str(script), kind, str(directory), str(int(share * num_looks))]
     killed = subprocess.run(command, cwd=tmp_path, check=False)
