@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.networks.adversarialnas import DownCellNetwork
 from gan_nas.networks.builder import (
     MAX_RESOLUTION,
     GeneratorNetwork,
@@ -21,8 +22,8 @@ from gan_nas.networks.builder import (
     choose_cells,
 )
 from gan_nas.networks.slots import inherited_state
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.states import module_state
-from gan_nas.networks.whole import DownCellNetwork, SNResNet
 from gan_nas.runs.run import Finished, read_finished, stored_config
 from gan_nas.runs.stored import as_written, stored_data
 from gan_nas.search import METHODS, load_method

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import MissingResource
-from gan_nas.networks.builder import Initialisation, initialise
+from gan_nas.networks.initialisation import Initialisation, initialise
 from gan_nas.networks.simulation import HalfPrecision, Idle
 from gan_nas.networks.states import (
     load_module_state,

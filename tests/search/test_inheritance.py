@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
+from gan_nas.networks.adversarialnas import DownCellNetwork
 from gan_nas.networks.builder import build_discriminator, build_generator, choose_cells
 from gan_nas.networks.states import load_module_state
 from gan_nas.networks.weights import GeneratorFile, load_generator_file
-from gan_nas.networks.whole import DownCellNetwork
 from gan_nas.runs.run import stored_config
 from gan_nas.search import METHODS
 from gan_nas.search.inheritance import Supernets, read_supernets, start_from

@@ -24,7 +24,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from gan_nas.configs import Settings
-from gan_nas.networks.builder import Initialisation
+from gan_nas.networks.initialisation import Initialisation
 from gan_nas.search.adversarialnas.relaxation import Mixture, NoiseOn
 from gan_nas.training.gan import Precision, Turn
 from gan_nas.training.objectives import Passes

@@ -11,10 +11,11 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
+from gan_nas.networks.adversarialnas import DownCellNetwork, UpCellNetwork
 from gan_nas.networks.builder import build_discriminator, build_super_discriminator, build_supernet
 from gan_nas.networks.cost import GanCost, network_cost, num_parameters
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.states import load_optimizer_state, optimizer_state
-from gan_nas.networks.whole import DownCellNetwork, SNResNet, UpCellNetwork
 from gan_nas.runs.run import Finished
 from gan_nas.runs.stored import stored_settings
 from gan_nas.search.adversarialnas.config import Config

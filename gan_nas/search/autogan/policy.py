@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import InvalidInput
-from gan_nas.networks.builder import initialise
+from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.states import (
     load_module_state,
     load_optimizer_state,

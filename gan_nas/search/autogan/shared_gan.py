@@ -5,11 +5,11 @@ from functools import cache, partial
 
 import torch
 
+from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
 from gan_nas.networks.builder import build_supernet
-from gan_nas.networks.cells import autogan_choices
 from gan_nas.networks.cost import num_parameters
 from gan_nas.networks.slots import choose
-from gan_nas.networks.whole import AutoGANNetwork, SNResNet
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.runs.run import Finished
 from gan_nas.runs.stored import stored_settings
 from gan_nas.search.autogan.config import Config

@@ -23,8 +23,8 @@ from gan_nas.data.batches import take
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.networks.builder import build_generator, build_stage_supernet, choose_cells
 from gan_nas.networks.cost import generator_cost, num_parameters
+from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.states import load_module_state
-from gan_nas.networks.whole import StageNetwork
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.plots import save_curves, save_edge_history, save_grid
 from gan_nas.runs.results import DEGASResult as Result
