@@ -11,6 +11,7 @@ from gan_nas.networks.adversarialnas import DownCellNetwork, UpCellNetwork, adve
 from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
 from gan_nas.networks.ctgan import Critic
 from gan_nas.networks.degas import StageNetwork
+from gan_nas.networks.merged import merge
 from gan_nas.networks.slots import Choice, Choices, Fill, choose, fixed, mixed
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator, AdversarialNASGenerator
@@ -32,23 +33,7 @@ def build_generator(
 
     Raises InvalidInput when the cells cannot double some bottom width up to the resolution.
     """
-    match genome:
-        case AutoGANGenerator():
-            fills = [fixed(autogan_choices(cell, i)) for i, cell in enumerate(genome.cells)]
-            return _autogan_network(genome, fills, resolution, image_channels)
-        case AdversarialNASGenerator():
-            fills = [fixed(choices) for choices in adversarialnas_choices(genome.cells)]
-            return _up_cell_network(genome, fills, resolution, image_channels)
-        case DEGASGenerator():
-            chosen = operations(genome)
-            return _stage_network(
-                genome,
-                fixed(chosen),
-                resolution,
-                image_channels,
-                residuals=[stage.residual is not None for stage in genome.stages],
-                has_final_normal=genome.final_normal is not None,
-            )
+    return merge(_generator(genome, resolution, image_channels))
 
 
 @overload
@@ -80,7 +65,7 @@ def build_supernet(
             mixtures = [mixed] * len(genome.cells)
             network = _up_cell_network(genome, mixtures, resolution, image_channels)
     choose_cells(network, genome)
-    return network
+    return merge(network)
 
 
 def build_stage_supernet(
@@ -105,7 +90,7 @@ def build_stage_supernet(
         searching=True,
     )
     choose_cells(network, genome)
-    return network
+    return merge(network)
 
 
 def build_super_discriminator(
@@ -115,7 +100,7 @@ def build_super_discriminator(
     fills = [mixed] * len(genome.cells)
     network = _down_cell_network(genome, fills, resolution, image_channels)
     choose_cells(network, genome)
-    return network
+    return merge(network)
 
 
 def choose_cells(
@@ -144,6 +129,32 @@ def build_discriminator(
 
     Raises InvalidInput when its cells cannot halve the resolution.
     """
+    return merge(_discriminator(genome, resolution, image_channels))
+
+
+def _generator(genome: GeneratorGenome, resolution: int, image_channels: int) -> GeneratorNetwork:
+    match genome:
+        case AutoGANGenerator():
+            fills = [fixed(autogan_choices(cell, i)) for i, cell in enumerate(genome.cells)]
+            return _autogan_network(genome, fills, resolution, image_channels)
+        case AdversarialNASGenerator():
+            fills = [fixed(choices) for choices in adversarialnas_choices(genome.cells)]
+            return _up_cell_network(genome, fills, resolution, image_channels)
+        case DEGASGenerator():
+            chosen = operations(genome)
+            return _stage_network(
+                genome,
+                fixed(chosen),
+                resolution,
+                image_channels,
+                residuals=[stage.residual is not None for stage in genome.stages],
+                has_final_normal=genome.final_normal is not None,
+            )
+
+
+def _discriminator(
+    genome: DiscriminatorGenome, resolution: int, image_channels: int
+) -> SNResNet | DownCellNetwork | Critic:
     match genome:
         case SNResNetDiscriminator():
             if not 4 <= resolution <= MAX_RESOLUTION:

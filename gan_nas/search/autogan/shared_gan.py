@@ -8,6 +8,7 @@ import torch
 from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
 from gan_nas.networks.builder import build_supernet
 from gan_nas.networks.cost import num_parameters
+from gan_nas.networks.merged import merge
 from gan_nas.networks.slots import choose
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.runs.run import Finished
@@ -135,7 +136,7 @@ def _on_meta(
     with torch.device("meta"):
         return (
             build_supernet(_sizes(config), resolution, image_channels),
-            SNResNet(config.discriminator_width, image_channels),
+            merge(SNResNet(config.discriminator_width, image_channels)),
         )
 
 
