@@ -6,6 +6,8 @@ Networks are made on the caller's default device and dtype (`with torch.device("
 from collections.abc import Sequence
 from typing import Any, overload
 
+from torch import nn
+
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.adversarialnas import DownCellNetwork, UpCellNetwork, adversarialnas_choices
 from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
@@ -119,7 +121,7 @@ def build_super_discriminator(
 
 
 def choose_cells(
-    supernet: GeneratorNetwork | DownCellNetwork,
+    supernet: nn.Module,
     genome: GeneratorGenome | AdversarialNASDiscriminator,
 ) -> None:
     """Set every choice of the supernet to the genome."""
@@ -132,8 +134,8 @@ def choose_cells(
             choices = [autogan_choices(cell, index) for index, cell in enumerate(genome.cells)]
         case _:
             choices = adversarialnas_choices(genome.cells)
-    assert not isinstance(supernet, StageNetwork)
-    for cell, chosen in zip(supernet.cells, choices, strict=True):
+    cells = supernet.get_submodule("cells").children()
+    for cell, chosen in zip(cells, choices, strict=True):
         choose(cell, chosen)
 
 
