@@ -60,7 +60,8 @@ from gan_nas.spaces.adversarialnas import (
     count,
 )
 from gan_nas.spaces.frameworks import default_discriminator
-from gan_nas.spaces.genome import DiscriminatorGenome, Genome, Source, source_text
+from gan_nas.spaces.genome import Genome, Source, source_text
+from gan_nas.spaces.schema import DiscriminatorGenome
 from gan_nas.streams import stream
 from gan_nas.training.forecast import Work, memory_bytes, search_work
 from gan_nas.training.gan import LossWindow, means

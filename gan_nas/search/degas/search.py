@@ -21,9 +21,9 @@ from gan_nas.configs import defaults, resolve
 from gan_nas.data import Images
 from gan_nas.data.batches import take
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.networks.builder import build_generator, build_stage_supernet, choose_cells
+from gan_nas.networks.builder import build_generator, choose_cells
 from gan_nas.networks.cost import generator_cost, num_parameters
-from gan_nas.networks.degas import StageNetwork
+from gan_nas.networks.degas import StageNetwork, build_stage_supernet
 from gan_nas.networks.states import load_module_state
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.plots import save_curves, save_edge_history, save_grid
@@ -45,7 +45,13 @@ from gan_nas.search.degas.pruning import (
     prune,
 )
 from gan_nas.search.inheritance import Trained
-from gan_nas.spaces.degas import NUM_STAGES, DEGASGenerator, candidates, count, from_operations
+from gan_nas.spaces.degas import (
+    NUM_STAGES,
+    DEGASGenerator,
+    DEGASSpace,
+    candidates,
+    from_operations,
+)
 from gan_nas.spaces.frameworks import Framework, discriminator_of
 from gan_nas.spaces.genome import Genome, Source, source_text
 from gan_nas.streams import stream
@@ -191,7 +197,7 @@ def plan(
     forecast = forecast or work(config, resolution, images.channels, device)
     return {
         "config": config.model_dump(mode="json"),
-        "generators": count(config.stem_residual, config.final_normal),
+        "generators": DEGASSpace(config.stem_residual, config.final_normal).count(),
         "supernet_parameters": num_parameters(network),
         "steps": config.iterations,
         "images": config.iterations * config.batch_size,
