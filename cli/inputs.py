@@ -16,8 +16,9 @@ from gan_nas.machine.cores import idle_cores
 from gan_nas.machine.threads import number_is_given
 from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
-from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
+from gan_nas.spaces.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.registry import load_space
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ def framework_for(name: str | None, genome: Genome | None, space: str = "autogan
     Without a genome it is that of those which are found in the space.
     """
     if name is None:
-        return framework_of(genome.discriminator) if genome else FRAMEWORK_OF_SPACE[space]
+        return framework_of(genome.discriminator) if genome else load_space(space).framework
     if name not in FRAMEWORKS:
         hint = nearest(name, list(FRAMEWORKS)) or f"; there are {', '.join(FRAMEWORKS)}"
         raise InvalidInput(f"unknown framework {name!r}{hint}")

@@ -27,7 +27,8 @@ from gan_nas.runs.results import Conclusion, SearchResult
 from gan_nas.runs.run import never
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.search.best import Limit
-from gan_nas.spaces.genome import GeneratorGenome, Genome
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.streams import stream
 from gan_nas.training.timing import Phase
 
