@@ -282,19 +282,16 @@ def _evenly(
     batches: "Iterable[Tensor]", num: int, size: int, stop: "Callable[[], bool]"
 ) -> "Iterator[Tensor]":
     """Yield `num` of `size` images, evenly spaced: their names may sort them by class."""
-    import torch
-
     from gan_nas.errors import Interrupted
+    from gan_nas.metrics.evenly import evenly_of_parts
 
-    places = torch.arange(num, device="cpu") * size // num
-    start = 0
-    for batch in batches:
-        if stop():
-            raise Interrupted("stopped while reading images; nothing was written")
-        inside = places[(places >= start) & (places < start + len(batch))] - start
-        start += len(batch)
-        if len(inside):
-            yield batch[inside]
+    def read() -> "Iterator[Tensor]":
+        for batch in batches:
+            if stop():
+                raise Interrupted("stopped while reading images; nothing was written")
+            yield batch
+
+    return evenly_of_parts(read(), num, size)
 
 
 def _follows(
