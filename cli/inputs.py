@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
 
-CELLS_NEED = 8  # three cells make sides that are a multiple of it
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 S = TypeVar("S", bound=Settings)
@@ -211,9 +210,9 @@ def load_to_train(
     from gan_nas.data import DATA_SETS
 
     images = load_data(name, data_root, preparation, resolution)
-    if resolution is not None or name in DATA_SETS or images.side % CELLS_NEED == 0:
+    side = images.default_resolution
+    if resolution is not None or name in DATA_SETS or side == images.side:
         return images, resolution
-    side = default_resolution(images)
     return load_data(name, data_root, preparation, side), side
 
 
@@ -259,13 +258,3 @@ def options_again(
     words = [(name, as_path(str(value))) for name, value in given.items() if value is not None]
     skip = ["--skip-odd"] if preparation is not None and preparation.skip_odd else []
     return tuple(word for pair in words for word in pair) + tuple(skip)
-
-
-def default_resolution(images: "Images") -> int:
-    """Return the side to train at: the data's own or the next multiple of 8, twice that of digits.
-
-    The digits' own 8 pixels would leave the first of three cells a single one.
-    """
-    if images.name == "digits":
-        return 2 * images.side
-    return -(-images.side // CELLS_NEED) * CELLS_NEED

@@ -11,7 +11,6 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     default_directory,
-    default_resolution,
     framework_for,
     load_to_train,
     options_again,
@@ -99,7 +98,7 @@ def retrain(
     config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, resolution)
-    side = chosen_side or default_resolution(images)
+    side = chosen_side or images.default_resolution
     what = named.title + (f"-w{width}" if width else "")
     if config.framework != framework_of(genome.discriminator):
         what += f"-{config.framework}"

@@ -7,6 +7,7 @@ import torch
 
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
+from gan_nas.networks.layers import layers_of
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes
@@ -166,3 +167,16 @@ def test_multiply_adds_of_an_image_do_not_depend_on_the_width_of_merged_kernels(
     """Merging deconvolution and convolution grows with width cubed, but once for a batch."""
     narrow, wide = (generator_cost(LARGEST.model_copy(update={"width": w}), 32) for w in (64, 512))
     assert wide.macs_run / wide.macs == pytest.approx(narrow.macs_run / narrow.macs, rel=0.01)
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_layers_add_up_to_the_whole(name: str) -> None:
+    genome = published_genome(name).resized(16, 16)
+    layers, cost = layers_of(genome, 32), genome_cost(genome, 32)
+    for network in ("generator", "discriminator"):
+        own = [layer for layer in layers if layer.network == network]
+        for number in ("parameters", "macs"):
+            total = getattr(getattr(cost, network), number)
+            assert sum(getattr(layer, number) for layer in own) == total
+    assert layers[0].output == [16 * 4 * 4]
+    assert layers[-1].output == [1]
