@@ -57,6 +57,7 @@ OPTIONS_IN_WORDS = {
     "run it again": "--again",
     "odd files be skipped": "--skip-odd",
     "ask for a crop": "--crop",
+    "name the real ones": "--data",
     "name the side": "--resolution",
 }
 

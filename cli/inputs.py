@@ -151,7 +151,7 @@ def backbone_for(
     def show(done: int, total: int) -> None:
         progress("classifier images", done, total, {})
 
-    spec = _with_weights(name, weights, download=download)
+    spec = with_weights(name, weights, download=download)
     kept, wanted = ([], None) if run is None else stored_judge(run)
     return load_backbone(
         spec,
@@ -168,7 +168,8 @@ def backbone_for(
     )
 
 
-def _with_weights(name: str, weights: Path | None, *, download: bool) -> str:
+def with_weights(name: str, weights: Path | None, *, download: bool) -> str:
+    """Return what `load_backbone` takes for a backbone and the file of its weights."""
     for option, given in (("--weights", weights is not None), ("--download", download)):
         if given and name != "inception":
             raise InvalidInput(f"{option} is for --backbone inception, and it is {name}")
