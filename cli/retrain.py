@@ -19,11 +19,12 @@ from gan_nas.cli.inputs import (
     settings,
 )
 from gan_nas.cli.plans import remark_on_discriminator, remark_on_plan, show_plan, show_settings
-from gan_nas.cli.printing import by_importance, duration, remark, show, show_json, suggest, table
+from gan_nas.cli.printing import duration, remark, show, show_json, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
+from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.published import load_genome
 

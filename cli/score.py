@@ -8,12 +8,12 @@ import typer
 
 from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on, load_data, prepared, with_weights
-from gan_nas.cli.printing import by_importance, show, show_json, table
+from gan_nas.cli.printing import show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
 from gan_nas.files import write_text
-from gan_nas.scoring.protocols import PROTOCOLS, Scores, find_protocol
+from gan_nas.scoring.protocols import PROTOCOLS, Scores, by_importance, find_protocol
 
 
 def score(
