@@ -9,7 +9,7 @@ from gan_nas.cli.printing import remark
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
-from gan_nas.configs import Settings, resolve
+from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.machine.cores import idle_cores
@@ -116,14 +116,6 @@ def settings(
     automatic = {"precision": "bf16" if device.type == "cuda" else "float32"}
     options["precision"] = None if precision == "auto" else precision
     return resolve(model, automatic | find_preset(presets, preset), sets or (), options)
-
-
-def find_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> dict[str, Any]:
-    """Return a preset's values by name."""
-    if preset not in presets:
-        hint = nearest(preset, list(presets)) or f"; there are {', '.join(presets)}"
-        raise InvalidInput(f"unknown preset {preset!r}{hint}")
-    return dict(presets[preset])
 
 
 def backbone_for(

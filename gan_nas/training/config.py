@@ -33,9 +33,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_nas.configs import Settings
+from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.networks.builder import Initialisation
-from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, Framework
+from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, Framework, framework_of
+from gan_nas.spaces.genome import Genome
 from gan_nas.training.gan import Precision, Turn
 from gan_nas.training.objectives import Passes
 
@@ -237,3 +238,9 @@ def presets_for(space: str, framework: Framework | None = None) -> dict[str, dic
     if framework == "hinge-sn":
         return PRESETS | PRESETS_OF_SPACES.get(space, {})
     return {name: {"framework": framework} | preset for name, preset in CRITIC_PRESETS.items()}
+
+
+def training_preset(genome: Genome, name: str = "demo", **changes: Any) -> TrainingConfig:
+    """Return the settings of a preset as they are for a genome, with some changed."""
+    presets = presets_for(genome.generator.space, framework_of(genome.discriminator))
+    return resolve(TrainingConfig, find_preset(presets, name), options=changes)
