@@ -25,6 +25,7 @@ from gan_nas.cli import (
     reconstruct,
     retrain,
     sample,
+    schema,
     score,
     search,
     stats,
@@ -97,6 +98,7 @@ for command in (
     doctor.doctor,
     bench.bench,
     reconstruct.reconstruct,
+    schema.schema,
 ):
     app.command()(command)
 # Words of their own for Typer, which knows no command with an argument and a sub-command.
