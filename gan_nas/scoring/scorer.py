@@ -47,7 +47,7 @@ DEVIATION = "deviation of"  # what begins the names of deviations in the cache
 class Scorer:
     """Scores uint8 images of `side` pixels against real images at that side.
 
-    Real and fake images have the stage's size first, then the backbone's. The distance's reference
+    Real and fake images have this side first, then the backbone's. The distance's reference
     (moments and root) is computed once: of the `split` of `images`, or of `num_reference` of them,
     evenly spaced; or it is `statistics`, beside which images are optional. The numbers of real
     images are kept in the folder `cache`. One pass gives all `measures`. Passes over real images

@@ -90,7 +90,7 @@ def open_subject(
         return _of_tensor(what)
     path = Path(what)
     allowed = (Kind.GENERATOR, Kind.FOLDER, Kind.ZIP, Kind.NPZ)
-    kind = refuse_foreign(path, Wanted.JUDGED, *allowed)
+    kind = refuse_foreign(path, Wanted.SCORED, *allowed)
     if kind == Kind.GENERATOR or path.suffix == ".safetensors":
         return _of_generator(load_generator(path, device), str(path))
     stream = open_images(path, background)

@@ -199,7 +199,7 @@ for _presets in PRESETS_OF_SPACES.values():
 # generators are scored with the statistics of a batch: re-estimated here. In the two small ones
 # the consistency weighs less: dropout is loud in a narrow critic, and at the paper's weight of 2
 # it learned to answer the same to everything.
-CRITIC: dict[str, Any] = {
+CRITIC_RECIPE: dict[str, Any] = {
     "lr_decay": "linear",
     "ema_decay": 0.0,
     "generator_init": "he",
@@ -209,7 +209,7 @@ CRITIC: dict[str, Any] = {
 }
 CRITIC_PRESETS: dict[str, dict[str, Any]] = {
     "demo": PRESETS["demo"]
-    | CRITIC
+    | CRITIC_RECIPE
     | {
         "steps": 750,
         "num_critic": 2,
@@ -218,9 +218,9 @@ CRITIC_PRESETS: dict[str, dict[str, Any]] = {
         "consistency_weight": 0.1,
     },
     "small": PRESETS["small"]
-    | CRITIC
+    | CRITIC_RECIPE
     | {"steps": 1_500, "num_critic": 2, "ema_decay": 0.995, "consistency_weight": 0.2},
-    "paper": CRITIC | {"steps": 100_000},
+    "paper": CRITIC_RECIPE | {"steps": 100_000},
 }
 CRITIC_PRESETS["published"] = CRITIC_PRESETS["paper"] | {
     "precision": "float32",

@@ -13,7 +13,7 @@ from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
-JUDGE = SNResNetDiscriminator(space="sn_resnet", width=128)
+DISCRIMINATOR = SNResNetDiscriminator(space="sn_resnet", width=128)
 TOP1 = published_genome("autogan-cifar10-top1").generator
 SMALLEST = decode((1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 0), 256)
 LARGEST = decode((1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 2, 1, 3), 256)
@@ -61,7 +61,7 @@ def test_the_papers_1_77_gigaflops_are_multiply_adds() -> None:
 
 @pytest.mark.parametrize(("resolution", "gigamacs"), [(32, 0.2721), (48, 0.6122)])
 def test_published_sizes_of_the_discriminator(resolution: int, gigamacs: float) -> None:
-    cost = discriminator_cost(JUDGE, resolution)
+    cost = discriminator_cost(DISCRIMINATOR, resolution)
     assert cost.parameters == 1_053_824
     assert round(cost.macs / 1e9, 4) == gigamacs
 

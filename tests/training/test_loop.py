@@ -182,11 +182,11 @@ def test_what_is_written_is_the_genome_that_was_trained(
 ) -> None:
     result = tiny.run_training(tmp_path / "run", framework=framework, steps=1)
     about = load_generator(tmp_path / "run" / "generator.safetensors").about
-    judge = about.genome.discriminator
+    trained = about.genome.discriminator
     assert result["genome_id"] == about.genome.genome_id
     assert about.genome.generator == tiny.GENOME.generator
-    assert isinstance(judge, CTGANCritic) == (framework != "hinge-sn")
-    assert judge.width == tiny.GENOME.discriminator.width
+    assert isinstance(trained, CTGANCritic) == (framework != "hinge-sn")
+    assert trained.width == tiny.GENOME.discriminator.width
     settings = json.loads((tmp_path / "run" / "config.json").read_text())
     assert settings["genome"] == about.genome.model_dump(mode="json")
     assert about.lineage["config"]["framework"] == framework
