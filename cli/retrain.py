@@ -11,7 +11,6 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     default_directory,
-    default_resolution,
     framework_for,
     load_to_train,
     options_again,
@@ -20,11 +19,12 @@ from gan_nas.cli.inputs import (
     settings,
 )
 from gan_nas.cli.plans import remark_on_discriminator, remark_on_plan, show_plan, show_settings
-from gan_nas.cli.printing import by_importance, duration, remark, show, show_result, suggest, table
+from gan_nas.cli.printing import duration, remark, show, show_result, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
+from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.published import load_genome
 
@@ -104,7 +104,7 @@ def retrain(
     config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, resolution)
-    side = chosen_side or default_resolution(images)
+    side = chosen_side or images.default_resolution
     what = named.title + (f"-w{width}" if width else "")
     if config.framework != framework_of(genome.discriminator):
         what += f"-{config.framework}"

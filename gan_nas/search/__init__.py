@@ -4,7 +4,9 @@ Another distribution names its methods by entry points of the group `gan_nas.met
 an object that is a Method (method.py). No torch is imported to list them.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gan_nas.errors import InvalidInput, nearest
@@ -38,3 +40,16 @@ def load_method(name: str) -> "Method[Any, Any]":
 
     found: Method[Any, Any] = load_plugin(GROUP, name, Contract, "the method")
     return found
+
+
+class _Callable(ModuleType):
+    """This folder as the function of the public API that has its name: `gan_nas.search(...)`."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Search: see `gan_nas.search.drive.search`."""
+        from gan_nas.search.drive import search
+
+        return search(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

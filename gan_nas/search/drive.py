@@ -3,7 +3,7 @@
 The loop itself is that of all long work (runs/loop.py). No method is known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ from gan_nas.versions import versions
 def search(
     method: Method[C, S] | str,
     task: Task[C],
-    directory: Path,
+    directory: Path | str,
     *,
     progress: Progress = silent,
     again: bool = False,
@@ -57,6 +57,7 @@ def search(
     once when it did so before, unless `again`; Incompatible when the directory holds other
     settings; InvalidInput for limits that nothing can keep.
     """
+    directory = Path(directory)
     if isinstance(method, str):
         method = load_method(method)
     task = with_backbone(method, task, "search", progress)
@@ -91,7 +92,7 @@ def search(
 
 
 def derive(
-    directory: Path,
+    directory: Path | str,
     *,
     count: int,
     limit: Limit | None = None,
@@ -99,7 +100,7 @@ def derive(
     device: torch.device = CPU,
     backbone: Backbone | None = None,
     cache: Path | None = None,
-    stop: Any = never,
+    stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> SearchResult:
     """Write the best `count` genomes of a finished search and return them, best first.
@@ -108,6 +109,7 @@ def derive(
     nothing but its genomes is written. Methods that score what they derive need the images.
     Raises InvalidInput for a search that has not ended, or limits that nothing keeps.
     """
+    directory = Path(directory)
     method, finished = finished_search(directory)
     stored = finished.settings
     config = stored_settings(directory, stored, method.Config)
