@@ -25,6 +25,7 @@ from gan_nas.cli import (
     reconstruct,
     retrain,
     sample,
+    schema,
     score,
     search,
     stats,
@@ -57,6 +58,7 @@ OPTIONS_IN_WORDS = {
     "run it again": "--again",
     "odd files be skipped": "--skip-odd",
     "ask for a crop": "--crop",
+    "name the real ones": "--data",
     "name the side": "--resolution",
 }
 
@@ -96,6 +98,7 @@ for command in (
     doctor.doctor,
     bench.bench,
     reconstruct.reconstruct,
+    schema.schema,
 ):
     app.command()(command)
 # Words of their own for Typer, which knows no command with an argument and a sub-command.

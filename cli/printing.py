@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -15,7 +16,6 @@ from rich.text import Text
 
 from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.shell import command_line
-from gan_nas.scoring.protocols import is_distance
 
 
 class _Console(Console):
@@ -62,6 +62,11 @@ def show(*results: RenderableType) -> None:
 def show_json(value: Any) -> None:
     """Print one JSON object to stdout, in ASCII."""
     show_json_text(json.dumps(value, indent=2, allow_nan=False))
+
+
+def show_result(result: BaseModel) -> None:
+    """Print a result as one JSON object."""
+    show_json(result.model_dump(mode="json"))
 
 
 def show_json_text(text: str) -> None:
@@ -147,11 +152,6 @@ def duration(seconds: float) -> str:
 def short_name(score: str) -> str:
     """Say frechet_distance[classifier] as distance, classifier_score as score, fid as fid."""
     return score.partition("[")[0].removeprefix("frechet_").removeprefix("classifier_")
-
-
-def by_importance(names: Iterable[str]) -> list[str]:
-    """Put distances before scores, which say little alone."""
-    return sorted(names, key=lambda name: not is_distance(name))
 
 
 def remark_log_records() -> None:

@@ -6,14 +6,13 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
-    default_resolution,
     load_to_train,
     prepared,
     resized,
     settings,
 )
 from gan_nas.cli.plans import remark_on_plan, show_plan, show_settings
-from gan_nas.cli.printing import duration, remark, show, show_json
+from gan_nas.cli.printing import duration, remark, show, show_result
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
@@ -50,13 +49,9 @@ def reconstruct(
 
     Example: gan-nas reconstruct ctgan-cifar10 --width 16
     """
-    from gan_nas.search.degas.search import (
-        PRESETS,
-        Config,
-        reconstruction_plan,
-        reconstruction_work,
-    )
-    from gan_nas.search.degas.search import reconstruct as run_reconstruction
+    from gan_nas.search.degas.config import PRESETS, Config
+    from gan_nas.search.degas.reconstruct import reconstruct as run_reconstruction
+    from gan_nas.search.degas.reconstruct import reconstruction_plan, reconstruction_work
 
     if help_config:
         show_settings(Config, PRESETS, preset, as_json)
@@ -72,7 +67,7 @@ def reconstruct(
     config = settings(Config, PRESETS, preset, sets, precision, on, seed=seed)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
-    side = chosen_side or default_resolution(images)
+    side = chosen_side or images.default_resolution
     config = config.model_copy(update={"resolution": side})
     what = named.title + (f"-w{width}" if width else "")
     run = directory or default_directory(f"reconstruct-{what}", data, config.seed)
@@ -90,10 +85,8 @@ def reconstruct(
             genome, config, images, run, device=on, stop=stop, progress=progress, again=again
         )
     if as_json:
-        show_json(result)
+        show_result(result)
         return
-    show(f"loss: {result['loss']:.4f}", f"run:  {run}")
-    spent = duration(result["seconds"])
-    remark(
-        f"{result['iterations']:,} iterations in {spent}; pictures in {run}/samples", style="dim"
-    )
+    show(f"loss: {result.loss:.4f}", f"run:  {run}")
+    spent = duration(result.seconds)
+    remark(f"{result.iterations:,} iterations in {spent}; pictures in {run}/samples", style="dim")

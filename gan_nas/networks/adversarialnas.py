@@ -1,18 +1,22 @@
 """AdversarialNAS' cells, written once with slots, and its networks (Gao et al. 2020)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.layers import Interpolate, MakeConv, Projection, ToRGB, plain_conv, to_map
 from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, mandatory, weighted_sum
-from gan_nas.networks.slots import Absent, Candidates, Fill
+from gan_nas.networks.resolution import bottom_width
+from gan_nas.networks.slots import Absent, Candidates, Choices, Fill, mixed
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
+    AdversarialNASDiscriminator,
+    AdversarialNASGenerator,
     DownCell,
     FirstDownCell,
     UpCell,
@@ -108,9 +112,10 @@ class AdversarialNASUpCell(nn.Module):
             }
         )
         mode = "bilinear" if index == 1 else "nearest"
+        ups = [Interpolate(mode, 2 ** (index - j)) for j in range(index)]
         self.skips = nn.ModuleList(
-            fill(f"skip {j}", {"present": _projection(channels, mode, 2 ** (index - j))})
-            for j in range(index)
+            fill(f"skip {j}", {"present": partial(Projection, channels, up)})
+            for j, up in enumerate(ups)
         )
 
     def forward(
@@ -183,6 +188,77 @@ class AdversarialNASDownCell(nn.Module):
         return [weighted_sum(self.edges[name], x, weights, rectify=rectify) for name in names]
 
 
+class UpCellNetworks(SpaceNetwork[AdversarialNASGenerator]):
+    """AdversarialNAS' generators; in a search the operations of an edge are mixed."""
+
+    Network = UpCellNetwork
+
+    def choices(self, genome: AdversarialNASGenerator) -> Sequence[Choices]:
+        """Return what stands on each cell's edges."""
+        return adversarialnas_choices(genome.cells)
+
+    def build(
+        self,
+        genome: AdversarialNASGenerator,
+        fills: Sequence[Fill],
+        resolution: int,
+        image_channels: int,
+    ) -> UpCellNetwork:
+        """Build a network that doubles the size in each cell."""
+        return UpCellNetwork(
+            fills,
+            genome.width,
+            genome.latent_dim,
+            genome.num_latent_parts,
+            bottom_width(resolution, len(fills)),
+            image_channels,
+        )
+
+    @property
+    def supernet_fill(self) -> Fill:
+        """Return MixedOps."""
+        return mixed
+
+    def parts(self, network: nn.Module) -> Sequence[nn.Module]:
+        """Return the cells."""
+        assert isinstance(network, UpCellNetwork)
+        return list(network.cells)
+
+
+class DownCellNetworks(SpaceNetwork[AdversarialNASDiscriminator]):
+    """AdversarialNAS' discriminators; in a search the operations of an edge are mixed."""
+
+    Network = DownCellNetwork
+
+    def choices(self, genome: AdversarialNASDiscriminator) -> Sequence[Choices]:
+        """Return what stands on each cell's edges."""
+        return adversarialnas_choices(genome.cells)
+
+    def build(
+        self,
+        genome: AdversarialNASDiscriminator,
+        fills: Sequence[Fill],
+        resolution: int,
+        image_channels: int,
+    ) -> DownCellNetwork:
+        """Build a network that halves the size in each cell."""
+        bottom_width(resolution, len(fills))  # refuses what cannot be halved as often
+        return DownCellNetwork(fills, genome.width, image_channels)
+
+    @property
+    def supernet_fill(self) -> Fill:
+        """Return MixedOps."""
+        return mixed
+
+    def parts(self, network: nn.Module) -> Sequence[nn.Module]:
+        """Return the cells."""
+        assert isinstance(network, DownCellNetwork)
+        return list(network.cells)
+
+
+NETWORKS = Networks(generator=UpCellNetworks(), discriminator=DownCellNetworks())
+
+
 def adversarialnas_choices(
     cells: Sequence[UpCell] | Sequence[FirstDownCell | DownCell],
 ) -> list[dict[str, str | None]]:
@@ -200,10 +276,6 @@ def adversarialnas_choices(
         skips = {f"skip {j}": "present" if node_3_is_used else None for j in range(index)}
         choices.insert(0, chosen | skips)
     return choices
-
-
-def _projection(channels: int, mode: str, factor: int) -> Callable[[], nn.Module]:
-    return lambda: Projection(channels, Interpolate(mode, factor))
 
 
 class UpSamplingConv(nn.Module):

@@ -3,7 +3,7 @@
 A protocol is asked for; a passport is what was done, hashes and versions included.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from typing import Any, Literal, Self
 
@@ -153,6 +153,15 @@ class Passport(BaseModel):
         }
 
 
+class Compared(BaseModel):
+    """As many generated images as there are real ones that were held out, and their scores."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    num: int
+    scores: dict[str, float]
+
+
 class Comparison(BaseModel):
     """Generated images beside as many real ones: what a perfect generator would score.
 
@@ -256,6 +265,11 @@ def is_distance(score: str) -> bool:
     return score.startswith(("frechet_distance", "fid", "kernel_distance", "kid"))
 
 
+def by_importance(names: Iterable[str]) -> list[str]:
+    """Put distances before scores, which say little alone."""
+    return sorted(names, key=lambda name: not is_distance(name))
+
+
 def differing(passports: Sequence[Passport]) -> dict[str, tuple[Any, ...]]:
     """Return what forbids to rank numbers of all of them, as field -> the values there are."""
     fields = {name for other in passports[1:] for name in passports[0].differences(other)}
@@ -266,7 +280,7 @@ def differing(passports: Sequence[Passport]) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def describe(differences: Mapping[str, tuple[Any, ...]]) -> str:
+def describe(differences: Mapping[str, Sequence[Any]]) -> str:
     """Say differences of passports in words."""
     return ", ".join(
         f"{name} {' and '.join(map(str, values))}" for name, values in differences.items()

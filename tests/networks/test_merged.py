@@ -21,7 +21,6 @@ from gan_nas.networks.blocks import ResidualBlock
 from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
-    build_stage_supernet,
     build_supernet,
 )
 from gan_nas.networks.degas import DEGASStage, StageNetwork, up_ops
@@ -37,8 +36,7 @@ from gan_nas.search.autogan import config as autogan
 from gan_nas.search.autogan.shared_gan import new_shared_gan
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator, sample_discriminator
 from gan_nas.spaces.autogan import UPS
-from gan_nas.spaces.degas import UP_OPS, DEGASGenerator, operations
-from gan_nas.spaces.degas import sample as sample_degas
+from gan_nas.spaces.degas import UP_OPS, DEGASSpace, operations
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes
@@ -195,7 +193,9 @@ def all_cases() -> dict[str, Case]:
         cases[f"stage, {residual=}"] = Case(
             partial(stage, mixed, residual, True), sizes, mixes="all"
         )
-    degas = operations(sample_degas(random.Random(0), 4, stem_residual=True, final_normal=True))
+    degas = operations(
+        DEGASSpace(stem_residual=True, final_normal=True).sample(random.Random(0), 4)
+    )
     cases["derived stage"] = Case(partial(stage, fixed(degas), True, False), ((2, 2), (3, 5)))
     for fill, searching, mixes in ((mixed, True, "all"), (fixed(degas), False, "nothing")):
         cases[f"stage network, {mixes}"] = Case(
@@ -465,13 +465,9 @@ def test_all_that_is_built_for_searches_and_training_is_merged() -> None:
 
 
 def built_for(genome: Genome) -> list[nn.Module]:
-    networks: list[nn.Module] = [
+    return [
         build_generator(genome.generator, 32),
         build_discriminator(genome.discriminator, 32),
+        build_supernet(genome.generator, 32),
+        build_supernet(genome.discriminator, 32),
     ]
-    match genome.generator:
-        case DEGASGenerator():
-            networks.append(build_stage_supernet(genome.generator, 32))
-        case _:
-            networks.append(build_supernet(genome.generator, 32))
-    return networks
