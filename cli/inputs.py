@@ -11,7 +11,6 @@ from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
-from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.machine.cores import idle_cores
 from gan_nas.machine.threads import number_is_given
 from gan_nas.metrics.preprocessing import Preprocessing
@@ -39,7 +38,7 @@ def resized(genome: Genome, width: int | None) -> Genome:
     return parse_genome(text, f"{genome.title} at width {width}")
 
 
-def framework_for(name: str | None, genome: Genome | None, space: str = "autogan") -> Framework:
+def framework_for(name: str | None, genome: Genome | None, space: str) -> Framework:
     """Return the framework of this name; without one, that of the genome's discriminator.
 
     Without a genome it is that of those which are found in the space.
@@ -67,11 +66,9 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
 
     `threads` are those of the CPU. Without, they are those of the environment or, where the CPU is
     the device, as many as there are cores that others leave idle; what trains measures them
-    afterwards. Freed memory is kept for the work to come.
+    afterwards.
     """
     import torch
-
-    keep_freed_memory()
 
     if threads is not None:
         torch.set_num_threads(threads)

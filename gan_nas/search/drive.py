@@ -246,16 +246,18 @@ def with_backbone(
 def _rows(
     method: Method[Any, Any], task: Task[Any], found: Sequence[Find], directory: Path
 ) -> list[Found]:
-    """Write genomes, and return a row for each: file, values, cost."""
+    """Write genomes that keep the limits, and return a row for each: file, values, cost."""
     rows = []
     where = source_text(f"{method.title} search on {task.images.name}, seed {task.config.seed}")
     for find in found:
         reported = {f"{name}, shared weights": value for name, value in (find.scores or {}).items()}
         source = Source(where=where, reported={task.images.name: reported} if reported else {})
         genome = find.genome.model_copy(update={"source": source})
+        cost = generator_cost(genome.generator, task.side, task.channels)
+        if not task.config.limit.keeps(cost.parameters, cost.macs):
+            continue  # of a method that looks at no limits itself
         path = directory / "genomes" / f"{genome.genome_id}.json"
         genome.save(path)
-        cost = generator_cost(genome.generator, task.side, task.channels)
         rows.append(
             Found(
                 id=genome.genome_id,
@@ -266,6 +268,11 @@ def _rows(
                 values=find.values,
                 scores=find.scores or {},
             )
+        )
+    if not rows:
+        raise InvalidInput(
+            f"nothing that this search found keeps within {task.config.limit.words}: raise the "
+            "limit, or search again with it"
         )
     return rows
 
