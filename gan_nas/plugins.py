@@ -11,12 +11,10 @@ Nothing of it is imported before it is asked for by name.
 import sys
 from collections.abc import Collection
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from gan_nas.errors import Incompatible
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 
 def plugin_names(group: str, taken: Collection[str] = ()) -> tuple[str, ...]:
@@ -50,15 +48,13 @@ def load_plugin(group: str, name: str, kind: type, what: str) -> Any:
 
 
 @cache
-def _entries(group: str, path: tuple[str, ...]) -> "dict[str, list[EntryPoint]]":
+def _entries(group: str, path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:
     """Find a group's entry points by name; the answer holds for one sys.path."""
-    from importlib.metadata import entry_points  # takes 25 ms: not for what needs no plugins
-
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=group):
         found.setdefault(entry.name, []).append(entry)
     return found
 
 
-def _owner(entry: "EntryPoint") -> str:
+def _owner(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
