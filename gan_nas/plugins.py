@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from gan_nas.errors import Incompatible
+from gan_nas.errors import MissingResource
 
 
 def plugin_names(group: str, taken: Collection[str] = ()) -> tuple[str, ...]:
@@ -25,24 +25,24 @@ def plugin_names(group: str, taken: Collection[str] = ()) -> tuple[str, ...]:
 def load_plugin(group: str, name: str, kind: type, what: str) -> Any:
     """Load the object that a distribution calls `name`; `what` says in errors what it is.
 
-    Raises Incompatible, naming the distribution, where its code raises anything when it is
+    Raises MissingResource, naming the distribution, where its code raises anything when it is
     imported, where it is of another kind, and where two distributions use the name.
     """
     entries = _entries(group, tuple(sys.path))[name]
     owners = [_owner(entry) for entry in entries]
     if len(entries) > 1:
-        raise Incompatible(f"{' and '.join(owners)} both bring {what} {name}: uninstall one")
+        raise MissingResource(f"{' and '.join(owners)} both bring {what} {name}: uninstall one")
     try:
         found = entries[0].load()
     except Exception as error:  # a stranger's code may raise anything
         said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise Incompatible(
-            f"{what} {name} of {owners[0]} cannot be imported ({said}): repair or uninstall it"
+        raise MissingResource(
+            f"{what} {name} of {owners[0]} cannot be loaded ({said}): mend or uninstall it"
         ) from error
     if not isinstance(found, kind):
-        raise Incompatible(
-            f"{what} {name} of {owners[0]} is of type {type(found).__name__}, and "
-            f"{kind.__name__} is needed: repair or uninstall it"
+        raise MissingResource(
+            f"{what} {name} of {owners[0]} is no {kind.__name__} but {type(found).__name__}: "
+            "mend or uninstall it"
         )
     return found
 

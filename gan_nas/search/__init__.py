@@ -1,22 +1,37 @@
-"""Search methods, one a file: each has Config, PRESETS, search, plan, work, phases and derive.
+"""Search methods: those of this package, a folder each, and those that others install.
 
-Result is the kind of what `search` returns.
-`trained` returns the networks of a finished search, whose weights may be inherited.
-SEARCHING_SCORES and DERIVING_SCORES tell whether search and derive need a backbone (derive, then,
-images too).
+A package of one's own names its methods by entry points of the group `gan_nas.methods`; each
+leads to an object that is a Method (method.py). No torch is imported to list them.
 """
 
 from importlib import import_module
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from gan_nas.errors import InvalidInput, nearest
+from gan_nas.plugins import load_plugin, plugin_names
 
-METHODS = ("autogan", "adversarialnas", "degas")
+if TYPE_CHECKING:
+    from gan_nas.search.method import Method
+
+GROUP = "gan_nas.methods"
+OWN = ("autogan", "adversarialnas", "degas")
 
 
-def load_method(name: str) -> ModuleType:
-    """Import a search method by name."""
-    if name not in METHODS:
-        hint = nearest(name, list(METHODS))
-        raise InvalidInput(f"unknown method {name}{hint}; known are {', '.join(METHODS)}")
-    return import_module(f"gan_nas.search.{name}.search")
+def method_names() -> list[str]:
+    """List the methods by name: this package's, then installed ones in alphabetical order."""
+    return [*OWN, *plugin_names(GROUP, OWN)]
+
+
+def load_method(name: str) -> "Method[Any, Any]":
+    """Import a search method by name; raises InvalidInput for one that is not there."""
+    if name in OWN:
+        method: Method[Any, Any] = import_module(f"gan_nas.search.{name}.method").METHOD
+        return method
+    known = method_names()
+    if name not in known:
+        hint = nearest(name, known)
+        raise InvalidInput(f"unknown method {name}{hint}; known are {', '.join(known)}")
+    from gan_nas.search.method import Method as Contract
+
+    found: Method[Any, Any] = load_plugin(GROUP, name, Contract, "the method")
+    return found
