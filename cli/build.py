@@ -116,7 +116,7 @@ def _layers(name: str, network: "nn.Module", inputs: "Tensor") -> list[Layer]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from gan_nas.networks.ops import published_order
+    from gan_nas.networks.merged import published_order
 
     layers: list[Layer] = []
     before: list[int] = []
