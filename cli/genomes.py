@@ -15,7 +15,7 @@ from gan_nas.cli.compare import reported_scores
 from gan_nas.cli.drawing import explain_drawing, has_edges, show_cells
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, lines, remark, show, show_json, show_json_text, suggest, table
-from gan_nas.errors import InvalidInput, MissingResource
+from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome, published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes
@@ -166,7 +166,7 @@ def _sizes() -> dict[str, int]:
     for name in space_names():
         try:
             sizes[name] = load_space(name).count()
-        except MissingResource as error:
+        except Incompatible as error:
             remark(f"Left out: {error}.")
     return sizes
 

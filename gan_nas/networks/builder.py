@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from gan_nas.errors import MissingResource
+from gan_nas.errors import Incompatible
 from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.merged import merge
 from gan_nas.networks.slots import choose, fixed
@@ -59,13 +59,13 @@ def choose_cells(supernet: nn.Module, genome: GeneratorGenome | DiscriminatorGen
 def network_of(genome: GeneratorGenome | DiscriminatorGenome) -> SpaceNetwork[Any]:
     """Return how networks of a genome's kind are built.
 
-    Raises MissingResource where the distribution of a space brings none, or is broken.
+    Raises Incompatible where the distribution of a space brings none, or is broken.
     """
     networks = _load(genome.space)
     kind = "generator" if isinstance(genome, GeneratorGenome) else "discriminator"
     found: SpaceNetwork[Any] | None = getattr(networks, kind)
     if found is None:
-        raise MissingResource(f"the networks of the space {genome.space} have no {kind}")
+        raise Incompatible(f"the networks of the space {genome.space} have no {kind}")
     return found
 
 
@@ -82,7 +82,7 @@ def _load(space: str) -> Networks:
         built_in: Networks = import_module(f"gan_nas.networks.{space}").NETWORKS
         return built_in
     if space not in plugin_names(GROUP):
-        raise MissingResource(
+        raise Incompatible(
             f"the space {space} has no networks: its distribution must name them under "
             f"{space} in the entry points {GROUP}"
         )

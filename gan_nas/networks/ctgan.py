@@ -44,13 +44,13 @@ class Critic(nn.Module):
 
         Dropout masks are drawn from `random`, on the images' device; None drops nothing.
         """
-        return self.judge(self.look(images), random).scores
+        return self.verdict(self.look(images), random).scores
 
     def look(self, images: Tensor) -> Tensor:
         """Map images (N, image channels, S, S) to (N, C, S / 4, S / 4): all before any dropout."""
         return self.block2(self.block1(images))
 
-    def judge(self, h: Tensor, random: torch.Generator | None = None) -> Verdict:
+    def verdict(self, h: Tensor, random: torch.Generator | None = None) -> Verdict:
         """Map what `look` returned to scores and features."""
         first, second, third = self.dropout
         h = _drop(h, first, random)

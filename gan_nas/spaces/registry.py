@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from gan_nas.errors import InvalidInput, MissingResource, nearest
+from gan_nas.errors import Incompatible, InvalidInput, nearest
 from gan_nas.plugins import load_plugin, plugin_names
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
@@ -28,7 +28,7 @@ def space_names() -> tuple[str, ...]:
 def load_space(name: str) -> Space[Any]:
     """Return a space by name.
 
-    Raises InvalidInput for an unknown name, MissingResource for a distribution that is broken.
+    Raises InvalidInput for an unknown name, Incompatible for a distribution that is broken.
     """
     if name in BUILT_IN:
         space: Space[Any] = import_module(f"gan_nas.spaces.{name}").SPACE
@@ -39,7 +39,7 @@ def load_space(name: str) -> Space[Any]:
         raise InvalidInput(f"unknown space {name}{hint}; known are {', '.join(known)}")
     space = load_plugin(GROUP, name, Space, "the space")
     if space.name != name:
-        raise MissingResource(
+        raise Incompatible(
             f"the space {name} of another distribution calls itself {space.name}: "
             "its entry point must have its own name"
         )
@@ -51,7 +51,7 @@ def working_spaces() -> Iterator[Space[Any]]:
     for name in space_names():
         try:
             yield load_space(name)
-        except MissingResource:  # who asks for it by name is told
+        except Incompatible:  # who asks for it by name is told
             continue
 
 

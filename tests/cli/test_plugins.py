@@ -10,7 +10,7 @@ import pytest
 import strangers
 from commands import Command
 
-from gan_nas.errors import InvalidInput, MissingResource
+from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.builder import build_generator
 from gan_nas.plugins import plugin_names
 from gan_nas.spaces.genome import Genome, parse_genome
@@ -47,7 +47,7 @@ BROKEN = {
         "Error: no licence",
     ),
     "not_python": ("stranger_d:SPACE", "def", "SyntaxError: "),
-    "another_kind": ("stranger_e:SPACE", "SPACE = {}", "is no Space but dict"),
+    "another_kind": ("stranger_e:SPACE", "SPACE = {}", "is of type dict, and Space is needed"),
 }
 
 
@@ -62,7 +62,7 @@ def test_a_broken_space_is_named_with_its_distribution_and_harms_no_other(
     module = value.partition(":")[0]
     bring("gan-nas-broken", {SPACES: {name: value}}, **({module: text} if text else {}))
     assert space_names() == (*BUILT_IN, name)
-    with pytest.raises(MissingResource) as caught:
+    with pytest.raises(Incompatible) as caught:
         load_space(name)
     sentence = str(caught.value)
     assert said in sentence
@@ -81,14 +81,14 @@ def test_a_broken_space_is_named_with_its_distribution_and_harms_no_other(
     refused = gan_nas("genomes", "--sample", name)
     assert refused.code != 0
     assert said in " ".join(refused.err.split())
-    with pytest.raises(MissingResource, match="gan-nas-broken"):
+    with pytest.raises(Incompatible, match="gan-nas-broken"):
         parse_genome(genome.to_json().replace('"degas"', f'"{name}"'))
 
 
 def test_two_distributions_of_one_name_are_both_named(bring: Bring) -> None:
     bring("gan-nas-one", {SPACES: {"twin": "stranger_f:SPACE"}})
     bring("gan-nas-two", {SPACES: {"twin": "stranger_g:SPACE"}})
-    with pytest.raises(MissingResource, match=r"gan-nas-(one|two) 2\.0 and gan-nas-(one|two) 2\.0"):
+    with pytest.raises(Incompatible, match=r"gan-nas-(one|two) 2\.0 and gan-nas-(one|two) 2\.0"):
         load_space("twin")
 
 
@@ -100,7 +100,7 @@ def test_a_stranger_cannot_take_the_name_of_a_built_in_space(bring: Bring) -> No
 
 def test_a_space_under_another_name_than_its_own_is_refused(bring: Bring, plugin: Path) -> None:
     bring("gan-nas-alias", {SPACES: {"tuy": "gan_nas_toy.space:SPACE"}})
-    with pytest.raises(MissingResource, match=r"the space tuy .* calls itself toy"):
+    with pytest.raises(Incompatible, match=r"the space tuy .* calls itself toy"):
         load_space("tuy")
 
 
@@ -110,7 +110,7 @@ def test_a_space_without_networks_is_refused_where_they_are_needed(
     text = "from gan_nas_toy.space import ToySpace\nSPACE = ToySpace()\nSPACE.name = 'lonely'"
     bring("gan-nas-lonely", {SPACES: {"lonely": "stranger_h:SPACE"}}, stranger_h=text)
     generator = load_space("toy").example(4).model_copy(update={"space": "lonely"})
-    with pytest.raises(MissingResource, match=f"space lonely has no networks: .* {NETWORKS}"):
+    with pytest.raises(Incompatible, match=f"space lonely has no networks: .* {NETWORKS}"):
         build_generator(generator, 16)
 
 

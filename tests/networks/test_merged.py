@@ -36,8 +36,7 @@ from gan_nas.search.autogan import config as autogan
 from gan_nas.search.autogan.shared_gan import new_shared_gan
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator, sample_discriminator
 from gan_nas.spaces.autogan import UPS
-from gan_nas.spaces.degas import UP_OPS, operations
-from gan_nas.spaces.degas import sample as sample_degas
+from gan_nas.spaces.degas import UP_OPS, DEGASSpace, operations
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes
@@ -194,7 +193,7 @@ def all_cases() -> dict[str, Case]:
         cases[f"stage, {residual=}"] = Case(
             partial(stage, mixed, residual, True), sizes, mixes="all"
         )
-    degas = operations(sample_degas(random.Random(0), 4, stem_residual=True, final_normal=True))
+    degas = operations(DEGASSpace(True, True).sample(random.Random(0), 4))
     cases["derived stage"] = Case(partial(stage, fixed(degas), True, False), ((2, 2), (3, 5)))
     for fill, searching, mixes in ((mixed, True, "all"), (fixed(degas), False, "nothing")):
         cases[f"stage network, {mixes}"] = Case(

@@ -111,7 +111,7 @@ def test_ctgan_is_the_sum_of_its_terms() -> None:
     with torch.no_grad():
         fake = gan.generator(z)
     random = stream(0, "noise")
-    a, b, of_fake = (critic.judge(critic.look(x), random) for x in (real, real, fake))
+    a, b, of_fake = (critic.verdict(critic.look(x), random) for x in (real, real, fake))
     epsilon = torch.rand(4, 1, 1, 1, generator=random, device=CPU)
     steep = gradient_penalty(lambda x: critic(x, random), real, fake, epsilon)
     apart = consistency_term(a.scores, b.scores, a.features, b.features, 0.0)
