@@ -8,15 +8,9 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
 from gan_nas.cli.threads import settle_threads
-from gan_nas.search import METHODS
+from gan_nas.search import method_names
 from gan_nas.spaces.frameworks import framework_of
 from gan_nas.spaces.published import load_genome
-
-PUBLISHED = {
-    "autogan": "autogan-cifar10-top1",
-    "adversarialnas": "adversarialnas-cifar10",
-    "degas": "ctgan-cifar10",  # its baseline: no genome was published
-}
 
 
 def bench(
@@ -30,7 +24,7 @@ def bench(
         str | None,
         typer.Option(
             metavar="METHOD",
-            help=f"The search, {options.one_of(METHODS)}; else that of the genome's space.",
+            help=f"The search, {options.one_of(method_names())}; else that of the genome's space.",
         ),
     ] = None,
     preset: Annotated[
@@ -59,14 +53,15 @@ def bench(
     """
     from gan_nas.bench.steps import report
     from gan_nas.search import load_method
-    from gan_nas.training.loop import TrainingConfig, presets_for
+    from gan_nas.search.drive import work_of
+    from gan_nas.training.config import TrainingConfig, presets_for
 
-    genome = load_genome(reference or PUBLISHED.get(method or "", PUBLISHED["autogan"]))
+    genome = load_genome(reference or load_method(method or "autogan").example)
     space = genome.generator.space
     method = method or space
     chosen = load_method(method)
     on = compute_on(device, threads)
-    search = settings(chosen.Config, chosen.PRESETS, preset, None, precision, on)
+    search = settings(chosen.Config, chosen.presets, preset, None, precision, on)
     presets = presets_for(space, framework_of(genome.discriminator))
     # A search has presets of its own, such as paper-stl10.
     of_training = preset if preset in presets else "paper"
@@ -76,7 +71,7 @@ def bench(
     else:
         genome = resized(genome, width)
     side = resolution or search.resolution or 32
-    settle_threads(threads, on, [], chosen.work(search, side, channels, on))
+    settle_threads(threads, on, [], work_of(chosen, search, side, channels, on))
     remark(
         f"Timing {method}'s preset {preset} at {side} px on {on}, {training.precision}", style="dim"
     )

@@ -30,7 +30,7 @@ def build(
     """
     genome = resized(load_genome(reference), width)
 
-    from gan_nas.networks.layers import layers_of
+    from gan_nas.networks.parts import layers_of
     from gan_nas.training.untrained import save_untrained
 
     costs = costs_of(genome, resolution, channels)

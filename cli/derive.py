@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from gan_nas.cli.inputs import (
     whole_number,
 )
 from gan_nas.cli.plans import remark_on_discriminator, show_settings
-from gan_nas.cli.printing import show_json, suggest
+from gan_nas.cli.printing import show_result, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking, show_retrained
 from gan_nas.cli.shell import as_path
@@ -25,6 +25,9 @@ from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.spaces.frameworks import framework_of
+
+if TYPE_CHECKING:
+    from gan_nas.runs.results import Retraining
 
 TOP_K = 5
 
@@ -71,90 +74,105 @@ def derive(
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
-    from gan_nas.training.loop import TrainingConfig, presets_for, work
+    from gan_nas.search.drive import derive as run_derivation
+    from gan_nas.search.drive import method_of
+    from gan_nas.training.config import TrainingConfig, presets_for
 
     if help_config:
-        space = stored_method(run) if run else "autogan"
+        space = method_of(run).spaces[0] if run else "autogan"
         presets = presets_for(space, framework_for(framework, None, space))
         show_settings(TrainingConfig, presets, preset, as_json)
         return
 
     from gan_nas.data import cache_dir
     from gan_nas.runs.folders import CONFIG
+    from gan_nas.runs.results import DerivedResult
     from gan_nas.runs.stored import stored_config, stored_settings
-    from gan_nas.search import load_method
+    from gan_nas.search.best import Limit
     from gan_nas.search.inheritance import check_sizes, read_supernets
     from gan_nas.search.retraining import retrain_all
     from gan_nas.spaces.genome import Genome, read_genome
+    from gan_nas.training.plan import work
 
     if run is None:
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
     if inherit and not retrain:
         raise InvalidInput("--inherit says where --retrain starts: give both")
-    limits = {"max_params": whole_number(max_params), "max_macs": whole_number(max_macs)}
-    method = stored_method(run)
+    limit = Limit(whole_number(max_params), whole_number(max_macs))
+    chosen = method_of(run)
     on = compute_on(device, threads)
     settle_threads(threads, on, [run])
 
     def config_for(genome: Genome | None) -> TrainingConfig:
-        presets = presets_for(method, framework_for(framework, genome, method))
+        space = chosen.spaces[0]
+        presets = presets_for(space, framework_for(framework, genome, space))
         return settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
 
     config_for(None)  # what is misspelt is refused before the work
-    chosen = load_method(method)
     supernets = None
     if inherit:
         supernets = read_supernets(run)
+        sizes = supernets.trained.sizes
         width = stored_settings(run, stored_config(run), chosen.Config).derived_width
-        check_sizes(supernets, supernets.trained.sizes.model_copy(update={"width": width}))
+        check_sizes(supernets, sizes.model_copy(update={"width": width}))
     with stopping() as stop, progress_on_stderr() as progress:
-        scoring: dict[str, Any] = {}
-        if retrain or chosen.DERIVING_SCORES:
+        images = scored_by = None
+        if retrain or "derive" in chosen.scores:
             images = load_data_of_run(run, data, data_root)
-            scoring = {
-                "images": images,
-                "backbone": backbone_for(
-                    backbone, images, on, stop, progress, precision=features_precision, run=run
-                ),
-                "cache": cache_dir(),
-                "progress": progress,
-            }
-        asked = scoring if chosen.DERIVING_SCORES else {}
-        result = chosen.derive(run, count=top_k, device=on, stop=stop, **asked, **limits)
+            scored_by = backbone_for(
+                backbone, images, on, stop, progress, precision=features_precision, run=run
+            )
+        result = run_derivation(
+            run,
+            count=top_k,
+            limit=limit,
+            images=images,
+            device=on,
+            backbone=scored_by,
+            cache=cache_dir(),
+            stop=stop,
+            progress=progress,
+        )
+        retraining = None
         if retrain:
-            genomes = [read_genome(Path(row["file"])) for row in result["genomes"]]
+            assert images is not None
+            assert scored_by is not None
+            genomes = [read_genome(Path(row.file)) for row in result.genomes]
             config = config_for(genomes[0] if genomes else None)
             if genomes and config.framework != framework_of(genomes[0].discriminator):
                 remark_on_discriminator(genomes[0], config.framework)
             if genomes:
-                side, channels = result["resolution"], images.channels
+                side, channels = result.resolution, images.channels
                 # One number for all, whose times are compared: that of trials which are there.
                 trials = [path.parent for path in sorted(run.glob(f"retrained/*/{CONFIG}"))]
                 settle_threads(threads, on, trials, work(genomes[0], config, side, channels, on))
-            result |= retrain_all(
+            retraining = retrain_all(
                 run,
                 genomes,
-                config=config,
-                resolution=result["resolution"],
+                images,
+                config,
+                resolution=result.resolution,
                 device=on,
+                backbone=scored_by,
+                cache=cache_dir(),
                 stop=stop,
+                progress=progress,
                 supernets=supernets,
                 any_passport=any_passport,
                 again=again,
-                **scoring,
             )
     if as_json:
-        show_json(result)
-        check_winner(result)
+        show_result(DerivedResult(**dict(result), retraining=retraining))
+        check_winner(retraining)
         return
-    show_ranking(result)
+    show_ranking(chosen, result)
     same = options_again(
         data_root=data_root,
         backbone=backbone,
         features_precision=features_precision,
         device=device,
     )
-    if not retrain:
+    if retraining is None:
         limited = {
             "--top-k": None if top_k == TOP_K else top_k,
             "--max-params": max_params,
@@ -165,30 +183,21 @@ def derive(
             more += ["--data", as_path(data)]
         suggest(train_them_all=("derive", run, "--retrain", *more, *same))
         return
-    show_retrained(result)
-    check_winner(result)
-    last = Path(result["retrained"][0]["files"]["last"])
+    show_retrained(retraining)
+    check_winner(retraining)
+    best = retraining.trials[0].result
+    assert best is not None
+    last = Path(best.files["last"])
     suggest(look=("sample", last), score=("score", last, *same))
 
 
-def check_winner(result: dict[str, Any]) -> None:
+def check_winner(retraining: "Retraining | None") -> None:
     """Raise RunFailed when genomes were trained and none to its end."""
-    if "winner" not in result or result["winner"] is not None:
+    if retraining is None or retraining.winner is not None:
         return
-    outcomes = Counter(row["outcome"] for row in result["retrained"])
+    outcomes = Counter(trial.outcome for trial in retraining.trials)
     failed = " and ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
     raise RunFailed(
         f"there is no winner: of {outcomes.total()} trainings {failed}; try lower learning rates "
         "or another seed with --set, or --again for the same once more"
     )
-
-
-def stored_method(run: Path) -> str:
-    """Return the method that a run directory was searched by."""
-    from gan_nas.runs.stored import stored_config
-    from gan_nas.search import METHODS
-
-    method = stored_config(run).get("method")
-    if method not in METHODS:
-        raise InvalidInput(f"{run} is a run of {method}, not of a search")
-    return str(method)

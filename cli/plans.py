@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from gan_nas.data import Images
+    from gan_nas.runs.results import Plan
 
 LONG = 3600.0  # seconds
 
@@ -42,28 +43,29 @@ def show_settings(
     remark(f"Set any with --set KEY=VALUE; presets: {', '.join(presets)}.", style="dim")
 
 
-def show_plan(
-    plan: Mapping[str, Any], directory: Path, images: "Images", side: int, as_json: bool
-) -> None:
+def show_plan(plan: "Plan", directory: Path, images: "Images", side: int, as_json: bool) -> None:
     """Print what a run would do and need, of which data, and its settings."""
     import torch
 
     threads = torch.get_num_threads()
     data = {"data": images.summary, "resolution": side}
     if as_json:
-        show_json({"run": str(directory), "threads": threads, **data, **plan})
+        about = {"run": str(directory), "threads": threads, **data}
+        show_json(about | plan.model_dump(mode="json"))
         return
     facts = Table.grid(padding=(0, 2))
     facts.add_row("run", str(directory))
     facts.add_row("data", visible(images.summary))
     facts.add_row("resolution", f"{side} px")
     facts.add_row("CPU threads", str(threads))
-    for name, value in plan.items():
-        if name != "config":
-            words = name.removesuffix("_bytes").replace("predicted_seconds", "predicted time")
-            facts.add_row(words.replace("_", " "), _fact(name, value))
+    for name, size in plan.sizes.items():
+        facts.add_row(name.replace("_", " "), _size(size))
+    facts.add_row("steps", f"{plan.steps:,}")
+    facts.add_row("images", f"{plan.images:,}")
+    facts.add_row("memory", mebibytes(plan.memory_bytes))
+    facts.add_row("predicted time", duration(plan.predicted_seconds))
     settings = Table.grid(padding=(0, 2))
-    for name, value in plan["config"].items():
+    for name, value in plan.config.items():
         settings.add_row(name, _word(value))
     show(facts, "", settings)
 
@@ -78,16 +80,16 @@ def remark_on_discriminator(genome: Genome, framework: Framework) -> None:
     )
 
 
-def remark_on_plan(plan: Mapping[str, Any], device: "torch.device") -> None:
+def remark_on_plan(plan: "Plan", device: "torch.device") -> None:
     """Say before it starts that a run will take more than an hour, or more memory than is free."""
-    needed, free = plan["memory_bytes"], free_memory(device)
+    needed, free = plan.memory_bytes, free_memory(device)
     if free is not None and needed > free:
         remark(
             f"warning: this run will need about {mebibytes(needed)} and {mebibytes(free)} of "
             "memory are free: lower batch_size and generator_batch_size, or the width",
             style="yellow",
         )
-    seconds = plan["predicted_seconds"]
+    seconds = plan.predicted_seconds
     if seconds > LONG:
         remark(
             f"This run will take about {duration(seconds)} on this device; it can be interrupted "
@@ -106,17 +108,10 @@ def free_memory(device: "torch.device") -> int | None:
     return int(torch.cuda.mem_get_info(device)[0])
 
 
-def _fact(name: str, value: Any) -> str:
-    match name, value:
-        case _, dict():
-            return f"{value['parameters']:,} parameters, {big(value['macs'])} multiply-adds"
-        case "memory_bytes", _:
-            return mebibytes(value)
-        case "predicted_seconds", _:
-            return duration(value)
-        case _, int():
-            return f"{value:,}"
-    return str(value)
+def _size(size: int | dict[str, int]) -> str:
+    if isinstance(size, int):
+        return f"{size:,}"
+    return f"{size['parameters']:,} parameters, {big(size['macs'])} multiply-adds"
 
 
 def _word(value: Any) -> str:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -61,6 +62,11 @@ def show(*results: RenderableType) -> None:
 def show_json(value: Any) -> None:
     """Print one JSON object to stdout, in ASCII."""
     show_json_text(json.dumps(value, indent=2, allow_nan=False))
+
+
+def show_result(result: BaseModel) -> None:
+    """Print a result as one JSON object."""
+    show_json(result.model_dump(mode="json"))
 
 
 def show_json_text(text: str) -> None:

@@ -1,6 +1,6 @@
-"""The table of the best genomes, as search and derive print it."""
+"""The table of the best genomes, as search and derive print it, by what their method declares."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan_nas.cli.printing import (
     big,
@@ -13,119 +13,94 @@ from gan_nas.cli.printing import (
 )
 from gan_nas.scoring.protocols import by_importance, describe
 
-RANKED_BY = {"adversarialnas": "log-probability", "degas": "log-odds, loss"}
+if TYPE_CHECKING:
+    from gan_nas.runs.results import Found, Retraining, SearchResult
+    from gan_nas.search.method import Method
 
 
-def show_ranking(result: dict[str, Any]) -> None:
+def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
     """Print the top K with what they are ranked by, and costs, and how far that can be trusted."""
-    ranked_by = RANKED_BY.get(result["method"], "reward, scores")
-    parts = "stages" if result["method"] == "degas" else "cells"
-    rows = table("", "genome", parts, ranked_by, numbers=[ranked_by])
-    for place, row in enumerate(result["genomes"], start=1):
-        size = [f"{big(row['parameters'])} params", f"{big(row['macs'])} MACs"]
-        if "reward" in row:
-            error = f" ± {result['reward_deviation']:.2g}" if place == 1 else ""
-            rank = [f"{row['reward']:.4g}{error}", *_words(row["scores"])]
-        else:
-            rank = [f"{row.get('log_probability', row.get('log_odds')):.3f}"]
-            if "loss" in row:
-                rank.append(f"loss {row['loss']:.4g}")
+    scored = ["scores"] if any(row.scores for row in result.genomes) else []
+    ranked_by = ", ".join([column.words for column in method.columns] + scored)
+    rows = table("", "genome", method.parts, ranked_by, numbers=[ranked_by])
+    for place, row in enumerate(result.genomes, start=1):
+        size = [f"{big(row.parameters)} params", f"{big(row.macs)} MACs"]
+        errors = result.deviations if place == 1 else {}
         rows.add_row(
             str(place),
-            lines([row["id"], *size]),
-            lines(row["words"]),
-            lines(rank),
+            lines([row.id, *size]),
+            lines(row.words),
+            lines([*_values(method, row, errors), *_words(row.scores)]),
             end_section=True,
         )
-    if "supernet" in result:
-        scores = {name: result["supernet"][name] for name in result["real"]}
-        rows.add_row("", "supernet", "all operations mixed", lines(_words(scores)))
-    if "loss" in result:
-        rows.add_row("", "supernet", "all operations mixed", f"loss {result['loss']:.4g}")
-    if "compared" in result:  # runs of version 0.1 lack it
-        beside = result["compared"]
-        if beside["num"] < result["passport"]["num_fake"]:
-            what = "supernet" if "supernet" in result else "genome 1"
-            scores = {
-                name: value for name, value in beside["scores"].items() if name in result["real"]
-            }
-            rows.add_row("", what, f"{beside['num']:,} images only", lines(_words(scores)))
-        rows.add_row(
-            "", "real images", f"held out: {beside['num']:,}", lines(_words(result["real"]))
-        )
-    elif "real" in result:
-        rows.add_row("", "real images", "held out", lines(_words(result["real"])))
+    if result.supernet:
+        scores = {name: result.supernet[name] for name in result.supernet if name in result.real}
+        others = [
+            f"{name} {value:.4g}" for name, value in result.supernet.items() if name not in scores
+        ]
+        rows.add_row("", "supernet", "all operations mixed", lines([*_words(scores), *others]))
+    beside = result.compared  # runs of the first release have none
+    if beside and result.passport and beside.num < result.passport.num_fake:
+        what = "supernet" if result.supernet else "genome 1"
+        scores = {name: value for name, value in beside.scores.items() if name in result.real}
+        rows.add_row("", what, f"{beside.num:,} images only", lines(_words(scores)))
+    if result.real:
+        held_out = f"held out: {beside.num:,}" if beside else "held out"
+        rows.add_row("", "real images", held_out, lines(_words(result.real)))
     show(rows, "")
-    remark(_trust(result), style="dim")
-    remark(f"Found in {duration(result['seconds'])}; the genome files:", style="dim")
+    if explained := method.explain(result):
+        remark(explained, style="dim")
+    remark(f"Found in {duration(result.seconds)}; the genome files:", style="dim")
     remark("")
-    show(*(row["file"] for row in result["genomes"]))
+    show(*(row.file for row in result.genomes))
 
 
-def _trust(result: dict[str, Any]) -> str:
-    """Say what the ranking rests on."""
-    if "entropy" in result:
-        entropies = " and ".join(f"{k} {v:.3f}" for k, v in result["entropy"].items())
-        rests_on, no_preference = {
-            "adversarialnas": (
-                "Log-probabilities are sums over the 21 edges under alpha.",
-                "about 1.70 for alpha, 1.87 for beta is no preference at all",
-            ),
-            "degas": (
-                "Log-odds sum the log-probabilities of the operations under alpha, of a residual "
-                "less that of the best direct one, so that what pruning keeps comes first. The "
-                "loss is that of reconstructions with the shared weights.",
-                "2.20 for nine operations, 1.39 for four is no preference at all",
-            ),
-        }[result["method"]]
-        return (
-            f"{rests_on} Mean entropy of an edge, in nats: {entropies}; {no_preference}. See "
-            "edges.png in the run directory. Nothing was trained alone yet."
-        )
-    meaning = {"score": "the classifier score", "frechet": "1 / Frechet distance"}
-    return (
-        f"The reward is {meaning[result['reward']]} on shared weights. Its deviation ± is that of "
-        "the best one over other latents, on the same weights; another search seed moves a reward "
-        "far more, so read smaller differences as noise."
-    )
+def _values(method: "Method[Any, Any]", row: "Found", errors: dict[str, float]) -> list[str]:
+    """Say what a genome is ranked by: the first value alone, the others by name."""
+    words = []
+    for place, column in enumerate(method.columns):
+        if column.name in row.values:
+            name = f"{column.words} " if place else ""
+            error = f" ± {errors[column.name]:.2g}" if column.name in errors else ""
+            words.append(f"{name}{row.values[column.name]:{column.format}}{error}")
+    return words
 
 
-def show_retrained(result: dict[str, Any]) -> None:
+def show_retrained(result: "Retraining") -> None:
     """Print the scores of the genomes trained alone, the best first, and the winner."""
-    real: dict[str, float] = next((row["real"] for row in result["retrained"] if "real" in row), {})
-    inherits = any(row.get("inherited_from") for row in result["retrained"])
-    first = "inherited" if inherits else "untrained"
+    results = [trial.result for trial in result.trials if trial.result]
+    real = results[0].real if results else {}
+    first = "inherited" if any(one.inherited_from for one in results) else "untrained"
     columns = [(name, moment) for name in by_importance(real) for moment in (first, "best", "last")]
     titles = [lines([short_name(name), moment]) for name, moment in columns]
     rows = table("", "trained alone", *titles, numbers=titles)
-    for place, row in enumerate(result["retrained"], start=1):
-        if row["outcome"] != "completed":
-            rows.add_row(str(place), row["id"], row["outcome"])
-            remark(f"{row['id']} {row['outcome']}: {row['why']}", style="yellow")
+    for place, trial in enumerate(result.trials, start=1):
+        if trial.result is None:
+            rows.add_row(str(place), trial.id, trial.outcome)
+            remark(f"{trial.id} {trial.outcome}: {trial.why}", style="yellow")
             continue
-        moments = row | {first: row["first"]}
+        moments = {first: trial.result.first, "best": trial.result.best, "last": trial.result.last}
         values = (f"{moments[moment][name]:.4g}" for name, moment in columns)
-        rows.add_row(str(place), row["id"], *values)
+        rows.add_row(str(place), trial.id, *values)
 
     def at_last(scores: dict[str, float]) -> list[str]:
         return [f"{scores[name]:.4g}" if moment == "last" else "" for name, moment in columns]
 
     # Distances of fewer images are higher: beside few real images stand few generated ones.
-    beside = [row for row in result["retrained"] if "compared" in row]
-    for row in beside:
-        if row["compared"]["num"] < row["passport"]["num_fake"]:
-            few = lines([row["id"], f"{row['compared']['num']:,} images only"])
-            rows.add_row("", few, *at_last(row["compared"]["scores"]))
-    numbers = {row["compared"]["num"] for row in beside}
+    numbers = set()
+    for trial in result.trials:
+        if trial.result and (beside := trial.result.compared):
+            numbers.add(beside.num)
+            if beside.num < trial.result.passport.num_fake:
+                few = lines([trial.id, f"{beside.num:,} images only"])
+                rows.add_row("", few, *at_last(beside.scores))
     told = [f"{num:,} held out" for num in sorted(numbers)]
     rows.add_row("", lines(["real images", *told]), *at_last(real))
     show(rows, "")
-    if result["scored_differently"]:
-        show(
-            f"Scored differently, do not trust the order: {describe(result['scored_differently'])}"
-        )
-    if result["winner"] is not None:
-        show(f"winner: {result['winner']} by {result['ranked_by']}, one seed each")
+    if result.scored_differently:
+        show(f"Scored differently, do not trust the order: {describe(result.scored_differently)}")
+    if result.winner is not None:
+        show(f"winner: {result.winner} by {result.ranked_by}, one seed each")
 
 
 def _words(scores: dict[str, float]) -> list[str]:

@@ -12,7 +12,7 @@ from gan_nas.cli.inputs import (
     settings,
 )
 from gan_nas.cli.plans import remark_on_plan, show_plan, show_settings
-from gan_nas.cli.printing import duration, remark, show, show_json
+from gan_nas.cli.printing import duration, remark, show, show_result
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
@@ -49,13 +49,9 @@ def reconstruct(
 
     Example: gan-nas reconstruct ctgan-cifar10 --width 16
     """
-    from gan_nas.search.degas.search import (
-        PRESETS,
-        Config,
-        reconstruction_plan,
-        reconstruction_work,
-    )
-    from gan_nas.search.degas.search import reconstruct as run_reconstruction
+    from gan_nas.search.degas.config import PRESETS, Config
+    from gan_nas.search.degas.reconstruct import reconstruct as run_reconstruction
+    from gan_nas.search.degas.reconstruct import reconstruction_plan, reconstruction_work
 
     if help_config:
         show_settings(Config, PRESETS, preset, as_json)
@@ -89,10 +85,8 @@ def reconstruct(
             genome, config, images, run, device=on, stop=stop, progress=progress, again=again
         )
     if as_json:
-        show_json(result)
+        show_result(result)
         return
-    show(f"loss: {result['loss']:.4f}", f"run:  {run}")
-    spent = duration(result["seconds"])
-    remark(
-        f"{result['iterations']:,} iterations in {spent}; pictures in {run}/samples", style="dim"
-    )
+    show(f"loss: {result.loss:.4f}", f"run:  {run}")
+    spent = duration(result.seconds)
+    remark(f"{result.iterations:,} iterations in {spent}; pictures in {run}/samples", style="dim")

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ from gan_nas.cli.inputs import (
     settings,
 )
 from gan_nas.cli.plans import remark_on_discriminator, remark_on_plan, show_plan, show_settings
-from gan_nas.cli.printing import duration, remark, show, show_json, suggest, table
+from gan_nas.cli.printing import duration, remark, show, show_result, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
@@ -27,6 +27,9 @@ from gan_nas.errors import InvalidInput
 from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.published import load_genome
+
+if TYPE_CHECKING:
+    from gan_nas.runs.results import TrainingResult
 
 
 def retrain(
@@ -78,7 +81,7 @@ def retrain(
     Example: gan-nas retrain autogan-cifar10-top1 --width 16
     """
     if help_config:
-        from gan_nas.training.loop import TrainingConfig, presets_for
+        from gan_nas.training.config import TrainingConfig, presets_for
 
         shown = load_genome(reference) if reference else None
         space = shown.generator.space if shown else "autogan"
@@ -92,7 +95,9 @@ def retrain(
     chosen = framework_for(framework, genome)
 
     from gan_nas.data import cache_dir
-    from gan_nas.training.loop import TrainingConfig, plan, presets_for, train, work
+    from gan_nas.training.config import TrainingConfig, presets_for
+    from gan_nas.training.loop import train
+    from gan_nas.training.plan import plan, work
 
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)
@@ -143,7 +148,7 @@ def retrain(
             again=again,
         )
     if as_json:
-        show_json(result)
+        show_result(result)
     else:
         same = options_again(
             data_root=data_root,
@@ -154,25 +159,24 @@ def retrain(
         _show(result, same)
 
 
-def _show(result: dict[str, Any], same: tuple[str | Path, ...]) -> None:
+def _show(result: "TrainingResult", same: tuple[str | Path, ...]) -> None:
     """Print the scores before, at best and at the end, beside those of real images."""
-    names = by_importance(result["real"])
+    names = by_importance(result.real)
     columns = ["steps", *(name.replace("_", " ") for name in names)]
     rows = table("", *columns, numbers=columns)
-    first = "inherited" if result["inherited_from"] else "untrained"
-    for label, moment in ((first, "first"), ("best", "best"), ("last", "last")):
-        row = result[moment]
+    first = "inherited" if result.inherited_from else "untrained"
+    for label, row in ((first, result.first), ("best", result.best), ("last", result.last)):
         rows.add_row(label, f"{row['step']:,}", *(f"{row[name]:.4g}" for name in names))
-    beside = result.get("compared")  # runs of version 0.1 lack it
-    if beside and beside["num"] < result["passport"]["num_fake"]:
-        few = (f"{beside['scores'][name]:.4g}" for name in names)
-        rows.add_row(f"last, {beside['num']:,} images", "", *few)
-    real = (f"{result['real'][name]:.4g}" for name in names)
-    number = f": {beside['num']:,}" if beside else ""
+    beside = result.compared  # runs of the first release have none
+    if beside and beside.num < result.passport.num_fake:
+        few = (f"{beside.scores[name]:.4g}" for name in names)
+        rows.add_row(f"last, {beside.num:,} images", "", *few)
+    real = (f"{result.real[name]:.4g}" for name in names)
+    number = f": {beside.num:,}" if beside else ""
     rows.add_row(f"real, held out{number}", "", *real)
     show(rows, "")
-    speed = f"{result['images_per_second']:,.0f} images/s"
-    remark(f"{result['images']:,} images in {duration(result['seconds'])}, {speed}", style="dim")
-    best = Path(result["files"]["best"])
-    show(*(f"{name}: {path}" for name, path in result["files"].items()))
+    speed = f"{result.images_per_second:,.0f} images/s"
+    remark(f"{result.images:,} images in {duration(result.seconds)}, {speed}", style="dim")
+    best = Path(result.files["best"])
+    show(*(f"{name}: {path}" for name, path in result.files.items()))
     suggest(look=("sample", best), score=("score", best, "-n", "10000", *same))

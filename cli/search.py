@@ -1,8 +1,9 @@
 """`gan-nas search`: find architectures."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,17 +19,20 @@ from gan_nas.cli.inputs import (
     whole_number,
 )
 from gan_nas.cli.plans import remark_on_plan, show_plan, show_settings
-from gan_nas.cli.printing import remark, show_json, suggest
+from gan_nas.cli.printing import remark, show_result, suggest
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
-from gan_nas.search import METHODS
+from gan_nas.search import method_names
+
+METHODS = options.one_of(method_names())
 
 
 def search(
     method: Annotated[
-        str, typer.Option(metavar="METHOD", help=f"How to search: {options.one_of(METHODS)}.")
+        str,
+        typer.Option(metavar="METHOD", help=f"How to search: {METHODS}."),
     ],
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
@@ -66,16 +70,19 @@ def search(
 
     chosen = load_method(method)
     if help_config:
-        show_settings(chosen.Config, chosen.PRESETS, preset, as_json)
+        show_settings(chosen.Config, chosen.presets, preset, as_json)
         return
 
     from gan_nas.data import cache_dir
-    from gan_nas.training.loop import presets_for
+    from gan_nas.search.drive import plan, work_of
+    from gan_nas.search.drive import search as run_search
+    from gan_nas.search.method import Task
+    from gan_nas.training.config import presets_for
 
     on = compute_on(device, threads)
     config = settings(
         chosen.Config,
-        chosen.PRESETS,
+        chosen.presets,
         preset,
         sets,
         precision,
@@ -89,36 +96,34 @@ def search(
     run = directory or default_directory(method, data, config.seed)
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
-    side = config.resolution or images.side
-    work = chosen.work(config, side, images.channels, on)
+    task = Task(config=config, images=images, device=on, cache=cache_dir())
+    side = task.side
+    work = work_of(chosen, config, side, images.channels, on)
     settle_threads(threads, on, [run], work)
     if dry_run:
-        planned = chosen.plan(config, images, device=on, forecast=work)
-        show_plan(planned, run, images, side, as_json)
+        show_plan(plan(chosen, task, work), run, images, side, as_json)
         return
     remark(f"Searching by {method} on {data} in {run} ({on}, {config.precision})")
     if not run.exists():
-        remark_on_plan(chosen.plan(config, images, device=on, forecast=work), on)
+        remark_on_plan(plan(chosen, task, work), on)
     with stopping() as stop, progress_on_stderr() as progress:
-        scoring: dict[str, Any] = {}
-        if chosen.SEARCHING_SCORES:
+        task = replace(task, stop=stop)
+        if "search" in chosen.scores:
             scored_by = backbone_for(
                 backbone, images, on, stop, progress, precision=features_precision, run=run
             )
-            scoring = {"backbone": scored_by, "cache": cache_dir()}
-        result = chosen.search(
-            config, images, run, device=on, stop=stop, progress=progress, again=again, **scoring
-        )
+            task = replace(task, backbone=scored_by)
+        result = run_search(chosen, task, run, progress=progress, again=again)
     if as_json:
-        show_json(result)
+        show_result(result)
         return
-    show_ranking(result)
-    best = result["genomes"][0]["file"]
-    side = result["resolution"]
+    show_ranking(chosen, result)
+    best = result.genomes[0].file
+    side = result.resolution
     for_all = partial(
         options_again,
         data_root=data_root,
-        preset=preset if preset in presets_for(method) else "paper",
+        preset=preset if preset in presets_for(chosen.spaces[0]) else "paper",
         backbone=backbone,
         features_precision=features_precision,
         device=device,

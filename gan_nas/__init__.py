@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gan_nas.networks.builder import build_discriminator as build_discriminator
     from gan_nas.networks.builder import build_generator as build_generator
     from gan_nas.networks.cost import genome_cost as genome_cost
-    from gan_nas.networks.layers import layers_of as layers_of
+    from gan_nas.networks.parts import layers_of as layers_of
     from gan_nas.networks.weights import Generator as Generator
     from gan_nas.networks.weights import load_generator as load_generator
     from gan_nas.scoring.comparing import compare as compare
@@ -52,7 +52,7 @@ HOMES = {
     "custom_backbone": "metrics.backbone",
     "diff": "spaces.diff",
     "genome_cost": "networks.cost",
-    "layers_of": "networks.layers",
+    "layers_of": "networks.parts",
     "load_backbone": "metrics.loading",
     "load_generator": "networks.weights",
     "load_genome": "spaces.published",

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan_nas.networks.autogan import AutoGANNetwork
 from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
@@ -21,7 +22,7 @@ from gan_nas.networks.builder import (
     choose_cells,
 )
 from gan_nas.networks.slots import inherited_state
-from gan_nas.networks.whole import AutoGANNetwork, SNResNet
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.spaces import autogan as spaces
 from gan_nas.spaces.autogan import AutoGANGenerator
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator

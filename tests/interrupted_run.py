@@ -1,6 +1,6 @@
 """Run a tiny training or search that kills itself, as `kill -9` would, at the n-th look at `stop`.
 
-Called as: python interrupted_run.py KIND DIRECTORY N, with a kind of RUNS below.
+Called as: python interrupted_run.py KIND DIRECTORY N, with a kind of tiny.RUNS.
 """
 
 import os
@@ -26,12 +26,4 @@ def stop() -> bool:
     return False
 
 
-RUNS = {
-    "training": tiny.run_training,
-    "ctgan": tiny.run_ctgan,
-    "search": tiny.run_search,
-    "adversarial": tiny.run_adversarial,
-    "degas": tiny.run_degas,
-    "reconstruction": tiny.run_reconstruction,
-}
-RUNS[kind](directory, stop)
+tiny.RUNS[kind](directory, stop)

@@ -18,12 +18,17 @@ from gan_nas.data import Images
 from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import SmallCNN
-from gan_nas.search.adversarialnas import search as adversarialnas
-from gan_nas.search.autogan import search as autogan
-from gan_nas.search.degas import search as degas
+from gan_nas.search import load_method
+from gan_nas.search.degas import config as degas
+from gan_nas.search.degas.reconstruct import reconstruct, reconstruction_plan
+from gan_nas.search.drive import plan as plan_search
+from gan_nas.search.drive import search
+from gan_nas.search.method import Task
 from gan_nas.spaces.frameworks import framework_of
 from gan_nas.spaces.published import load_genome
-from gan_nas.training.loop import TrainingConfig, plan, presets_for, train
+from gan_nas.training.config import TrainingConfig, presets_for
+from gan_nas.training.loop import train
+from gan_nas.training.plan import plan
 
 CPU = torch.device("cpu")
 NUM_IMAGES = 512
@@ -65,26 +70,26 @@ def main() -> None:
     run: dict[str, Any] = {"device": CPU}
     before = kibibytes("VmRSS")
     if kind in ("autogan", "adversarialnas", "degas"):
-        method = {"autogan": autogan, "adversarialnas": adversarialnas, "degas": degas}[kind]
-        config = resolve(method.Config, method.PRESETS["demo"] | values | resolution)
+        method = load_method(kind)
+        config = resolve(method.Config, method.presets["demo"] | values | resolution)
+        task = Task(config=config, images=images, backbone=features)
         if what == "planned":
-            print(method.plan(config, images, device=CPU)["memory_bytes"])
+            print(plan_search(method, task).memory_bytes)
             return
-        scoring = {"backbone": features} if method.SEARCHING_SCORES else {}
-        method.search(config, images, Path(directory), **run, **scoring)
+        search(method, task, Path(directory))
     elif kind == "reconstruct":
         config = resolve(degas.Config, degas.PRESETS["demo"] | values | resolution)
         if what == "planned":
-            print(degas.reconstruction_plan(genome, config, images, device=CPU)["memory_bytes"])
+            print(reconstruction_plan(genome, config, images, device=CPU).memory_bytes)
             return
-        degas.reconstruct(genome, config, images, Path(directory), **run)
+        reconstruct(genome, config, images, Path(directory), **run)
     else:
         framework = values.pop("framework", None) or framework_of(genome.discriminator)
         presets = presets_for(genome.generator.space, framework)
         trained = resolve(TrainingConfig, presets["demo"] | values)
         run |= resolution
         if what == "planned":
-            print(plan(genome, images, trained, **run)["memory_bytes"])
+            print(plan(genome, images, trained, **run).memory_bytes)
             return
         train(genome, images, trained, Path(directory), backbone=features, **run)
     print(1024 * (kibibytes("VmHWM") - before))

@@ -9,17 +9,17 @@ update an iteration), so that git keeps its weights once.
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from tiny import CPU, digits
 
 from gan_nas.metrics.loading import load_backbone
+from gan_nas.runs.results import SearchResult, TrainingResult
 from gan_nas.runs.stored import stored_config, stored_judge, stored_settings
-from gan_nas.search.adversarialnas import search as adversarialnas
-from gan_nas.search.autogan import search as autogan
-from gan_nas.search.degas import search as degas
+from gan_nas.search.drive import method_of, search
+from gan_nas.search.method import Task
 from gan_nas.spaces.genome import parse_genome
-from gan_nas.training.loop import TrainingConfig, train
+from gan_nas.training.config import TrainingConfig
+from gan_nas.training.loop import train
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LAYOUTS = sorted(path.name for path in FIXTURES.glob("runs-*"))
@@ -33,12 +33,9 @@ def copy(name: str, to: Path, layout: str = "runs-1") -> Path:
     return to
 
 
-def resume(run: Path) -> dict[str, Any]:
+def resume(run: Path) -> SearchResult | TrainingResult:
     """Go on with a run, as the command that made it would."""
     stored = stored_config(run)
-    if stored["method"] == "degas":
-        config = stored_settings(run, stored, degas.Config)
-        return degas.search(config, digits(), run, device=CPU)
     kept, wanted = stored_judge(run)
     backbone = load_backbone("classifier", digits(), None, CPU, kept=kept, wanted=wanted)
     if stored["method"] == "retrain":
@@ -51,8 +48,6 @@ def resume(run: Path) -> dict[str, Any]:
             device=CPU,
             backbone=backbone,
         )
-    if stored["method"] == "autogan":
-        settings = stored_settings(run, stored, autogan.Config)
-        return autogan.search(settings, digits(), run, device=CPU, backbone=backbone)
-    chosen = stored_settings(run, stored, adversarialnas.Config)
-    return adversarialnas.search(chosen, digits(), run, device=CPU, backbone=backbone)
+    method = method_of(run)
+    config = stored_settings(run, stored, method.Config)
+    return search(method, Task(config=config, images=digits(), backbone=backbone), run)

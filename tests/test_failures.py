@@ -16,7 +16,7 @@ from gan_nas.search.degas import search as degas
 from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
-from gan_nas.training.loop import TrainingConfig
+from gan_nas.training.config import TrainingConfig
 
 # Slopes of 1e6 times their weight overflow within a step.
 DIVERGES = {

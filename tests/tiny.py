@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.runs.results import ReconstructionResult, SearchResult, TrainingResult
 from gan_nas.runs.run import never, read_log
-from gan_nas.search.adversarialnas import search as adversarialnas
-from gan_nas.search.autogan import search as autogan
-from gan_nas.search.degas import search as degas
+from gan_nas.search import load_method
+from gan_nas.search.degas.reconstruct import reconstruct
+from gan_nas.search.drive import search
+from gan_nas.search.method import Task
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
-from gan_nas.training.loop import TrainingConfig, presets_for, train
+from gan_nas.training.config import TrainingConfig, presets_for
+from gan_nas.training.loop import train
 
 CPU = torch.device("cpu")
 GENOME = published_genome("autogan-cifar10-top3").resized(4, 4)  # batch norm in a cell
@@ -110,13 +113,15 @@ DEGAS = {
 }
 
 
+SETTINGS = {"autogan": SEARCH, "adversarialnas": ADVERSARIAL, "degas": DEGAS}
+
 # The published side of every setting, at these sizes; each of the search's iterations is reset.
 OF_SIZE = ("iterations", "grow_at", "batch_size", "generator_batch_size", "steps", "score_every")
 PUBLISHED = {
     name: {key: value for key, value in preset.items() if key not in (*OF_SIZE, *others)}
     for name, preset, others in (
-        ("autogan", autogan.PRESETS["published"], ()),
-        ("adversarialnas", adversarialnas.PRESETS["published"], ("derive_every",)),
+        ("autogan", load_method("autogan").presets["published"], ()),
+        ("adversarialnas", load_method("adversarialnas").presets["published"], ("derive_every",)),
         ("training", presets_for("autogan")["published"], ("num_scored",)),
     )
 }
@@ -146,7 +151,7 @@ def digits() -> Images:
 
 def run_training(
     directory: Path, stop: Callable[[], bool] = never, again: bool = False, **changes: Any
-) -> dict[str, Any]:
+) -> TrainingResult:
     config = TrainingConfig.model_validate(TRAINING | changes)
     return train(
         GENOME,
@@ -161,60 +166,44 @@ def run_training(
     )
 
 
-def run_ctgan(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:
-    return run_training(directory, stop, **(CTGAN | changes))
+def search_task(method: str, stop: Callable[[], bool] = never, **changes: Any) -> Task[Any]:
+    config = load_method(method).Config.model_validate(SETTINGS[method] | changes)
+    return Task(config=config, images=digits(), device=CPU, backbone=backbone(), stop=stop)
 
 
-def run_search(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:
-    config = autogan.Config.model_validate(SEARCH | changes)
-    return autogan.search(config, digits(), directory, device=CPU, backbone=backbone(), stop=stop)
-
-
-def run_adversarial(
-    directory: Path, stop: Callable[[], bool] = never, **changes: Any
-) -> dict[str, Any]:
-    config = adversarialnas.Config.model_validate(ADVERSARIAL | changes)
-    return adversarialnas.search(
-        config, digits(), directory, device=CPU, backbone=backbone(), stop=stop
-    )
-
-
-def run_published_training(
-    directory: Path, stop: Callable[[], bool] = never, **changes: Any
-) -> dict[str, Any]:
-    return run_training(directory, stop, **(PUBLISHED["training"] | changes))
-
-
-def run_published_search(
-    directory: Path, stop: Callable[[], bool] = never, **changes: Any
-) -> dict[str, Any]:
-    published = PUBLISHED["autogan"] | {"reset_threshold": 1e9}
-    return run_search(directory, stop, **(published | changes))
-
-
-def run_published_adversarial(
-    directory: Path, stop: Callable[[], bool] = never, **changes: Any
-) -> dict[str, Any]:
-    return run_adversarial(directory, stop, **(PUBLISHED["adversarialnas"] | changes))
-
-
-def run_degas(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:
-    config = degas.Config.model_validate(DEGAS | changes)
-    return degas.search(config, digits(), directory, device=CPU, stop=stop)
+def run_search(
+    method: str, directory: Path, stop: Callable[[], bool] = never, **changes: Any
+) -> SearchResult:
+    return search(method, search_task(method, stop, **changes), directory)
 
 
 def run_reconstruction(
     directory: Path, stop: Callable[[], bool] = never, genome: Genome = GENOME, **changes: Any
-) -> dict[str, Any]:
-    config = degas.Config.model_validate(DEGAS | changes)
-    return degas.reconstruct(genome, config, digits(), directory, device=CPU, stop=stop)
+) -> ReconstructionResult:
+    config = load_method("degas").Config.model_validate(DEGAS | changes)
+    return reconstruct(genome, config, digits(), directory, device=CPU, stop=stop)
+
+
+# All that can be interrupted, by kind.
+RUNS: dict[str, Callable[..., Any]] = {
+    "training": run_training,
+    "ctgan": lambda *run, **changes: run_training(*run, **(CTGAN | changes)),
+    "reconstruction": run_reconstruction,
+    **{method: partial(run_search, method) for method in SETTINGS},
+}
+# The same as published, quirks included.
+PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {
+    "training": partial(run_training, **PUBLISHED["training"]),
+    "autogan": partial(run_search, "autogan", **PUBLISHED["autogan"] | {"reset_threshold": 1e9}),
+    "adversarialnas": partial(run_search, "adversarialnas", **PUBLISHED["adversarialnas"]),
+}
 
 
 def traces(directory: Path) -> dict[str, Any]:
     """Return all that a run leaves behind, times and its own path aside."""
     newest = sorted((directory / "checkpoint").iterdir())[-1]
     state = json.loads((newest / "state.json").read_text())["state"]
-    state.pop("scores", None)  # the last ones may come after the last checkpoint
+    state["ledger"].pop("scores")  # the last ones may come after the last checkpoint
     files = [
         path
         for pattern in ("genomes/*.json", "history/*.json", "samples/*.png", "*.png")

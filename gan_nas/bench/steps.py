@@ -9,7 +9,8 @@ from gan_nas.machine.cores import peak_memory
 from gan_nas.scoring.scorer import generate
 from gan_nas.search import load_method
 from gan_nas.spaces.genome import Genome
-from gan_nas.training.loop import TrainingConfig, new_gan, training_phase
+from gan_nas.training.config import TrainingConfig
+from gan_nas.training.plan import new_gan, training_phase
 from gan_nas.training.timing import PhaseTime, time_phase
 
 SECONDS_PER_HOUR = 3600

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.networks.ops import SeparableDeconvolution, UpSamplingConv
+from gan_nas.networks.separable import SeparableDeconvolution, UpSamplingConv
 from gan_nas.networks.slots import Absent, Choice, MixedOp, selected
 from gan_nas.networks.spectral import SpectralConv2d
 

@@ -5,16 +5,14 @@ one with merged kernels; the results are equal up to rounding. `published_order`
 to count multiply-adds as the papers do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.networks.slots import Absent, Candidates, selected
+from gan_nas.networks.slots import selected
 
 
 class Interpolate(nn.Module):
@@ -109,116 +107,6 @@ def conv3x3_then_halve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     return F.conv2d(x, box_sum(weight) / 4, bias, stride=2, padding=1)
 
 
-def norms(channels: int) -> Candidates:
-    """Return AutoGAN's normalisations; instance norm has no parameters, as in the authors' code."""
-    return {
-        "none": nn.Identity,
-        "batch": lambda: nn.BatchNorm2d(channels),
-        "instance": lambda: nn.InstanceNorm2d(channels),
-    }
-
-
-def ups(channels: int, factor: int = 2) -> Candidates:
-    """Return AutoGAN's up-samplings; by four, deconvolution is two of stride 2 in a row."""
-    return {
-        "bilinear": lambda: Interpolate("bilinear", factor),
-        "nearest": lambda: Interpolate("nearest", factor),
-        "deconv": lambda: _deconvs(channels, factor),
-    }
-
-
-class UpSamplingConv(nn.Module):
-    """AdversarialNAS' interpolation: scale by two, ReLU, 1x1 convolution.
-
-    The paper says bilinear interpolation has no weights; in the code, and in the published number
-    of parameters, it has this convolution.
-    """
-
-    def __init__(self, channels: int, mode: str) -> None:
-        super().__init__()
-        self.up = Interpolate(mode, 2)
-        self.conv = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, C, 2H, 2W)."""
-        return self.conv(F.relu(self.up(x)))  # type: ignore[no-any-return]
-
-
-class SeparableDeconvolution(nn.Module):
-    """AdversarialNAS' transposed convolution: ReLU, depthwise 3x3 of stride 2, 1x1; no biases."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.depthwise = nn.ConvTranspose2d(
-            channels, channels, 3, 2, padding=1, output_padding=1, groups=channels, bias=False
-        )
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, C, 2H, 2W)."""
-        return self.pointwise(self.spread(F.relu(x)))  # type: ignore[no-any-return]
-
-    def spread(self, x: Tensor) -> Tensor:
-        """Double the size of each channel.
-
-        On a CPU always in float32: bfloat16 takes 60 times as long there (torch 2.15).
-        """
-        if x.device.type != "cpu":
-            return self.depthwise(x)  # type: ignore[no-any-return]
-        with torch.autocast("cpu", enabled=False):
-            return self.depthwise(x.to(self.depthwise.weight.dtype)).to(x.dtype)  # type: ignore[no-any-return]
-
-
-class MakeConv(Protocol):
-    """What makes a convolution padded to keep the size at stride 1."""
-
-    def __call__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, dilation: int
-    ) -> nn.Module:
-        """Return the convolution."""
-        ...
-
-
-def plain_conv(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int, dilation: int
-) -> nn.Module:
-    """Make an ordinary convolution."""
-    padding = dilation * (kernel_size // 2)
-    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
-
-
-CONVS = {  # name -> kernel size, dilation
-    "conv_1x1": (1, 1),
-    "conv_3x3": (3, 1),
-    "conv_5x5": (5, 1),
-    "dil_conv_3x3": (3, 2),
-    "dil_conv_5x5": (5, 2),
-}
-
-
-def edge_ops(
-    names: Iterable[str], conv: MakeConv, in_channels: int, out_channels: int, stride: int = 1
-) -> Candidates:
-    """Return AdversarialNAS' operations by name; the ReLU before a convolution is the cell's.
-
-    A cell's edges that leave one node share it: see mixing.py.
-    """
-    others: Candidates = {
-        "none": Absent,
-        "identity": nn.Identity,
-        "avg_pool": lambda: nn.AvgPool2d(2),
-        "max_pool": lambda: nn.MaxPool2d(2),
-        "nearest": lambda: UpSamplingConv(out_channels, "nearest"),
-        "bilinear": lambda: UpSamplingConv(out_channels, "bilinear"),
-        "deconv": lambda: SeparableDeconvolution(out_channels),
-    }
-    convs = {
-        name: partial(conv, in_channels, out_channels, size, stride, dilation)
-        for name, (size, dilation) in CONVS.items()
-    }
-    return {name: convs[name] if name in convs else others[name] for name in names}
-
-
 @contextmanager
 def published_order(network: nn.Module) -> Iterator[None]:
     """Compute everything in the papers' order for a while."""
@@ -230,11 +118,6 @@ def published_order(network: nn.Module) -> Iterator[None]:
     finally:
         for module in modules:
             module.published_order = False
-
-
-def _deconvs(channels: int, factor: int) -> nn.Module:
-    layers = [Deconvolution(channels) for _ in range(factor.bit_length() - 1)]
-    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
 def box_sum(kernel: Tensor) -> Tensor:

@@ -1,12 +1,60 @@
 """What networks and optimisers remember, as named tensors, and these as safetensors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible
+
+Tensors = dict[str, dict[str, Tensor]]  # group -> name -> tensor
+
+
+class Saved(NamedTuple):
+    """A group of tensors that a checkpoint keeps: named once, read and loaded."""
+
+    read: Callable[[], dict[str, Tensor]]
+    load: Callable[[Mapping[str, Tensor]], None]
+
+
+def saved_module(module: nn.Module) -> Saved:
+    """Keep a module's parameters and buffers."""
+    return Saved(partial(module_state, module), partial(load_module_state, module))
+
+
+def saved_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module) -> Saved:
+    """Keep the state of an optimizer of a module's parameters."""
+
+    def load(tensors: Mapping[str, Tensor]) -> None:
+        load_optimizer_state(optimizer, module.named_parameters(), tensors)
+
+    return Saved(lambda: optimizer_state(optimizer, module.named_parameters()), load)
+
+
+def saved_tensors(tensors: Mapping[str, Tensor]) -> Saved:
+    """Keep these very tensors: what is loaded is copied into them."""
+
+    def load(found: Mapping[str, Tensor]) -> None:
+        for name, tensor in tensors.items():
+            tensor.copy_(found[name])
+
+    return Saved(lambda: dict(tensors), load)
+
+
+def read_groups(groups: Mapping[str, Saved]) -> Tensors:
+    """Return the tensors of all groups, sharing their memory."""
+    return {name: group.read() for name, group in groups.items()}
+
+
+def load_groups(groups: Mapping[str, Saved], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Go on from what `read_groups` returned; raises Incompatible when a group is missing."""
+    for name, group in groups.items():
+        if name not in tensors:
+            raise Incompatible(f"there are no tensors called {name}")
+        group.load(tensors[name])
 
 
 def module_state(module: nn.Module) -> dict[str, Tensor]:

@@ -1,102 +1,183 @@
-"""What result.json holds, as far as others read it; a search's and a training's own kinds."""
+"""What work leaves behind: frozen models, whose dumps are result.json and the answers to --json.
 
-from typing import Literal
+Their JSON Schema is their documentation. Results of the first release are read as well: a search's
+own numbers stood beside the others then.
+"""
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from gan_nas.scoring.protocols import Compared, Passport
+
+Values = dict[str, int | float]
+# Where the numbers of the first release's searches stand now.
+FACTS = ("reward", "resets", "entropy", "histogram")
+FOUND = frozenset({"id", "file", "words", "parameters", "macs", "values", "scores"})
 
 
 class Result(BaseModel):
-    """The base: further fields are kept, numbers are finite."""
+    """The base: never changed, finite numbers."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-
-    seconds: float
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class FoundGenome(BaseModel):
-    """A genome that a search found, with its cost."""
-
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+class Found(Result):
+    """A genome that a search found."""
 
     id: str
+    """Of generator and discriminator."""
     file: str
+    """Path of its JSON file."""
     words: list[str]
+    """Its cells or stages in a few words."""
     parameters: int
+    """Trained weights of the generator."""
     macs: int
+    """Multiply-adds of the generator for an image, in the papers' order."""
+    values: Values
+    """What the method ranks by, the first decides: a reward, a log-probability."""
+    scores: Values = {}
+    """Of its images on shared weights, where the method scores them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_first_release(cls, row: Any) -> Any:
+        if not isinstance(row, dict) or "values" in row:
+            return row
+        values = {name: value for name, value in row.items() if name not in FOUND}
+        return {name: row[name] for name in row.keys() & FOUND} | {"values": values}
 
 
-class Rewarded(FoundGenome):
-    """A genome with what it earned on shared weights."""
+class Conclusion(Result):
+    """What a search tells at its end beside its genomes."""
 
-    reward: float
-    scores: dict[str, float]
-
-
-class LogProbable(FoundGenome):
-    """A genome with its log-probability under alpha."""
-
-    log_probability: float
-
-
-class LogOdd(FoundGenome):
-    """A genome with its log-odds under alpha, and its loss on the shared weights."""
-
-    log_odds: float
-    loss: float
+    supernet: Values = {}
+    """Scores or losses of all operations mixed."""
+    deviations: Values = {}
+    """Standard deviations of the best genome's values over other latents."""
+    real: Values = {}
+    """Scores of real images that were held out."""
+    compared: Compared | None = None
+    """The supernet's, or the best genome's, images beside those."""
+    passport: Passport | None = None
+    """The protocol behind all scores."""
+    facts: dict[str, JsonValue] = {}
+    """The method's own: entropies of edges, resets."""
 
 
-class AutoGANResult(Result):
-    """The result of a search by AutoGAN."""
+class SearchResult(Conclusion):
+    """What a search, or the derivation from it, found."""
 
-    method: Literal["autogan"]
+    method: str
+    run: str
+    """Path of the run directory."""
     resolution: int
-    genomes: list[Rewarded]
-    reward: Literal["score", "frechet"]
-    reward_deviation: float
-    real: dict[str, float]
-    passport: dict[str, JsonValue]
+    """Side of the images, in pixels."""
+    genomes: list[Found]
+    """The best first."""
+    seconds: float
+    """Spent by the search, in all its sittings."""
 
-
-class AdversarialNASResult(Result):
-    """The result of a search by AdversarialNAS."""
-
-    method: Literal["adversarialnas"]
-    resolution: int
-    genomes: list[LogProbable]
-    entropy: dict[str, float]
-    supernet: dict[str, float]
-    real: dict[str, float]
-    passport: dict[str, JsonValue]
-
-
-class DEGASResult(Result):
-    """The result of a search by DEGAS."""
-
-    method: Literal["degas"]
-    resolution: int
-    genomes: list[LogOdd]
-    entropy: dict[str, float]
-    loss: float
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_first_release(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "facts" in content:
+            return content
+        facts = {name: content[name] for name in FACTS if name in content}
+        now = {name: value for name, value in content.items() if name not in FACTS}
+        now["facts"] = facts
+        if "reward_deviation" in content:
+            now["deviations"] = {"reward": content["reward_deviation"]}
+        if "loss" in content:
+            now["supernet"] = {"loss": content["loss"]}
+        if isinstance(now.get("supernet"), dict):
+            now["supernet"] = {
+                name: value
+                for name, value in now["supernet"].items()
+                if name not in ("step", "images")
+            }
+        return now
 
 
 class ReconstructionResult(Result):
-    """The result of training a genome by reconstruction."""
+    """The result of training one genome's generator by reconstruction."""
 
-    method: Literal["reconstruct"]
+    method: str = "reconstruct"
+    genome_id: str
+    name: str
     loss: float
+    """Mean over evenly spaced images."""
     iterations: int
+    seconds: float
 
 
 class TrainingResult(Result):
     """The result of training a genome."""
 
+    genome_id: str
+    name: str
     inherited_from: dict[str, JsonValue] | None = None
+    """Where the first weights come from, if not from a seed."""
     steps: int
     images: int
+    """Real images that the discriminator has seen."""
+    seconds: float
     images_per_second: float
-    first: dict[str, float]
-    best: dict[str, float]
-    last: dict[str, float]
-    real: dict[str, float]
-    passport: dict[str, JsonValue]
+    first: Values
+    """Scores before the first step, with step and images."""
+    best: Values
+    """Scores of the lowest distance."""
+    last: Values
+    real: Values
+    """Scores of real images that were held out."""
+    compared: Compared | None = None
+    """As many images of the last weights beside those."""
+    passport: Passport
     files: dict[str, str]
+    """Paths of the generators of the last weights and of the best."""
+
+
+class Trial(Result):
+    """One of several trainings: its result, or how it ended."""
+
+    id: str
+    """Of the genome as it was found."""
+    name: str | None = None
+    outcome: str
+    """completed, diverged or collapsed."""
+    why: str | None = None
+    """How it failed."""
+    result: TrainingResult | None = None
+
+
+class Retraining(Result):
+    """Trials with equal budgets, the best first."""
+
+    trials: list[Trial]
+    winner: str | None
+    """The id of the best; none where no trial came to its end."""
+    ranked_by: str
+    scored_differently: dict[str, list[JsonValue]] = Field(default={})
+    """Fields in which the trials' protocols differ: then do not trust the order."""
+
+
+class DerivedResult(SearchResult):
+    """What a derivation answers: genomes and, where they were trained, what became of them."""
+
+    retraining: Retraining | None = None
+
+
+class Plan(Result):
+    """What a run would do and need."""
+
+    config: dict[str, JsonValue]
+    sizes: dict[str, int | dict[str, int]]
+    """Of the space and of networks: numbers of architectures, of parameters, a network's cost."""
+    steps: int
+    images: int
+    """Real images that pass in these steps."""
+    memory_bytes: int
+    """The most memory, beyond the libraries: the process', or on a GPU the GPU's."""
+    predicted_seconds: float
+    """Of the steps on this device, without scoring."""

@@ -9,13 +9,11 @@ import os
 import secrets
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from filelock import lock_descriptor
-from pydantic import BaseModel
 from torch import Tensor
 
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
@@ -32,8 +30,11 @@ from gan_nas.runs.checkpoints import (
     write_checkpoint,
 )
 from gan_nas.runs.folders import CONFIG, LOCK, LOG, OUTCOME, RESULT, check_entries, is_ours
+from gan_nas.runs.results import Result
 from gan_nas.runs.stored import Outcome, check_settings, read_config, read_outcome, read_result
 from gan_nas.runs.stored import stored_config as stored_config
+
+R = TypeVar("R", bound=Result)
 
 
 def never() -> bool:
@@ -41,35 +42,14 @@ def never() -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What a finished run has left: it answers as a Run does, and never writes into it."""
+class Finished(NamedTuple, Generic[R]):
+    """What a finished run has left."""
 
     directory: Path
     run_id: str
     settings: dict[str, Any]
-    result: dict[str, Any]
+    result: R
     checkpoint: Checkpoint
-    stop: Callable[[], bool] = never
-
-    def path(self, *parts: str) -> Path:
-        """Return a path inside the run directory."""
-        return self.directory.joinpath(*parts)
-
-    def latest(self) -> Checkpoint:
-        """Return the last checkpoint."""
-        return self.checkpoint
-
-    def log(self, **values: Any) -> None:
-        """Write nothing: the log is the run's own."""
-
-    def save(self, step: int, state: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-        """Write nothing: the checkpoints are the run's own."""
-
-    def check(self) -> None:
-        """Raise Interrupted when somebody asked to stop."""
-        if self.stop():
-            raise Interrupted("stopped on request; the same command starts over")
 
 
 class Run:
@@ -228,18 +208,17 @@ class Run:
         """Tell whether the run has come to its end."""
         return self.path(RESULT).exists()
 
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Write the result, the last file of a run."""
-        write_json(self.path(RESULT), _finite(result))
+    def finish(self, result: R) -> R:
+        """Write the result, the last file of a run, and return it."""
+        write_json(self.path(RESULT), result.model_dump(mode="json"))
+        return result
 
-    def result(self, kind: type[BaseModel]) -> dict[str, Any]:
+    def result(self, kind: type[R]) -> R:
         """Read the result of a finished run, which must be one of this kind."""
         return read_result(self.directory, kind)
 
 
-def read_finished(
-    directory: Path, kind: type[BaseModel], stop: Callable[[], bool] = never
-) -> Finished:
+def read_finished(directory: Path, kind: type[R]) -> Finished[R]:
     """Read what a finished run has left, and leave all as it is; others may work there meanwhile.
 
     Raises InvalidInput for a directory that is no run's, or for a run that has not ended;
@@ -253,7 +232,7 @@ def read_finished(
     if not (directory / RESULT).exists() or found is None:
         raise InvalidInput(f"the run in {directory} has not ended: run it to its end first")
     result = read_result(directory, kind)
-    return Finished(directory, run_id, settings, result, found.checkpoint, stop)
+    return Finished(directory, run_id, settings, result, found.checkpoint)
 
 
 def read_log(directory: Path) -> list[dict[str, Any]]:

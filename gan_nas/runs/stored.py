@@ -111,11 +111,10 @@ def read_config(directory: Path) -> tuple[str, dict[str, Any]]:
     return run_id, config
 
 
-def read_result(directory: Path, kind: type[BaseModel]) -> dict[str, Any]:
+def read_result(directory: Path, kind: type[M]) -> M:
     """Return a finished run's result; raises Incompatible when it is not one of this kind."""
     content = _read_object(directory / RESULT)
-    _as(kind, content, f"the result in {directory / RESULT}", read_config(directory)[1])
-    return content
+    return _as(kind, content, f"the result in {directory / RESULT}", read_config(directory)[1])
 
 
 def read_outcome(directory: Path) -> Outcome:

@@ -153,6 +153,15 @@ class Passport(BaseModel):
         }
 
 
+class Compared(BaseModel):
+    """As many generated images as there are real ones that were held out, and their scores."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    num: int
+    scores: dict[str, float]
+
+
 class Comparison(BaseModel):
     """Generated images beside as many real ones: what a perfect generator would score.
 
@@ -271,7 +280,7 @@ def differing(passports: Sequence[Passport]) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def describe(differences: Mapping[str, tuple[Any, ...]]) -> str:
+def describe(differences: Mapping[str, Sequence[Any]]) -> str:
     """Say differences of passports in words."""
     return ", ".join(
         f"{name} {' and '.join(map(str, values))}" for name, values in differences.items()

@@ -1,6 +1,6 @@
 """Scores of generated images: which generator is better, by which measure, against what."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -34,7 +34,7 @@ from gan_nas.metrics.measures import (
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics
 from gan_nas.progress import Progress, silent
-from gan_nas.scoring.protocols import Comparison, Passport, Quantise
+from gan_nas.scoring.protocols import Compared, Comparison, Passport, Quantise
 from gan_nas.scoring.real_images import RealImages
 from gan_nas.scoring.reference import Split as Reference
 from gan_nas.streams import stream
@@ -141,6 +141,22 @@ class Scorer:
         """Score images, `num_compared(num)` of them, as `real(num)` does real ones."""
         few = embed(self.backbone, self._checked(batches), self._possible(num))
         return self._beside(few, num, deviations=False)[0]
+
+    def compared(
+        self,
+        num: int,
+        values: Mapping[str, float],
+        generate: Callable[[int], Iterable[Tensor]],
+    ) -> Compared:
+        """Score as many of `num` images as there are real ones to stand beside them.
+
+        `values` are the scores of all, taken where real ones are enough; else fewer images are
+        made by `generate`.
+        """
+        size = self.num_compared(num)
+        if size < num:
+            values = self.score_few(generate(size), num)
+        return Compared(num=size, scores=dict(values))
 
     def compare(
         self, batches: Iterable[Tensor], num: int, *, deviations: bool = True

@@ -10,22 +10,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.networks.adversarialnas import DownCellNetwork
 from gan_nas.networks.builder import (
     MAX_RESOLUTION,
-    GeneratorNetwork,
     build_discriminator,
     build_generator,
     choose_cells,
 )
 from gan_nas.networks.slots import inherited_state
 from gan_nas.networks.states import module_state
-from gan_nas.networks.whole import DownCellNetwork, SNResNet
-from gan_nas.runs.run import Finished, read_finished, stored_config
-from gan_nas.runs.stored import as_written, stored_data
-from gan_nas.search import METHODS, load_method
+from gan_nas.runs.results import SearchResult
+from gan_nas.runs.run import Finished
+from gan_nas.runs.stored import stored_data, stored_settings
+from gan_nas.search.drive import finished_search, restored, stored_shape
+from gan_nas.search.method import ImageShape, Task, Trained
 from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator
 from gan_nas.spaces.degas import DEGASGenerator, operations
 from gan_nas.spaces.genome import DiscriminatorGenome, GeneratorGenome, Genome
@@ -34,37 +35,28 @@ from gan_nas.training.loop import Start
 CELLS = ("cells", "stages", "final_normal")  # what a search decides; the rest are sizes
 
 
-class Trained(NamedTuple):
-    """The networks a search trained, with their weights, on the CPU."""
-
-    sizes: GeneratorGenome
-    """Some generator of the supernet's sizes."""
-    generator: GeneratorNetwork
-    discriminator: SNResNet | DownCellNetwork | None
-    latent_scale: float = 1.0
-    """How long its latents were, to those of N(0, I)."""
-
-
 class Supernets(NamedTuple):
     """A finished search, and the networks it trained."""
 
     directory: Path
-    finished: Finished
+    finished: Finished[SearchResult]
+    images: ImageShape
     trained: Trained
 
 
 def read_supernets(directory: Path) -> Supernets:
     """Read the networks of a finished search; raises InvalidInput when it is none."""
-    method = stored_config(directory).get("method")
-    if method not in METHODS:
+    method, finished = finished_search(directory)
+    config = stored_settings(directory, finished.settings, method.Config)
+    images = stored_shape(finished)
+    task = Task(config=config, images=images)
+    trained = restored(method, task, finished).trained()
+    if trained is None:
         raise InvalidInput(
-            f"{directory} is a run of {method}: weights are inherited from a search by "
-            f"{' or '.join(METHODS)}"
+            f"{directory} is a search by {method.name}, which trains no network that genomes "
+            "could inherit from: train from scratch"
         )
-    chosen = load_method(method)
-    finished = read_finished(directory, chosen.Result)
-    with as_written(directory):
-        return Supernets(directory, finished, chosen.trained(finished))
+    return Supernets(directory, finished, images, trained)
 
 
 def start_from(supernets: Supernets, genome: Genome, resolution: int, image_channels: int) -> Start:
@@ -78,10 +70,10 @@ def start_from(supernets: Supernets, genome: Genome, resolution: int, image_chan
     Raises Incompatible for a genome of another space, other sizes or other images.
     """
     check_sizes(supernets, genome.generator)
-    directory, finished, trained = supernets
+    directory, finished, images, trained = supernets
     own = (
-        ("resolution", resolution, finished.result["resolution"]),
-        ("channels", image_channels, trained.generator.to_rgb.conv.out_channels),
+        ("resolution", resolution, images.side),
+        ("channels", image_channels, images.channels),
     )
     for name, asked, known in own:
         if asked != known:
@@ -143,7 +135,7 @@ def _completed(trained: Trained, derived: dict[str, Tensor]) -> dict[str, Tensor
 
 
 def _discriminator(
-    trained: SNResNet | DownCellNetwork | None, genome: DiscriminatorGenome, image_channels: int
+    trained: nn.Module | None, genome: DiscriminatorGenome, image_channels: int
 ) -> dict[str, Tensor] | None:
     """Return the tensors of a discriminator that the search trained, or None if it did not."""
     if trained is None:

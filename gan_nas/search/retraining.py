@@ -5,8 +5,8 @@ choice is made between the top K after each was trained alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,26 +15,14 @@ from gan_nas.errors import Incompatible, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
+from gan_nas.runs.results import Retraining, Trial
 from gan_nas.runs.run import never
-from gan_nas.scoring.protocols import Passport, describe, differing
+from gan_nas.scoring.protocols import describe, differing
 from gan_nas.search.inheritance import Supernets, start_from
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
-from gan_nas.training.loop import TrainingConfig, train
-
-# What a row tells of a trial.
-KEPT = (
-    "inherited_from",
-    "first",
-    "best",
-    "last",
-    "real",
-    "compared",
-    "passport",
-    "steps",
-    "seconds",
-    "files",
-)
+from gan_nas.training.config import TrainingConfig
+from gan_nas.training.loop import train
 
 
 def retrain_all(
@@ -52,18 +40,17 @@ def retrain_all(
     supernets: Supernets | None = None,
     any_passport: bool = False,
     again: bool = False,
-) -> dict[str, Any]:
+) -> Retraining:
     """Train every genome in `directory`/retrained/ID with equal budgets; best distance first.
 
-    ID is of the genome as it suits the framework; rows have the id it was found with. Training
+    ID is of the genome as it suits the framework; trials have the id it was found with. Training
     starts from scratch, or from the weights of `supernets`, then in retrained/ID-inherited.
     A trial that diverged or collapsed is listed with this outcome and stops nothing; one that is
     finished is not run again, and one that failed only if it is to run `again`. Raises Incompatible
     when trials were scored differently, as those of another day may be, unless `any_passport`.
-    Returns {"retrained": rows, "winner": id or None, "scored_differently": field -> values}.
     """
     keep_judge(directory / "retrained", backbone, images)
-    rows: list[dict[str, Any]] = []
+    trials: list[Trial] = []
     for number, genome in enumerate(genomes):
         trained, start = suited(genome, config.framework), None
         where = directory / "retrained" / trained.genome_id
@@ -86,12 +73,12 @@ def retrain_all(
                 again=again,
             )
         except RunFailed as error:
-            rows.append({"id": genome.genome_id, "outcome": error.outcome, "why": str(error)})
+            trials.append(Trial(id=genome.genome_id, outcome=error.outcome, why=str(error)))
             continue
-        row = {"id": genome.genome_id, "name": genome.title, "outcome": "completed"}
-        rows.append(row | {key: result[key] for key in KEPT})
-    passports = [Passport.model_validate(row["passport"]) for row in rows if "passport" in row]
-    differences = differing(passports)
+        trials.append(
+            Trial(id=genome.genome_id, name=genome.title, outcome="completed", result=result)
+        )
+    differences = differing([t.result.passport for t in trials if t.result])
     if differences and not any_passport:
         raise Incompatible(
             f"the trials in {directory / 'retrained'} were scored differently "
@@ -99,14 +86,17 @@ def retrain_all(
             "them anew, or allow any passport"
         )
     distance = backbone.distance_name
-    rows.sort(key=lambda row: float(row["last"][distance]) if "last" in row else float("inf"))
-    winner = rows[0]["id"] if rows and "last" in rows[0] else None
-    return {
-        "retrained": rows,
-        "winner": winner,
-        "ranked_by": f"last {distance}",
-        "scored_differently": {name: list(values) for name, values in differences.items()},
-    }
+
+    def rank(trial: Trial) -> float:
+        return trial.result.last[distance] if trial.result else inf
+
+    trials.sort(key=rank)
+    return Retraining(
+        trials=trials,
+        winner=trials[0].id if trials and trials[0].result else None,
+        ranked_by=f"last {distance}",
+        scored_differently={name: list(values) for name, values in differences.items()},
+    )
 
 
 def _numbered(progress: Progress, number: int, num_genomes: int) -> Progress:

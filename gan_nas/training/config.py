@@ -34,7 +34,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from gan_nas.configs import Settings, find_preset, resolve
-from gan_nas.networks.builder import Initialisation
+from gan_nas.networks.initialisation import Initialisation
 from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, Framework, framework_of
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.gan import Precision, Turn

@@ -8,21 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import MissingResource
-from gan_nas.networks.builder import Initialisation, initialise
+from gan_nas.networks.initialisation import Initialisation, initialise
 from gan_nas.networks.simulation import HalfPrecision, Idle
-from gan_nas.networks.states import (
-    load_module_state,
-    load_optimizer_state,
-    module_state,
-    optimizer_state,
-)
+from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.streams import stream
 from gan_nas.training.objectives import Hinge, Objective, Random, full
 
 Precision = Literal["float32", "bf16"]
 Turn = Literal["last", "first"]
 IdleWeights = Literal["skipped", "decayed"]
-Tensors = dict[str, dict[str, Tensor]]
 HINGE = Hinge()
 
 
@@ -138,43 +132,30 @@ class GAN:
         for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
             parameter.copy_(average)
 
-    def state(self) -> Tensors:
-        """Return all tensors that a checkpoint needs; `generator_steps` is apart."""
+    def saved(self) -> dict[str, Saved]:
+        """Return what a checkpoint keeps; `generator_steps` is apart."""
         names = [name for name, _ in self.generator.named_parameters()]
         return {
-            "generator": module_state(self.generator),
-            "discriminator": module_state(self.discriminator),
-            "averages": dict(zip(names, self._averages, strict=False)),
-            "generator_optimizer": optimizer_state(
-                self.generator_optimizer, self.generator.named_parameters()
-            ),
-            "discriminator_optimizer": optimizer_state(
-                self.discriminator_optimizer, self.discriminator.named_parameters()
+            "generator": saved_module(self.generator),
+            "discriminator": saved_module(self.discriminator),
+            "averages": saved_tensors(dict(zip(names, self._averages, strict=False))),
+            "generator_optimizer": self._saved(self.generator_optimizer, self.generator),
+            "discriminator_optimizer": self._saved(
+                self.discriminator_optimizer, self.discriminator
             ),
         }
 
-    def load_state(self, tensors: Mapping[str, Mapping[str, Tensor]], generator_steps: int) -> None:
-        """Go on from what `state` returned."""
-        load_module_state(self.generator, tensors["generator"])
-        load_module_state(self.discriminator, tensors["discriminator"])
-        names = [name for name, _ in self.generator.named_parameters()]
-        for name, average in zip(names, self._averages, strict=False):
-            average.copy_(tensors["averages"][name])
-        load_optimizer_state(
-            self.generator_optimizer,
-            self.generator.named_parameters(),
-            tensors["generator_optimizer"],
-        )
-        load_optimizer_state(
-            self.discriminator_optimizer,
-            self.discriminator.named_parameters(),
-            tensors["discriminator_optimizer"],
-        )
-        if self.idle_weights == "decayed":
-            for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
-                for parameter in optimizer.state:
-                    parameter.grad = torch.zeros_like(parameter, requires_grad=False)
-        self.generator_steps = generator_steps
+    def _saved(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> Saved:
+        saved = saved_optimizer(optimizer, network)
+        if self.idle_weights == "skipped":
+            return saved
+
+        def load(tensors: Mapping[str, Tensor]) -> None:
+            saved.load(tensors)
+            for parameter in optimizer.state:
+                parameter.grad = torch.zeros_like(parameter, requires_grad=False)
+
+        return saved._replace(load=load)
 
     def _update_averages(self) -> None:
         if self._averages:
@@ -221,46 +202,6 @@ def gradients(parameters: Sequence[Tensor], *, needed: bool) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(not needed)
-
-
-class LossWindow:
-    """The last `size` losses, kept on the device: pushing never waits for it."""
-
-    def __init__(self, size: int, device: torch.device | str) -> None:
-        self.values = torch.zeros(size, device=device)
-        self.count = 0
-
-    def push(self, loss: Tensor) -> None:
-        """Overwrite the oldest loss."""
-        self.values[self.count % len(self.values)].copy_(loss)
-        self.count += 1
-
-    def mean(self, num: int | None = None) -> float | None:
-        """Return the mean of the last `num` losses, or of all that are here; this waits.
-
-        None where there is no loss yet: a network that has not had its turn has not diverged.
-        """
-        num = min(num or len(self.values), self.count, len(self.values))
-        if not num:
-            return None
-        rows = torch.arange(self.count - num, self.count, device=self.values.device)
-        return float(self.values[rows % len(self.values)].mean())
-
-    def variance(self) -> float:
-        """Return the population variance of a full window, infinity before; this waits too."""
-        if self.count < len(self.values):
-            return float("inf")
-        return float(self.values.var(correction=0))
-
-    def clear(self) -> None:
-        """Forget all losses."""
-        self.count = 0
-
-
-def means(windows: Mapping[str, LossWindow], num: int | None = None) -> dict[str, float]:
-    """Return by name the mean of the last `num` losses of every window that has any."""
-    found = {name: window.mean(num) for name, window in windows.items()}
-    return {name: mean for name, mean in found.items() if mean is not None}
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

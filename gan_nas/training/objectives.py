@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.critic import Critic
+from gan_nas.networks.ctgan import Critic
 from gan_nas.training.losses import (
     consistency_term,
     generator_loss,

@@ -9,8 +9,9 @@ import torch
 
 from gan_nas.bench.steps import report
 from gan_nas.search.autogan import search as autogan
+from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
-from gan_nas.training.loop import TrainingConfig, new_gan, training_phase
+from gan_nas.training.plan import new_gan, training_phase
 from gan_nas.training.timing import StepTimes, time_phase
 
 TRAINING = TrainingConfig.model_validate(tiny.TRAINING)

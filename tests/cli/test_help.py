@@ -15,7 +15,7 @@ from gan_nas.scoring.reference import SPLITS
 from gan_nas.search import METHODS, load_method
 from gan_nas.spaces.frameworks import FRAMEWORKS
 from gan_nas.spaces.random_genomes import SPACES
-from gan_nas.training.loop import presets_for
+from gan_nas.training.config import presets_for
 
 SEARCH_PRESETS = {name for method in METHODS for name in load_method(method).PRESETS}
 TRAINING_PRESETS = {

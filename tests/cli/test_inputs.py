@@ -12,7 +12,7 @@ from gan_nas.cli.inputs import (
 )
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.search import METHODS, load_method
-from gan_nas.training.loop import PRESETS, TrainingConfig, presets_for
+from gan_nas.training.config import PRESETS, TrainingConfig, presets_for
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from gan_nas.errors import Interrupted
 from gan_nas.metrics.classifier import save_classifier, train_classifier
 from gan_nas.metrics.loading import load_backbone
 from gan_nas.spaces.published import published_genome
-from gan_nas.training.loop import TrainingConfig, presets_for, train
+from gan_nas.training.config import TrainingConfig, presets_for
+from gan_nas.training.loop import train
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gan_nas.configs import defaults
 from gan_nas.errors import Incompatible
 from gan_nas.runs.run import Run
 from gan_nas.runs.stored import stored_config
-from gan_nas.training.loop import TrainingConfig
+from gan_nas.training.config import TrainingConfig
 
 
 def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:

@@ -15,11 +15,11 @@ from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
     build_supernet,
-    initialise,
 )
 from gan_nas.networks.cost import num_parameters
+from gan_nas.networks.initialisation import initialise
+from gan_nas.networks.layers import ToRGB
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
-from gan_nas.networks.whole import ToRGB
 from gan_nas.spaces.autogan import AutoGANGenerator, decode
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes

@@ -7,7 +7,7 @@ import torch
 
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
-from gan_nas.networks.layers import layers_of
+from gan_nas.networks.parts import layers_of
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes

@@ -7,7 +7,7 @@ from torch import Tensor
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.builder import build_discriminator
 from gan_nas.networks.cost import discriminator_cost, num_parameters
-from gan_nas.networks.critic import Critic
+from gan_nas.networks.ctgan import Critic
 from gan_nas.networks.ops import published_order
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.streams import stream

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from plain_adversarialnas import PlainSuperD, PlainSuperG
 from torch import Tensor, nn
 
+from gan_nas.networks.adversarialnas import DownCellNetwork, UpCellNetwork
 from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
@@ -32,8 +33,8 @@ from gan_nas.networks.builder import (
 )
 from gan_nas.networks.cost import discriminator_cost, generator_cost, num_parameters, published_macs
 from gan_nas.networks.ops import published_order
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
-from gan_nas.networks.whole import DownCellNetwork, SNResNet, UpCellNetwork
 from gan_nas.spaces.adversarialnas import (
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,

@@ -11,20 +11,26 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan_nas.networks import mixing
+from gan_nas.networks.adversarialnas import (
+    AdversarialNASDownCell,
+    AdversarialNASUpCell,
+    DownCellNetwork,
+    UpCellNetwork,
+    edge_ops,
+)
 from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
     build_super_discriminator,
     build_supernet,
     choose_cells,
-    initialise,
 )
-from gan_nas.networks.cells import AdversarialNASDownCell, AdversarialNASUpCell
+from gan_nas.networks.initialisation import initialise
+from gan_nas.networks.layers import MakeConv, plain_conv
 from gan_nas.networks.mixing import add, fan_out, scaled, up_fan_out
-from gan_nas.networks.ops import MakeConv, edge_ops, plain_conv, published_order
+from gan_nas.networks.ops import published_order
 from gan_nas.networks.slots import Choice, MixedOp, choose, inherited_state, mixed
 from gan_nas.networks.spectral import SpectralConv2d
-from gan_nas.networks.whole import DownCellNetwork, UpCellNetwork
 from gan_nas.spaces.adversarialnas import (
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,

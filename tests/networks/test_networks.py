@@ -4,14 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.builder import (
-    build_discriminator,
-    build_generator,
-    build_supernet,
-    initialise,
-)
+from gan_nas.networks.builder import build_discriminator, build_generator, build_supernet
 from gan_nas.networks.cost import num_parameters, published_macs
-from gan_nas.networks.whole import SNResNet
+from gan_nas.networks.initialisation import initialise
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.spaces.autogan import AutoGANGenerator, decode
 from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator

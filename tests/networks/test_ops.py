@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_nas.networks.builder import build_discriminator, build_generator, initialise
-from gan_nas.networks.cells import AutoGANUpCell, autogan_choices
-from gan_nas.networks.ops import Projection, UpConv, norms, published_order, ups
+from gan_nas.networks.autogan import AutoGANUpCell, autogan_choices, norms, ups
+from gan_nas.networks.builder import build_discriminator, build_generator
+from gan_nas.networks.initialisation import initialise
+from gan_nas.networks.ops import Projection, UpConv, published_order
 from gan_nas.networks.slots import Choice, choose, fixed, selected
 from gan_nas.spaces.autogan import (
     NORMS,

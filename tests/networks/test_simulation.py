@@ -12,8 +12,9 @@ from gan_nas.search.adversarialnas import search as adversarialnas
 from gan_nas.search.autogan import search as autogan
 from gan_nas.search.degas import search as degas
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
+from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import autocast
-from gan_nas.training.loop import TrainingConfig, new_gan, training_phase
+from gan_nas.training.plan import new_gan, training_phase
 from gan_nas.training.timing import Phase
 
 CPU = tiny.CPU

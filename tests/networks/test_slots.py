@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.builder import build_generator, build_supernet, choose_cells, initialise
-from gan_nas.networks.cells import autogan_choices
+from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
+from gan_nas.networks.builder import build_generator, build_supernet, choose_cells
+from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.slots import Choice, choose, fixed, inherited_state, selected
-from gan_nas.networks.whole import AutoGANNetwork
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode_cell, enumerate_cells
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.streams import stream

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.networks.builder import build_discriminator, initialise
+from gan_nas.networks.builder import build_discriminator
+from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear, spectral_weight
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from gan_nas.networks.builder import build_generator, build_stage_supernet, choose_cells
 from gan_nas.networks.cost import generator_cost, num_parameters
+from gan_nas.networks.degas import StageNetwork, normal_ops, up_ops
 from gan_nas.networks.ops import published_order
 from gan_nas.networks.slots import inherited_state
-from gan_nas.networks.stage_ops import normal_ops, up_ops
-from gan_nas.networks.whole import StageNetwork
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
     UP_OPS,

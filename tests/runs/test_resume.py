@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,8 @@ import tiny
 
 from gan_nas.errors import Incompatible, Interrupted
 
-RUNS: dict[str, Callable[..., dict[str, Any]]] = {
-    "training": tiny.run_training,
-    "ctgan": tiny.run_ctgan,
-    "search": tiny.run_search,
-    "adversarial": tiny.run_adversarial,
-    "degas": tiny.run_degas,
-    "reconstruction": tiny.run_reconstruction,
-}
 
-PUBLISHED: dict[str, Callable[..., dict[str, Any]]] = {
-    "training": tiny.run_published_training,
-    "search": tiny.run_published_search,
-    "adversarial": tiny.run_published_adversarial,
-}
-
-
-@pytest.fixture(scope="module", params=sorted(RUNS))
+@pytest.fixture(scope="module", params=sorted(tiny.RUNS))
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -44,16 +28,16 @@ def whole(kind: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str
         return False
 
     directory = tmp_path_factory.mktemp("whole") / "run"
-    RUNS[kind](directory, stop)
+    tiny.RUNS[kind](directory, stop)
     return tiny.traces(directory), looks
 
 
 def test_one_seed_gives_the_same_bytes_and_another_seed_others(
     kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path
 ) -> None:
-    RUNS[kind](tmp_path / "again")
+    tiny.RUNS[kind](tmp_path / "again")
     assert tiny.traces(tmp_path / "again") == whole[0]
-    RUNS[kind](tmp_path / "other", seed=1)
+    tiny.RUNS[kind](tmp_path / "other", seed=1)
     assert tiny.traces(tmp_path / "other")["tensors"] != whole[0]["tensors"]
 
 
@@ -72,8 +56,8 @@ def test_stopped_at_any_place_and_resumed_equals_uninterrupted(
             return looks >= place
 
         with pytest.raises(Interrupted):
-            RUNS[kind](directory, stop)
-        RUNS[kind](directory)
+            tiny.RUNS[kind](directory, stop)
+        tiny.RUNS[kind](directory)
         assert tiny.traces(directory) == traces, f"stopped at look {place} of {num_looks}"
         num_stops += 1
     assert num_stops >= min(10, num_looks)
@@ -89,23 +73,23 @@ def test_killed_in_any_phase_and_resumed_equals_uninterrupted(
     command = [sys.executable, str(script), kind, str(directory), str(int(share * num_looks))]
     killed = subprocess.run(command, cwd=tmp_path, check=False)
     assert killed.returncode == -signal.SIGKILL
-    RUNS[kind](directory)
+    tiny.RUNS[kind](directory)
     assert tiny.traces(directory) == traces
 
 
 def test_a_finished_run_returns_its_result_at_once(kind: str, tmp_path: Path) -> None:
-    first = RUNS[kind](tmp_path / "run")
+    first = tiny.RUNS[kind](tmp_path / "run")
 
     def stop() -> bool:
         raise AssertionError("nothing should be run")
 
-    assert RUNS[kind](tmp_path / "run", stop) == first
+    assert tiny.RUNS[kind](tmp_path / "run", stop) == first
 
 
 def test_changed_settings_are_refused_by_name(kind: str, tmp_path: Path) -> None:
-    RUNS[kind](tmp_path / "run")
+    tiny.RUNS[kind](tmp_path / "run")
     with pytest.raises(Incompatible, match=r"config\.batch_size: 8 -> 9"):
-        RUNS[kind](tmp_path / "run", batch_size=9)
+        tiny.RUNS[kind](tmp_path / "run", batch_size=9)
 
 
 class Looks:
@@ -120,16 +104,16 @@ class Looks:
 
 
 @pytest.mark.parametrize(
-    "kind", ["training", "search", pytest.param("adversarial", marks=pytest.mark.slow)]
+    "kind", ["training", "autogan", pytest.param("adversarialnas", marks=pytest.mark.slow)]
 )
 def test_published_runs_go_on_bit_for_bit_from_within_a_cycle(kind: str, tmp_path: Path) -> None:
     """Whose turn it is, idle weights' gradients, a reset before candidates, a replaced average."""
     looks = Looks()
-    PUBLISHED[kind](tmp_path / "whole", looks)
+    tiny.PUBLISHED_RUNS[kind](tmp_path / "whole", looks)
     traces = tiny.traces(tmp_path / "whole")
     for share in (0.15, 0.4, 0.6, 0.9):
         directory, stop = tmp_path / f"stopped-{share}", Looks(int(share * looks.count))
         with pytest.raises(Interrupted):
-            PUBLISHED[kind](directory, stop)
-        PUBLISHED[kind](directory)
+            tiny.PUBLISHED_RUNS[kind](directory, stop)
+        tiny.PUBLISHED_RUNS[kind](directory)
         assert tiny.traces(directory) == traces, f"stopped at look {stop.place} of {looks.count}"

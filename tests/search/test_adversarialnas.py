@@ -35,7 +35,8 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
-from gan_nas.training.loop import TrainingConfig, train
+from gan_nas.training.config import TrainingConfig
+from gan_nas.training.loop import train
 
 SMALL = tiny.ADVERSARIAL | {
     "iterations": 3,
@@ -51,7 +52,7 @@ QUICK = {"iterations": 2, "derive_every": 100, "top_k": 1}
 
 
 def search(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:
-    return tiny.run_adversarial(directory, stop, **SMALL | changes)
+    return tiny.run_search("adversarialnas", directory, stop, **SMALL | changes)
 
 
 def derive(directory: Path, count: int, **limits: int) -> list[dict[str, Any]]:

@@ -24,8 +24,8 @@ from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.autogan import encode
 from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.training import loop as training
+from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
-from gan_nas.training.loop import TrainingConfig
 
 
 def working(directory: Path, **changes: Any) -> _Search:
@@ -37,7 +37,7 @@ def working(directory: Path, **changes: Any) -> _Search:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     directory = tmp_path_factory.mktemp("search") / "run"
-    return directory, tiny.run_search(directory)
+    return directory, tiny.run_search("autogan", directory)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -349,14 +349,14 @@ def test_settings_that_could_not_do_what_they_say_are_refused_before_a_run_is_ma
     tmp_path: Path, changes: dict[str, int], sentence: str
 ) -> None:
     with pytest.raises(InvalidInput, match=sentence):
-        tiny.run_search(tmp_path / "run", **changes)
+        tiny.run_search("autogan", tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
     with pytest.raises(InvalidInput, match=sentence):
         autogan.plan(Config.model_validate(tiny.SEARCH | changes), tiny.digits(), device=tiny.CPU)
 
 
 def test_a_generator_whose_turn_is_the_first_needs_no_more_steps(tmp_path: Path) -> None:
-    result = tiny.run_search(tmp_path / "run", num_critic=7, generator_turn="first")
+    result = tiny.run_search("autogan", tmp_path / "run", num_critic=7, generator_turn="first")
     assert len(result["genomes"]) == 2
 
 
@@ -372,10 +372,10 @@ def test_fewer_than_asked_for_is_said(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
     free = working(tmp_path / "free")
     assert free.limits is None
-    result = tiny.run_search(tmp_path / "run", max_params=6_000, iterations=4)
+    result = tiny.run_search("autogan", tmp_path / "run", max_params=6_000, iterations=4)
     assert all(row["parameters"] <= 6_000 for row in result["genomes"])
     with pytest.raises(InvalidInput, match="smallest possible"):
-        tiny.run_search(tmp_path / "impossible", max_params=10)
+        tiny.run_search("autogan", tmp_path / "impossible", max_params=10)
     assert not (tmp_path / "impossible").exists()
 
 
@@ -392,7 +392,7 @@ def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_every_variant_runs_to_its_end(tmp_path: Path, changes: dict[str, Any]) -> None:
-    result = tiny.run_search(tmp_path / "run", **changes)
+    result = tiny.run_search("autogan", tmp_path / "run", **changes)
     assert len(result["genomes"]) == 2
     if changes.get("reward") == "frechet":
         for row in result["genomes"]:
@@ -448,7 +448,7 @@ def test_derive_refuses_a_search_that_has_not_ended(tmp_path: Path) -> None:
         return True
 
     with pytest.raises(autogan.Interrupted):
-        tiny.run_search(tmp_path / "run", stop)
+        tiny.run_search("autogan", tmp_path / "run", stop)
     with pytest.raises(InvalidInput, match="has not ended"):
         autogan.derive(
             tmp_path / "run",

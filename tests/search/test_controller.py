@@ -2,7 +2,7 @@
 
 import torch
 
-from gan_nas.networks.builder import initialise
+from gan_nas.networks.initialisation import initialise
 from gan_nas.search.autogan.controller import Controller, LegacyReinforce, Reinforce
 from gan_nas.streams import stream
 

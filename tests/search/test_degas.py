@@ -37,7 +37,7 @@ QUICK = {"iterations": 2, "derive_every": 100, "top_k": 1}
 
 
 def search(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> dict[str, Any]:
-    return tiny.run_degas(directory, stop, **SMALL | changes)
+    return tiny.run_search("degas", directory, stop, **SMALL | changes)
 
 
 def derive(directory: Path, count: int, **limits: int) -> list[dict[str, Any]]:

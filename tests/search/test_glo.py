@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.networks.builder import build_generator, build_stage_supernet
+from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.ops import published_order
-from gan_nas.networks.whole import StageNetwork
 from gan_nas.search.degas.config import PRESETS, Config
 from gan_nas.search.degas.glo import GLO, Alpha, batch_statistics
-from gan_nas.search.degas.reconstruction import reconstruction_loss
+from gan_nas.search.degas.losses import reconstruction_loss
 from gan_nas.search.degas.search import places, sizes_of
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS
 from gan_nas.streams import stream

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
+from gan_nas.networks.adversarialnas import DownCellNetwork
 from gan_nas.networks.builder import build_discriminator, build_generator, choose_cells
 from gan_nas.networks.states import load_module_state
 from gan_nas.networks.weights import GeneratorFile, load_generator_file
-from gan_nas.networks.whole import DownCellNetwork
 from gan_nas.runs.run import stored_config
 from gan_nas.search import METHODS
 from gan_nas.search.inheritance import Supernets, read_supernets, start_from
@@ -28,7 +28,8 @@ from gan_nas.spaces.genome import DiscriminatorGenome, Genome
 from gan_nas.spaces.random_genomes import load_space, sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
-from gan_nas.training.loop import Start, TrainingConfig, train
+from gan_nas.training.config import TrainingConfig
+from gan_nas.training.loop import Start, train
 
 NUM_GENOMES = 6
 
@@ -179,7 +180,7 @@ def test_a_discriminator_the_search_did_not_train_starts_anew(
 
 
 def test_a_fixed_discriminator_of_a_search_is_inherited(tmp_path: Path) -> None:
-    tiny.run_adversarial(tmp_path / "search", discriminator="sn_resnet", iterations=2)
+    tiny.run_search("adversarialnas", tmp_path / "search", discriminator="sn_resnet", iterations=2)
     supernets = read_supernets(tmp_path / "search")
     assert start(supernets, drawn(supernets)[0]).discriminator is not None
     critic = suited(drawn(supernets)[0], "ctgan")
@@ -222,7 +223,7 @@ def test_a_place_that_the_search_left_out_is_refused(
     genome = sample_genomes("degas", 1, 0, 4, 4)[0].model_copy(update={"generator": chosen[0]})
     with pytest.raises(Incompatible, match=f"at {place}, which the search"):
         start(read_supernets(searches["degas"]), genome)
-    tiny.run_degas(tmp_path / "search", **{variant: True})
+    tiny.run_search("degas", tmp_path / "search", **{variant: True})
     derived(genome, start(read_supernets(tmp_path / "search"), genome).generator)
 
 
@@ -231,7 +232,7 @@ def test_only_a_finished_search_bequeaths(searches: dict[str, Path], tmp_path: P
         read_supernets(tmp_path)
     looks = iter(range(100))
     with pytest.raises(Interrupted):
-        tiny.run_degas(tmp_path / "search", lambda: next(looks) > 1)
+        tiny.run_search("degas", tmp_path / "search", lambda: next(looks) > 1)
     with pytest.raises(InvalidInput, match="has not ended"):
         read_supernets(tmp_path / "search")
     tiny.run_training(tmp_path / "training", steps=1)
@@ -341,7 +342,7 @@ def test_a_run_does_not_change_where_it_starts(searches: dict[str, Path], tmp_pa
     training(genome, tmp_path / "heir", start(supernets, genome), steps=0)
     with pytest.raises(Incompatible, match=r"inherited: .* -> null"):
         training(genome, tmp_path / "heir", None, steps=0)
-    tiny.run_degas(tmp_path / "other", seed=1)
+    tiny.run_search("degas", tmp_path / "other", seed=1)
     other = start(read_supernets(tmp_path / "other"), genome)
     with pytest.raises(Incompatible, match=r"inherited\.run_id: "):
         training(genome, tmp_path / "heir", other, steps=0)

@@ -18,7 +18,7 @@ from golden_adversarialnas import (
 from golden_adversarialnas import logits as published_logits
 from torch import Tensor, nn
 
-from gan_nas.networks.whole import SNResNet
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.search.adversarialnas.config import PRESETS, Config
 from gan_nas.search.adversarialnas.relaxation import Relaxed, noisy_weights, tau_at
 from gan_nas.search.adversarialnas.super_gan import SuperGAN

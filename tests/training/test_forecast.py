@@ -17,8 +17,9 @@ from gan_nas.search.adversarialnas import search as adversarialnas
 from gan_nas.search.autogan import search as autogan
 from gan_nas.search.degas import search as degas
 from gan_nas.spaces.published import published_genome
+from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import MOST_BYTES, MOST_MACS, Scale, Work, memory_bytes
-from gan_nas.training.loop import TrainingConfig, work
+from gan_nas.training.plan import work
 
 TOP1 = published_genome("autogan-cifar10-top1")
 

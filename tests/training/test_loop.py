@@ -20,16 +20,10 @@ from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
+from gan_nas.training.config import PRESETS, TrainingConfig, presets_for
 from gan_nas.training.gan import GAN, check_compiler
-from gan_nas.training.loop import (
-    PRESETS,
-    TrainingConfig,
-    dequantised,
-    new_gan,
-    plan,
-    presets_for,
-    train,
-)
+from gan_nas.training.loop import dequantised, train
+from gan_nas.training.plan import new_gan, plan
 
 
 @pytest.fixture(scope="module")

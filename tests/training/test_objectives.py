@@ -9,10 +9,11 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import SPACES, sample_genomes
 from gan_nas.streams import stream
+from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
-from gan_nas.training.loop import TrainingConfig, new_gan
 from gan_nas.training.losses import consistency_term, gradient_penalty
 from gan_nas.training.objectives import CTGAN, WGANGP
+from gan_nas.training.plan import new_gan
 
 CPU = torch.device("cpu")
 GENOME = published_genome("ctgan-cifar10").resized(8, 8)

@@ -15,8 +15,9 @@ from gan_nas.search.autogan.shared_gan import new_shared_gan
 from gan_nas.search.degas import config as degas_config
 from gan_nas.spaces.published import published_genome
 from gan_nas.training import config as training_config
+from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.gan import GAN
-from gan_nas.training.loop import TrainingConfig, new_gan, presets_for
+from gan_nas.training.plan import new_gan
 
 CPU = torch.device("cpu")
 CONFIGS = {

@@ -23,14 +23,14 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_nas.configs import Settings
-from gan_nas.networks.builder import Initialisation
+from gan_nas.networks.initialisation import Initialisation
 from gan_nas.search.adversarialnas.relaxation import Mixture, NoiseOn
+from gan_nas.search.method import SearchConfig
 from gan_nas.training.gan import Precision, Turn
 from gan_nas.training.objectives import Passes
 
 
-class Config(Settings):
+class Config(SearchConfig):
     """AdversarialNAS' settings; the defaults are the paper's, or its code's where it is silent.
 
     Where a default is the code's against the paper it says so, and the preset `paper` sets it.
@@ -132,18 +132,10 @@ class Config(Settings):
     """Parts a classifier score is averaged over."""
     num_reference: int | None = Field(default=None, ge=2)
     """Training images of the distance's reference, evenly spaced; none takes all."""
-    top_k: int = Field(default=5, ge=1, le=1000)
-    """Architectures the search ends with."""
     derivation: Literal["exact", "published"] = "exact"
     """The first of them: that of highest log-probability, or the likeliest operation of each edge
     with the code's repairs (its discriminator's by a softmax over edges, an oversight). Under
     limits it is always the former."""
-    max_params: int | None = Field(default=None, ge=1)
-    """Most parameters of a derived generator."""
-    max_macs: int | None = Field(default=None, ge=1)
-    """Most multiply-adds of a derived generator, for an image, at the search's resolution."""
-    save_every: int = Field(default=500, ge=1)
-    """Iterations between checkpoints: what a crash may lose."""
     log_every: int = Field(default=100, ge=1, le=1000)
     """Iterations between lines of the log."""
 

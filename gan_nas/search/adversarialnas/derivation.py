@@ -6,7 +6,6 @@ whose operations have the highest summed log-probability, each edge under its ow
 """
 
 import itertools
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
@@ -14,9 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_nas.search.best import Limit
 from gan_nas.spaces.adversarialnas import CellType, candidates, is_valid, live_edges, needs
-
-logger = logging.getLogger(__name__)
 
 SoftmaxOver = Literal["operations", "edges"]
 Scores = Mapping[str, Sequence[float]]  # edge -> a number for each of its operations
@@ -34,13 +32,6 @@ class Price(NamedTuple):
 
     parameters: int
     macs: int
-
-
-class Limit(NamedTuple):
-    """The most a network may cost; None is no limit."""
-
-    parameters: int | None
-    macs: int | None
 
 
 def derive_cell(cell: CellType, scores: Scores) -> dict[str, str]:
@@ -146,14 +137,6 @@ def cheapest(cells: Sequence[CellType], prices: Prices) -> Price:
     ]
     parameters, macs = np.stack(totals).min(0).tolist()
     return Price(parameters, macs)
-
-
-def say_if_fewer(found: int, asked: int, why: str) -> None:
-    """Warn in one sentence when a search or its derivation ends with fewer than were asked for."""
-    if found < asked:
-        logger.warning(
-            "only %d of the %d architectures asked for were found: %s", found, asked, why
-        )
 
 
 class _Table:

@@ -13,13 +13,11 @@ from torch import Tensor, nn
 
 from gan_nas.networks.builder import build_discriminator, build_super_discriminator, build_supernet
 from gan_nas.networks.cost import GanCost, network_cost, num_parameters
-from gan_nas.networks.states import load_optimizer_state, optimizer_state
-from gan_nas.networks.whole import DownCellNetwork, SNResNet, UpCellNetwork
-from gan_nas.runs.run import Finished
-from gan_nas.runs.stored import stored_settings
+from gan_nas.networks.sn_resnet import SNResNet
+from gan_nas.networks.states import Saved, saved_optimizer
 from gan_nas.search.adversarialnas.config import Config
 from gan_nas.search.adversarialnas.relaxation import Logits, Mixture, Relaxed, tau_at
-from gan_nas.search.inheritance import Trained
+from gan_nas.search.method import Trained
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     UP_CELLS,
@@ -29,7 +27,7 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
-from gan_nas.training.gan import GAN, Tensors, adam, descend, fresh, generator_moves, gradients
+from gan_nas.training.gan import GAN, adam, descend, fresh, generator_moves, gradients
 from gan_nas.training.objectives import Hinge
 from gan_nas.training.timing import NUM_GENERATED, Phase
 
@@ -154,21 +152,19 @@ class SuperGAN:
         """Update the generator's weights and the moving average; returns the loss."""
         return self.gan.generator_step(z)
 
-    def state(self) -> Tensors:
-        """Return all tensors that a checkpoint needs; alpha and beta are among the networks'."""
-        return self.gan.state() | {
-            "alpha_optimizer": optimizer_state(self.alpha_optimizer, self.alpha.named_parameters()),
-            "beta_optimizer": optimizer_state(self.beta_optimizer, self.beta.named_parameters()),
+    def saved(self) -> dict[str, Saved]:
+        """Return what a checkpoint keeps; alpha and beta are among the networks' tensors."""
+        return self.gan.saved() | {
+            "alpha_optimizer": saved_optimizer(self.alpha_optimizer, self.alpha),
+            "beta_optimizer": saved_optimizer(self.beta_optimizer, self.beta),
         }
 
-    def load_state(self, tensors: Tensors, generator_steps: int) -> None:
-        """Go on from what `state` returned."""
-        self.gan.load_state(tensors, generator_steps)
-        for optimizer, logits, name in (
-            (self.alpha_optimizer, self.alpha, "alpha_optimizer"),
-            (self.beta_optimizer, self.beta, "beta_optimizer"),
-        ):
-            load_optimizer_state(optimizer, logits.named_parameters(), tensors[name])
+    def supernets(self) -> Trained:
+        """Return both networks, whose weights genomes may inherit."""
+        generator, discriminator = self.generator.network, self.discriminator
+        if isinstance(discriminator, Relaxed):
+            discriminator = discriminator.network
+        return Trained(sizes_of(self.config, self.config.width), generator, discriminator)
 
     def _relaxed(self, network: nn.Module, logits: Logits, mixture: Mixture) -> Relaxed:
         config = self.config
@@ -227,21 +223,6 @@ def phases(
             generate=generate,
         )
     ]
-
-
-def trained(finished: Finished) -> Trained:
-    """Return the supernets of a finished search, or its fixed discriminator."""
-    settings = finished.settings
-    config = stored_settings(finished.directory, settings, Config)
-    side, channels = settings["image_side"], settings["image_channels"]
-    gan = SuperGAN(config, side, channels, torch.device("cpu"))
-    gan.load_state(finished.checkpoint.tensors, finished.checkpoint.state["generator_steps"])
-    generator, discriminator = gan.generator.network, gan.discriminator
-    if isinstance(discriminator, Relaxed):
-        discriminator = discriminator.network
-    assert isinstance(generator, UpCellNetwork)
-    assert isinstance(discriminator, SNResNet | DownCellNetwork)
-    return Trained(sizes_of(config, config.width), generator, discriminator)
 
 
 def supernet_costs(config: Config, resolution: int, image_channels: int) -> GanCost:

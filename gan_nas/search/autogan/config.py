@@ -26,13 +26,15 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_nas.configs import Settings
-from gan_nas.networks.builder import Initialisation
+from gan_nas.errors import InvalidInput
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.networks.initialisation import Initialisation
+from gan_nas.search.method import SearchConfig
 from gan_nas.training.gan import IdleWeights, Precision, Turn
 from gan_nas.training.objectives import Passes
 
 
-class Config(Settings):
+class Config(SearchConfig):
     """AutoGAN's settings; the defaults are the paper's, or its code's where it is silent."""
 
     seed: int = Field(default=0, ge=0)
@@ -136,8 +138,6 @@ class Config(Settings):
     """Batch-norm statistics of a child: re-estimated for it, or the supernet's running ones."""
     num_norm_latents: int = Field(default=256, ge=2, le=2**16)
     """Latents they are re-estimated from."""
-    max_params: int | None = Field(default=None, ge=1)
-    """Most parameters of a derived generator."""
     max_macs: int | None = Field(default=None, ge=1)
     """Most multiply-adds of a derived generator, for an image, at the last stage's resolution."""
     num_reference: int | None = Field(default=None, ge=2)
@@ -214,3 +214,23 @@ PRESETS["small"] = PRESETS["demo"] | {
     "discriminator_steps": 300,
     "num_reference": 10_000,
 }
+
+
+def check_config(config: Config, data: str, backbone: Backbone | None) -> None:
+    """Raise InvalidInput for settings of a search that would not do what they say."""
+    if config.top_k > config.num_candidates:
+        raise InvalidInput(
+            f"top_k {config.top_k} is above num_candidates {config.num_candidates}: K are kept of "
+            "M that are drawn, so draw at least as many"
+        )
+    if config.generator_turn == "last" and config.num_critic > config.discriminator_steps:
+        raise InvalidInput(
+            f"num_critic {config.num_critic} is above discriminator_steps "
+            f"{config.discriminator_steps}: the generator's turn never comes; take more steps, or "
+            "generator_turn=first"
+        )
+    if config.reward == "score" and backbone is not None and not backbone.labelled:
+        raise InvalidInput(
+            f"reward=score needs a backbone that knows classes and {data} has no labels: use "
+            "reward=frechet"
+        )

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import InvalidInput
+from gan_nas.networks.autogan import AutoGANUpCell, autogan_choices
 from gan_nas.networks.builder import bottom_width
-from gan_nas.networks.cells import AutoGANUpCell, autogan_choices
 from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
 from gan_nas.networks.slots import fixed
 from gan_nas.spaces.autogan import (

@@ -1,21 +1,25 @@
 """The policy of a search's stage: a controller, the parents it starts from, its limits."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from gan_nas.errors import InvalidInput
-from gan_nas.networks.builder import initialise
-from gan_nas.networks.states import (
-    load_module_state,
-    load_optimizer_state,
-    module_state,
-    optimizer_state,
-)
+from gan_nas.networks.initialisation import initialise
+from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.search.autogan.config import Config
-from gan_nas.search.autogan.controller import Allowed, Controller, LegacyReinforce, Reinforce, State
+from gan_nas.search.autogan.controller import (
+    HIDDEN,
+    Allowed,
+    Controller,
+    LegacyReinforce,
+    Reinforce,
+    State,
+)
 from gan_nas.search.autogan.limits import Limits
 from gan_nas.spaces.autogan import Tokens, token_sizes
 from gan_nas.streams import stream
@@ -31,6 +35,18 @@ class Candidate(NamedTuple):
     tokens: Tokens
     h: Tensor
     c: Tensor
+
+
+class PolicyState(BaseModel):
+    """What a policy is, beside its tensors."""
+
+    reinforce: list[float | None] = []
+    parents: list[Tokens] = []
+
+    def candidates(self) -> list[Candidate]:
+        """Return the parents, whose LSTM states are still to be loaded."""
+        zeros = partial(torch.zeros, HIDDEN, device="cpu")
+        return [Candidate(tokens, zeros(), zeros()) for tokens in self.parents]
 
 
 class Policy:
@@ -106,36 +122,20 @@ class Policy:
                 "or search again with it"
             )
 
-    def state(self) -> dict[str, Any]:
-        """Return what is no tensor, as JSON."""
+    def state(self) -> PolicyState:
+        """Return what is no tensor."""
         parents = [parent.tokens for parent in self.parents]
-        return {"reinforce": self.reinforce.state(), "parents": parents}
+        return PolicyState(reinforce=self.reinforce.state(), parents=parents)
 
-    def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Return weights, optimiser and the parents' LSTM states."""
-        parameters = self.controller.named_parameters()
+    def saved(self) -> dict[str, Saved]:
+        """Return what a checkpoint keeps: weights, optimiser and the parents' LSTM states."""
         states = {f"h.{i}": parent.h for i, parent in enumerate(self.parents)}
         states |= {f"c.{i}": parent.c for i, parent in enumerate(self.parents)}
         return {
-            "controller": module_state(self.controller),
-            "controller_optimizer": optimizer_state(self.reinforce.optimizer, parameters),
-            "parents": states,
+            "controller": saved_module(self.controller),
+            "controller_optimizer": saved_optimizer(self.reinforce.optimizer, self.controller),
+            "parents": saved_tensors(states),
         }
-
-    def load(self, state: dict[str, Any], tensors: dict[str, dict[str, Tensor]]) -> None:
-        """Go on from what `state` and `tensors` returned."""
-        states = tensors["parents"]
-        self.parents = [
-            Candidate(tuple(tokens), states[f"h.{i}"], states[f"c.{i}"])
-            for i, tokens in enumerate(state["parents"])
-        ]
-        load_module_state(self.controller, tensors["controller"])
-        load_optimizer_state(
-            self.reinforce.optimizer,
-            self.controller.named_parameters(),
-            tensors["controller_optimizer"],
-        )
-        self.reinforce.load_state(state["reinforce"])
 
     def _start(self, num: int, random: torch.Generator) -> tuple[list[Tokens], State]:
         """Draw a parent for each sample, uniformly with replacement, and its LSTM state."""

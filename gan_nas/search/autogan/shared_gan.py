@@ -5,23 +5,24 @@ from functools import cache, partial
 
 import torch
 
+from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
 from gan_nas.networks.builder import build_supernet
-from gan_nas.networks.cells import autogan_choices
-from gan_nas.networks.cost import num_parameters
+from gan_nas.networks.cost import Cost, generator_cost, num_parameters
 from gan_nas.networks.slots import choose
-from gan_nas.networks.whole import AutoGANNetwork, SNResNet
-from gan_nas.runs.run import Finished
-from gan_nas.runs.stored import stored_settings
+from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.search.autogan.config import Config
-from gan_nas.search.inheritance import Trained
+from gan_nas.search.method import Trained
 from gan_nas.spaces.autogan import (
     NUM_CELLS,
+    NUM_TOKENS,
     AutoGANGenerator,
     Tokens,
     decode,
     decode_cell,
     split_tokens,
 )
+from gan_nas.spaces.frameworks import default_discriminator
+from gan_nas.spaces.genome import Genome
 from gan_nas.training.gan import GAN, fresh
 from gan_nas.training.objectives import Hinge
 from gan_nas.training.timing import NUM_GENERATED, Phase, gan_phase
@@ -110,21 +111,27 @@ def phases(
     return stages
 
 
-def shared_parameters(config: Config, resolution: int, image_channels: int) -> int:
-    """Count the weights of both shared networks, used or not."""
-    return sum(map(num_parameters, _on_meta(config, resolution, image_channels)))
+def shared_parameters(config: Config, side: int, channels: int) -> dict[str, int | Cost]:
+    """Count the weights of both shared networks, used or not, and the smallest generator."""
+    smallest = genome_of(config, (0,) * NUM_TOKENS).generator
+    return {
+        "supernet_parameters": sum(map(num_parameters, _on_meta(config, side, channels))),
+        "smallest_generator": generator_cost(smallest, side, channels),
+    }
 
 
-def trained(finished: Finished) -> Trained:
-    """Return the shared networks of a finished search."""
-    config = stored_settings(finished.directory, finished.settings, Config)
-    tensors = finished.checkpoint.tensors
-    channels = len(tensors["generator"]["to_rgb.conv.weight"])
-    resolution = finished.result["resolution"]
-    gan = new_shared_gan(config, resolution, channels, torch.device("cpu"), num_resets=0)
-    gan.load_state(tensors, finished.checkpoint.state["generator_steps"])
-    assert isinstance(gan.generator, AutoGANNetwork)
-    assert isinstance(gan.discriminator, SNResNet)
+def genome_of(config: Config, tokens: Tokens) -> Genome:
+    """Return the genome of a whole token vector at the derived widths."""
+    generator = decode(tokens, config.derived_width, config.latent_dim)
+    width = config.derived_discriminator_width
+    return Genome(
+        generator=generator.model_copy(update={"skip_tap": config.skip_tap}),
+        discriminator=default_discriminator("autogan", width),
+    )
+
+
+def supernets(config: Config, gan: GAN) -> Trained:
+    """Return the shared networks, whose weights genomes may inherit."""
     return Trained(_sizes(config), gan.generator, gan.discriminator)
 
 

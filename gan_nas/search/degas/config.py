@@ -17,18 +17,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gan_nas.configs import Settings
 from gan_nas.search.degas.latents import Start
+from gan_nas.search.method import SearchConfig
 from gan_nas.training.gan import Precision
 
 
-class Config(Settings):
+class Config(SearchConfig):
     """DEGAS' settings; the defaults are the paper's for CIFAR-10, or DARTS' and GLO's."""
 
     seed: int = Field(default=0, ge=0)
     """Decides initialisation, data order and Gaussian latents."""
-    resolution: int | None = Field(default=None, ge=8, le=512)
-    """Side of the images, a multiple of 8; none takes the data's own."""
     num_images: int | None = Field(default=None, ge=2)
     """Training images that get a latent, evenly spaced; none takes all, as in the paper."""
     iterations: int = Field(default=39_050, ge=1, le=10**9)
@@ -93,14 +91,6 @@ class Config(Settings):
     reconstructions."""
     num_scored: int = Field(default=2_000, ge=2, le=10**6)
     """Images the losses at the end are means over, evenly spaced."""
-    top_k: int = Field(default=5, ge=1, le=1000)
-    """Architectures the search ends with."""
-    max_params: int | None = Field(default=None, ge=1)
-    """Most parameters of a derived generator."""
-    max_macs: int | None = Field(default=None, ge=1)
-    """Most multiply-adds of a derived generator, for an image, at the search's resolution."""
-    save_every: int = Field(default=500, ge=1)
-    """Iterations between checkpoints: what a crash may lose."""
     log_every: int = Field(default=100, ge=1, le=1000)
     """Iterations between lines of the log."""
 

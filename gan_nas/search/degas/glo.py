@@ -14,16 +14,11 @@ from torch import Tensor, nn
 
 from gan_nas.data.batches import Batches
 from gan_nas.networks.simulation import Idle
-from gan_nas.networks.states import (
-    load_module_state,
-    load_optimizer_state,
-    module_state,
-    optimizer_state,
-)
+from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.latents import initial_latents, project
-from gan_nas.search.degas.reconstruction import reconstruction_loss
-from gan_nas.training.gan import Tensors, adam, autocast, gradients
+from gan_nas.search.degas.losses import reconstruction_loss
+from gan_nas.training.gan import adam, autocast, gradients
 
 INITIAL_DEVIATION = 1e-3  # of alpha, in DARTS' code
 
@@ -192,30 +187,17 @@ class GLO:
             tensors.extend(self.alpha.parameters())
         return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
 
-    def state(self) -> Tensors:
-        """Return all tensors that a checkpoint needs."""
-        named = self.network.named_parameters()
-        tensors = {
-            "network": module_state(self.network),
-            "optimizer": optimizer_state(self.optimizer, named),
-            "latents": {"latents": self.latents},
+    def saved(self) -> dict[str, Saved]:
+        """Return what a checkpoint keeps."""
+        groups = {
+            "network": saved_module(self.network),
+            "optimizer": saved_optimizer(self.optimizer, self.network),
+            "latents": saved_tensors({"latents": self.latents}),
         }
         if self.alpha is not None:
-            named = self.alpha.named_parameters()
-            tensors["alpha"] = module_state(self.alpha)
-            tensors["alpha_optimizer"] = optimizer_state(self.alpha_optimizer, named)
-        return tensors
-
-    def load_state(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Go on from what `state` returned."""
-        load_module_state(self.network, tensors["network"])
-        named = self.network.named_parameters()
-        load_optimizer_state(self.optimizer, named, tensors["optimizer"])
-        self.latents.copy_(tensors["latents"]["latents"])
-        if self.alpha is not None:
-            load_module_state(self.alpha, tensors["alpha"])
-            named = self.alpha.named_parameters()
-            load_optimizer_state(self.alpha_optimizer, named, tensors["alpha_optimizer"])
+            groups["alpha"] = saved_module(self.alpha)
+            groups["alpha_optimizer"] = saved_optimizer(self.alpha_optimizer, self.alpha)
+        return groups
 
     def _loss(self, z: Tensor, indices: Tensor) -> Tensor:
         return self._compare(self._generate(z, self.mixture()), indices)

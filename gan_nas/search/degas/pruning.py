@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import num_parameters, published_macs
-from gan_nas.search.adversarialnas.derivation import Limit, Price, Scores
+from gan_nas.search.adversarialnas.derivation import Price, Scores
+from gan_nas.search.best import Limit
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
     NUM_STAGES,

@@ -1,100 +1,120 @@
-"""How far a reconstruction is from its image: squared error and a Laplacian pyramid.
+"""Reconstruction, iteration by iteration: what DEGAS' search and `reconstruct` have in common."""
 
-DEGAS (Doveh & Giryes 2019), sec. 3.1, after GLO (Bojanowski et al. 2018): ||x - x'||_2^2 plus
-Lap1(x, x') = sum_j 2^{2j} |L^j(x) - L^j(x')|_1, where L^j is level j of a Laplacian pyramid (Burt &
-Adelson 1983). No weights are given. Level j has 4^-j as many entries as the image, so 2^{2j} times
-its sum of absolutes is, over the image's number of entries, its *mean* of absolutes: means are
-what is computed here, and the loss does not grow with the image.
-"""
-
-from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
-from torch import Tensor
+from pydantic import BaseModel
+from torch import Tensor, nn
 
-NUM_BANDS = 3  # at most; the authors' number is not known
-MIN_SIDE = 4  # of an image that is halved once more
-FILTER = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+from gan_nas.data import Images
+from gan_nas.data.batches import take
+from gan_nas.networks.states import Saved
+from gan_nas.runs.ledger import Ledger
+from gan_nas.search.degas.config import Config
+from gan_nas.search.degas.glo import GLO, Alpha
 
-
-def reconstruction_loss(
-    x: Tensor, target: Tensor, l2_weight: float = 1.0, laplacian_weight: float = 1.0
-) -> Tensor:
-    """Return l2_weight * MSE + laplacian_weight * Lap1, the mean over a batch (N, C, H, W)."""
-    return reconstruction_losses(x, target, l2_weight, laplacian_weight).mean()
-
-
-def reconstruction_losses(
-    x: Tensor, target: Tensor, l2_weight: float = 1.0, laplacian_weight: float = 1.0
-) -> Tensor:
-    """Return the loss of each image of a batch (N, C, H, W), as (N,), at least in float32."""
-    difference = _wide(x) - _wide(target)
-    l2 = difference.square().mean((1, 2, 3))
-    return l2_weight * l2 + laplacian_weight * _laplacian_losses(difference)
+NUM_SHOWN = 32  # pairs of original and reconstruction in a picture
 
 
-def laplacian_loss(difference: Tensor) -> Tensor:
-    """Return sum_j mean |L^j(d)|, the mean over a batch of differences d = x - x' (N, C, H, W).
+class State(BaseModel):
+    """Where it is."""
 
-    The pyramid is linear, so that of the difference is the difference of both images' pyramids.
-    L^j is the image less its blur, the next image is the blur averaged over 2x2 pixels, and the
-    last level is what is left: for 32 pixels bands of 32, 16 and 8, and 4. There are fewer bands
-    where a side gets odd or below 4: for 8 pixels bands of 8 and 4, and 2. Borders are replicated.
-
-    The blur is the binomial 5x5 of Burt & Adelson. A public implementation of GLO
-    (tneumann/minimal_glo) *adds* a horizontal and a vertical Gaussian of sigma 1.4 instead of
-    multiplying them, an oversight; DEGAS names no filter.
-    """
-    return _laplacian_losses(_wide(difference)).mean()
+    step: int = 0
+    """Iterations that are done."""
 
 
-def _laplacian_losses(difference: Tensor) -> Tensor:
-    """Sum the means of absolutes of all levels, for each image.
+class Reconstruction:
+    """A network that learns to reconstruct images, with alpha or without."""
 
-    Every step is linear and separable, so it is a product with a small matrix from either side.
-    On a CPU that takes a quarter of the time of depthwise convolutions; dense ones take longer.
-    """
-    height, width = difference.shape[-2:]
-    current = difference.contiguous()  # (N, C, H, W)
-    total = current.new_zeros(len(current))
-    with _full_precision(current.device):
-        for _ in range(NUM_BANDS):
-            if min(height, width) < MIN_SIDE or height % 2 or width % 2:
-                break
-            (blur_rows, halve_rows), (blur_columns, halve_columns) = (
-                _matrices(side, current.dtype, current.device) for side in (height, width)
-            )
-            band = current - blur_rows @ (current @ blur_columns.T)
-            total = total + band.abs().mean((1, 2, 3))
-            current = halve_rows @ (current @ halve_columns.T)  # (N, C, H/2, W/2)
-            height, width = height // 2, width // 2
-    return total + current.abs().mean((1, 2, 3))
+    def __init__(
+        self,
+        config: Config,
+        network: nn.Module,
+        alpha: Alpha | None,
+        images: Images,
+        side: int,
+        device: torch.device,
+        ledger: Ledger,
+        state: State | None,
+    ) -> None:
+        self.config, self.ledger = config, ledger
+        self.state = state or State()
+        pixels = _chosen(images, config.num_images).at(side).to(device).train
+        self.glo = GLO(config, network, pixels, alpha)
+        self.weight_losses = ledger.window("weight_loss", config.log_every, device)
+        if alpha is not None:
+            self.alpha_losses = ledger.window("alpha_loss", config.log_every, device)
+        if state is None:
+            self.glo.start()
+
+    @property
+    def step(self) -> int:
+        """Count the iterations that are done."""
+        return self.state.step
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether all iterations are made."""
+        return self.step == self.config.iterations
+
+    def is_due(self, every: int) -> bool:
+        """Tell whether something is done after this step; at the end everything is."""
+        return self.step % every == 0 or self.finished
+
+    def advance(self) -> None:
+        """Make a step on weights and latents, and one on alpha; log and draw where it is due."""
+        self.weight_losses.push(self.glo.step(self.step))
+        if self.glo.alpha is not None:
+            self.alpha_losses.push(self.glo.alpha_step(self.step))
+        self.state.step += 1
+        if self.is_due(self.config.log_every):
+            self.log()
+        if self.is_due(self.config.derive_every):
+            self.draw()
+
+    def log(self) -> None:
+        """Write a line of the log and show the progress; raises RunFailed on NaN."""
+        losses = self.ledger.losses(self.step)
+        images = self.step * self.config.batch_size
+        self.ledger.log(step=self.step, images=images, lr=self.glo.lr_at(self.step - 1), **losses)
+        what = "search" if self.glo.alpha is not None else "reconstruction"
+        self.ledger.show(f"{what} iterations", self.step, self.config.iterations, losses)
+
+    def draw(self) -> None:
+        """Draw originals, each beside its reconstruction; raises RunFailed rather than NaN."""
+        self.ledger.losses(self.step)
+        rows = _evenly(len(self.glo.latents), NUM_SHOWN, self.glo.device)
+        made = self.glo.reconstruct(rows, self.glo.mixture())
+        made = made.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+        originals = take(self.glo.batches.images, rows, self.glo.device)
+        self.ledger.grid(torch.stack([originals, made], 1).flatten(0, 1), self.step)
+
+    def loss(self, weights: Mapping[str, Tensor] | None = None) -> float:
+        """Return the mean loss over evenly spaced images; see GLO.loss_of."""
+        return self.glo.loss_of(min(self.config.num_scored, len(self.glo.latents)), weights)
+
+    def saved(self) -> dict[str, Saved]:
+        """Return what a checkpoint keeps."""
+        return self.glo.saved()
+
+    def verify(self) -> None:
+        """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are."""
+        self.ledger.losses(self.step)
+        if not self.glo.is_finite():
+            raise self.ledger.diverged(self.step, "a weight")
 
 
-@lru_cache(maxsize=64)
-def _matrices(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the blur (side, side) of a line of pixels, and the blur then halved (side/2, side)."""
-    blur = [[0.0] * side for _ in range(side)]
-    for row, weights in enumerate(blur):
-        for offset, weight in enumerate(FILTER, -(len(FILTER) // 2)):
-            weights[min(max(row + offset, 0), side - 1)] += weight
-    halved = [
-        [(a + b) / 2 for a, b in zip(*rows, strict=True)]
-        for rows in zip(blur[::2], blur[1::2], strict=True)
-    ]
-    with torch.inference_mode(False):  # for training too, though a report may ask first
-        return (
-            torch.tensor(blur, dtype=dtype, device=device),
-            torch.tensor(halved, dtype=dtype, device=device),
-        )
+def _chosen(images: Images, num: int | None) -> Images:
+    """Return the training images that get a latent."""
+    size = len(images.train)
+    if num is None or num >= size:
+        return images
+    rows = _evenly(size, num, images.train.device)
+    return replace(images, train=images.train[rows], train_labels=None)
 
 
-def _wide(x: Tensor) -> Tensor:
-    """Return half-precision tensors in float32: that is no slower, and the levels are small."""
-    return x if x.dtype == torch.float64 else x.float()
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager[None]:
-    """Switch autocast off; the meta device knows no autocast."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+def _evenly(size: int, num: int, device: torch.device) -> Tensor:
+    """Return `num` of the numbers below `size`, evenly spaced, or all where there are fewer."""
+    num = min(num, size)
+    return torch.arange(num, device=device) * size // num

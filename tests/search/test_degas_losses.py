@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_nas.search.degas.reconstruction import (
+from gan_nas.search.degas.losses import (
     laplacian_loss,
     reconstruction_loss,
     reconstruction_losses,

@@ -1,0 +1,262 @@
+"""AdversarialNAS' cells, written once with slots, and its networks (Gao et al. 2020)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan_nas.networks.layers import MakeConv, ToRGB, plain_conv
+from gan_nas.networks.mixing import (
+    UNKNOWN,
+    UNWEIGHTED,
+    Norms,
+    Weights,
+    add,
+    fan_out,
+    mandatory,
+    up_fan_out,
+)
+from gan_nas.networks.ops import Interpolate, Projection, Reordered
+from gan_nas.networks.separable import SeparableDeconvolution, UpSamplingConv
+from gan_nas.networks.slots import Absent, Candidates, Fill
+from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear, largest_singular_values
+from gan_nas.spaces.adversarialnas import (
+    DOWN_CELLS,
+    DownCell,
+    FirstDownCell,
+    UpCell,
+    candidates,
+    live_edges,
+)
+
+
+class UpCellNetwork(nn.Module):
+    """AdversarialNAS' generator: a part of the latents into each cell, Up-Cells, to-RGB.
+
+    AdversarialNAS (Gao et al. 2020), sec. 3.1. `fills` holds one fill for each cell. The published
+    code splits the latents in as many parts as there are stems, part i joins the input of cell i.
+    """
+
+    def __init__(
+        self,
+        fills: Sequence[Fill],
+        width: int,
+        latent_dim: int,
+        num_latent_parts: int,
+        bottom_width: int,
+        image_channels: int,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.bottom_width = latent_dim, bottom_width
+        part_dim = latent_dim // num_latent_parts
+        self.stems = nn.ModuleList(
+            nn.Linear(part_dim, width * (bottom_width << i) ** 2) for i in range(num_latent_parts)
+        )
+        self.cells = nn.ModuleList(
+            AdversarialNASUpCell(index, width, fill) for index, fill in enumerate(fills)
+        )
+        self.to_rgb = ToRGB(width, image_channels)
+
+    def forward(self, z: Tensor, weights: Sequence[Weights] | None = None) -> Tensor:
+        """Map latents (N, latent_dim) to images (N, image channels, S, S) in [-1, 1].
+
+        S is 8 * bottom_width. `weights` are those of a supernet's mixed edges, cell by cell.
+        """
+        parts = [
+            stem(part).unflatten(1, (-1, self.bottom_width << i, self.bottom_width << i))
+            for i, (stem, part) in enumerate(
+                zip(self.stems, z.chunk(len(self.stems), 1), strict=True)
+            )
+        ]
+        if self.to_rgb.conv.weight.is_contiguous(memory_format=torch.channels_last):
+            parts = [part.contiguous(memory_format=torch.channels_last) for part in parts]
+        x = parts[0]
+        skips: list[Tensor | None] = []
+        for index, cell in enumerate(self.cells):
+            if 0 < index < len(parts):
+                x = x + parts[index]
+            x, skip = cell(x, skips, weights[index] if weights else UNWEIGHTED)
+            skips.append(skip)
+        return self.to_rgb(x)  # type: ignore[no-any-return]
+
+
+class DownCellNetwork(Reordered):
+    """AdversarialNAS' discriminator: Down-Cells, each of which halves the size, and a linear head.
+
+    AdversarialNAS (Gao et al. 2020), sec. 3.1. `fills` holds one fill for each cell.
+    """
+
+    def __init__(self, fills: Sequence[Fill], width: int, image_channels: int) -> None:
+        super().__init__()
+        self.cells = nn.ModuleList(
+            AdversarialNASDownCell(index, width if index else image_channels, width, fill)
+            for index, fill in enumerate(fills)
+        )
+        self.head = SpectralLinear(width, 1, bias=False)
+
+    def forward(self, images: Tensor, weights: Sequence[Weights] | None = None) -> Tensor:
+        """Map images (N, image channels, S, S) in [-1, 1] to scores (N, 1), unbounded."""
+        x = images
+        all_run = weights is not None and any(w.dim() for w in weights[0].values())
+        norms = self._norms() if all_run and not self.published_order else UNKNOWN
+        for index, cell in enumerate(self.cells):
+            x = cell(x, weights[index] if weights else UNWEIGHTED, norms)
+        return self.head(F.relu(x).sum((2, 3)))  # type: ignore[no-any-return]
+
+    def _norms(self) -> Norms:
+        """Return the norms of all convolutions, computed together."""
+        convs = [module for module in self.modules() if isinstance(module, SpectralConv2d)]
+        return dict(zip(convs, largest_singular_values(convs), strict=True))
+
+
+class AdversarialNASUpCell(Reordered):
+    """AdversarialNAS' Up-Cell: operations on the edges of a graph, skips into node 3.
+
+    AdversarialNAS (Gao et al. 2020), Fig. 2. Skips are not searched: a 1x1 convolution after
+    bilinear up-sampling into the second cell, after nearest into the third. The skip a cell hands
+    on is its node 3, with the skips it received in it (the authors' code).
+    """
+
+    def __init__(self, index: int, channels: int, fill: Fill) -> None:
+        super().__init__()
+        self.edges = nn.ModuleDict(
+            {
+                edge: fill(edge, edge_ops(names, plain_conv, channels, channels))
+                for edge, names in candidates(UpCell).items()
+            }
+        )
+        mode = "bilinear" if index == 1 else "nearest"
+        self.skips = nn.ModuleList(
+            fill(f"skip {j}", {"present": _projection(channels, mode, 2 ** (index - j))})
+            for j in range(index)
+        )
+
+    def forward(
+        self, x: Tensor, skips: Sequence[Tensor | None], weights: Weights = UNWEIGHTED
+    ) -> tuple[Tensor, Tensor | None]:
+        """Map (N, C, H, W) and the earlier cells' skips to output and skip, (N, C, 2H, 2W)."""
+        merge = not self.published_order
+        out = partial(_fan_out, self.edges, weights, merge=merge)
+        ups = [self.edges["0-1"], self.edges["0-2"]]
+        x1, x2 = up_fan_out(x, ups, weights, merge=merge)
+        x13, x14 = out(x1, "1-3", "1-4")
+        x23, x24 = out(x2, "2-3", "2-4")
+        received = [
+            None if skip is None else mandatory(project, weights)(skip)
+            for project, skip in zip(self.skips, skips, strict=True)
+        ]
+        x3 = add(x13, x23, *received)
+        (x34,) = out(x3, "3-4")
+        x4 = add(x14, x24, x34)
+        assert x4 is not None, "a valid cell has an output"
+        return x4, x3
+
+
+class AdversarialNASDownCell(Reordered):
+    """AdversarialNAS' Down-Cell: AdversarialNAS (Gao et al. 2020), Fig. 2.
+
+    All convolutions are spectrally normalised. In the first cell, whose input is the image, no
+    ReLU comes before the convolutions on it (the authors' code).
+    """
+
+    def __init__(self, index: int, in_channels: int, channels: int, fill: Fill) -> None:
+        super().__init__()
+        self.rectify = index > 0
+        table = candidates(DOWN_CELLS[index])
+        self.edges = nn.ModuleDict(
+            {
+                edge: fill(
+                    edge,
+                    edge_ops(
+                        names,
+                        SpectralConv2d,
+                        in_channels if edge.startswith("0") else channels,
+                        channels,
+                        stride=2 if edge.endswith("4") else 1,
+                    ),
+                )
+                for edge, names in table.items()
+            }
+        )
+
+    def forward(self, x: Tensor, weights: Weights = UNWEIGHTED, norms: Norms = UNKNOWN) -> Tensor:
+        """Map (N, C, H, W) to (N, C, H / 2, W / 2)."""
+        merge = not self.published_order
+        out = partial(_fan_out, self.edges, weights, merge=merge, norms=norms)
+        x1, x02, x03 = out(x, "0-1", "0-2", "0-3", rectify=self.rectify)
+        x12, x13 = out(x1, "1-2", "1-3")
+        (x24,) = out(add(x02, x12), "2-4")
+        (x34,) = out(add(x03, x13), "3-4")
+        x4 = add(x24, x34)
+        assert x4 is not None, "a valid cell has an output"
+        return x4
+
+
+def adversarialnas_choices(
+    cells: Sequence[UpCell] | Sequence[FirstDownCell | DownCell],
+) -> list[dict[str, str | None]]:
+    """Return what stands on each edge of each cell; None where nothing would reach the output.
+
+    The third cell's node 3 is dead when its edge 3-4 is `none`: the authors keep its weights.
+    """
+    choices: list[dict[str, str | None]] = []
+    node_3_is_used = False  # by this cell or a later one
+    for index in reversed(range(len(cells))):
+        edges = cells[index].edges
+        node_3_is_used = node_3_is_used or edges.get("3-4") not in (None, "none")
+        live = live_edges(edges, node_3_is_used)
+        chosen = {edge: op if edge in live else None for edge, op in edges.items()}
+        skips = {f"skip {j}": "present" if node_3_is_used else None for j in range(index)}
+        choices.insert(0, chosen | skips)
+    return choices
+
+
+def _fan_out(
+    edges: nn.ModuleDict,
+    weights: Weights,
+    x: Tensor | None,
+    *names: str,
+    merge: bool,
+    norms: Norms = UNKNOWN,
+    rectify: bool = True,
+) -> list[Tensor | None]:
+    leaving = [edges[name] for name in names]
+    return fan_out(x, leaving, weights, norms=norms, rectify=rectify, merge=merge)
+
+
+def _projection(channels: int, mode: str, factor: int) -> Callable[[], nn.Module]:
+    return lambda: Projection(channels, Interpolate(mode, factor))
+
+
+CONVS = {  # name -> kernel size, dilation
+    "conv_1x1": (1, 1),
+    "conv_3x3": (3, 1),
+    "conv_5x5": (5, 1),
+    "dil_conv_3x3": (3, 2),
+    "dil_conv_5x5": (5, 2),
+}
+
+
+def edge_ops(
+    names: Iterable[str], conv: MakeConv, in_channels: int, out_channels: int, stride: int = 1
+) -> Candidates:
+    """Return AdversarialNAS' operations by name; the ReLU before a convolution is the cell's.
+
+    A cell's edges that leave one node share it: see mixing.py.
+    """
+    others: Candidates = {
+        "none": Absent,
+        "identity": nn.Identity,
+        "avg_pool": lambda: nn.AvgPool2d(2),
+        "max_pool": lambda: nn.MaxPool2d(2),
+        "nearest": lambda: UpSamplingConv(out_channels, "nearest"),
+        "bilinear": lambda: UpSamplingConv(out_channels, "bilinear"),
+        "deconv": lambda: SeparableDeconvolution(out_channels),
+    }
+    convs = {
+        name: partial(conv, in_channels, out_channels, size, stride, dilation)
+        for name, (size, dilation) in CONVS.items()
+    }
+    return {name: convs[name] if name in convs else others[name] for name in names}

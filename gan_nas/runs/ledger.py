@@ -1,0 +1,211 @@
+"""The ledger of a run: losses, scores and time so far, and what is told of them on the way.
+
+Training and every search keep theirs in one: windows of losses whose means go into the log and
+must be finite, the scores, grids of samples, genomes of the moment, the seconds of all sittings.
+Without a run nothing is written, so that work can go on in memory alone.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_nas.errors import RunFailed
+from gan_nas.progress import Progress, silent
+from gan_nas.runs.plots import save_curves, save_edge_history, save_grid
+from gan_nas.runs.run import Run, read_log
+from gan_nas.scoring.scorer import Scorer
+from gan_nas.spaces.genome import Genome
+
+NUM_SHOWN = 64  # images in a sample grid
+CURVES, EDGES = "curves.png", "edges.png"
+
+
+class Ledger:
+    """What work remembers of its way and tells of it; `what` it is called in messages."""
+
+    def __init__(
+        self, run: Run | None = None, progress: Progress = silent, what: str = "the search"
+    ) -> None:
+        self.run, self.what = run, what
+        self.windows: dict[str, LossWindow] = {}
+        self.scores: list[dict[str, Any]] = []
+        self._progress = progress
+        self._seconds_before, self._started = 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Return the time spent so far, earlier sittings included."""
+        return self._seconds_before + self.seconds_of_sitting
+
+    @property
+    def seconds_of_sitting(self) -> float:
+        """Return the time since this sitting began."""
+        return time.monotonic() - self._started
+
+    def window(self, name: str, size: int, device: torch.device) -> "LossWindow":
+        """Open the window of a loss; it is saved and, by `losses`, checked."""
+        self.windows[name] = LossWindow(size, device)
+        return self.windows[name]
+
+    def losses(self, step: int) -> dict[str, float]:
+        """Return the mean of each window that has losses; raises RunFailed unless all are finite.
+
+        `step` is what was reached.
+        """
+        losses = means(self.windows)
+        if not all(map(isfinite, losses.values())):
+            raise self.diverged(step)
+        return losses
+
+    def diverged(self, step: int, what: str = "a loss") -> RunFailed:
+        """Return the error that says that something is not finite any more."""
+        where = f"what is saved in {self.run.directory}" if self.run else "what was kept"
+        return RunFailed(
+            f"{self.what} diverged before step {step:,}: {what} is not finite; {where} is from "
+            "before that, try a lower learning rate"
+        )
+
+    def log(self, **values: Any) -> None:
+        """Append a line to the log, with the time."""
+        if self.run:
+            self.run.log(**values, seconds=self.seconds)
+
+    def show(self, phase: str, done: int, total: int, values: Mapping[str, float]) -> None:
+        """Show how far a phase is, with the newest scores behind other values."""
+        self._progress(phase, done, total, {**values, **self.newest})
+
+    @property
+    def newest(self) -> dict[str, float]:
+        """Return the newest scores, without when they were made."""
+        newest = self.scores[-1] if self.scores else {}
+        return {k: v for k, v in newest.items() if k not in ("step", "images")}
+
+    def keep(self, scores: dict[str, Any]) -> None:
+        """Add scores, with their `step`; its checkpoint is good, and kept come what may."""
+        self.scores.append(scores)
+        if self.run:
+            self.run.good_step = scores["step"]
+
+    def is_due(self, step: int, every: int, last: int) -> bool:
+        """Tell whether this step is to be scored and has not been."""
+        due = step % every == 0 or step == last
+        return due and not (self.scores and self.scores[-1]["step"] == step)
+
+    def score(
+        self, scorer: Scorer, batches: Iterable[Tensor], step: int, images: int
+    ) -> tuple[dict[str, Any], Tensor]:
+        """Score batches of images and draw the first ones; return the scores and the first batch.
+
+        `step` and `images` say when, and stand among the scores; `scores` is left to the caller.
+        """
+        first: list[Tensor] = []
+
+        def watched() -> Iterator[Tensor]:
+            for batch in batches:
+                if not first:
+                    first.append(batch)
+                yield batch
+
+        values = scorer.score(watched())
+        self.grid(first[0][:NUM_SHOWN], step)
+        return {"step": step, "images": images, **values}, first[0]
+
+    def grid(self, images: Tensor, step: int) -> None:
+        """Draw uint8 images (N, C, H, W) of a step."""
+        if self.run:
+            save_grid(images.cpu(), self.run.path("samples", f"{step:07d}.png"))
+
+    def genome(self, genome: Genome, step: int) -> None:
+        """Keep the genome of a step, for the history."""
+        if self.run:
+            genome.save(self.run.path("history", f"{step:07d}.json"))
+
+    def curves(self) -> None:
+        """Draw losses and scores; scores that the log may have lost are still here."""
+        if not self.run:
+            return
+        log = read_log(self.run.directory)
+        scored = {row.get("step") for row in log if self._has_scores(row)}
+        lost = [scores for scores in self.scores if scores["step"] not in scored]
+        save_curves(sorted(log + lost, key=_step) if lost else log, self.run.path(CURVES))
+
+    def _has_scores(self, row: Mapping[str, Any]) -> bool:
+        return bool(self.scores) and row.keys() >= self.scores[0].keys()
+
+    def edges(self) -> None:
+        """Draw which operations stood where, from the log's lines of architectures."""
+        if self.run:
+            log = read_log(self.run.directory)
+            kept = [row for row in log if row.get("event") == "architecture"]
+            save_edge_history(kept, self.run.path(EDGES))
+
+    def state(self) -> dict[str, Any]:
+        """Return what is no tensor, as JSON."""
+        counts = {name: window.count for name, window in self.windows.items()}
+        return {"losses": counts, "scores": self.scores, "seconds": self.seconds}
+
+    def load(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` and `tensors` returned; windows must be open."""
+        self._seconds_before = float(state["seconds"])
+        # AutoGAN's scores are its search's own: of children, by their tokens.
+        if all(isinstance(row, dict) for row in state.get("scores", ())):
+            for row in state.get("scores", ()):
+                self.keep(row)
+        counts = state.get("losses", state)
+        for name, window in self.windows.items():
+            key = name if name in tensors else f"{name}es"  # the first release: d_losses
+            window.values.copy_(tensors[key])
+            window.count = int(counts[key])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the windows' losses, for a checkpoint."""
+        return {name: window.values for name, window in self.windows.items()}
+
+
+class LossWindow:
+    """The last `size` losses, kept on the device: pushing never waits for it."""
+
+    def __init__(self, size: int, device: torch.device | str) -> None:
+        self.values = torch.zeros(size, device=device)
+        self.count = 0
+
+    def push(self, loss: Tensor) -> None:
+        """Overwrite the oldest loss."""
+        self.values[self.count % len(self.values)].copy_(loss)
+        self.count += 1
+
+    def mean(self, num: int | None = None) -> float | None:
+        """Return the mean of the last `num` losses, or of all that are here; this waits.
+
+        None where there is no loss yet: a network that has not had its turn has not diverged.
+        """
+        num = min(num or len(self.values), self.count, len(self.values))
+        if not num:
+            return None
+        rows = torch.arange(self.count - num, self.count, device=self.values.device)
+        return float(self.values[rows % len(self.values)].mean())
+
+    def variance(self) -> float:
+        """Return the population variance of a full window, infinity before; this waits too."""
+        if self.count < len(self.values):
+            return float("inf")
+        return float(self.values.var(correction=0))
+
+    def clear(self) -> None:
+        """Forget all losses."""
+        self.count = 0
+
+
+def means(windows: Mapping[str, LossWindow], num: int | None = None) -> dict[str, float]:
+    """Return by name the mean of the last `num` losses of every window that has any."""
+    found = {name: window.mean(num) for name, window in windows.items()}
+    return {name: mean for name, mean in found.items() if mean is not None}
+
+
+def _step(row: Mapping[str, Any]) -> float:
+    step = row.get("step")
+    return step if isinstance(step, int | float) else 0

@@ -1,0 +1,64 @@
+"""AutoGAN as a method: its space, settings, sizes, and what its rewards mean."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+
+from gan_nas.networks.cost import Cost
+from gan_nas.runs.results import SearchResult
+from gan_nas.search.autogan.config import PRESETS, check_config
+from gan_nas.search.autogan.config import Config as Settings
+from gan_nas.search.autogan.search import AutoGANSearch, limits_of
+from gan_nas.search.autogan.search import State as Record
+from gan_nas.search.autogan.shared_gan import phases, shared_parameters, stage_side
+from gan_nas.search.method import Column, Method, Task
+from gan_nas.spaces.autogan import NUM_CELLS, count
+from gan_nas.training.timing import Phase
+
+
+class AutoGAN(Method[Settings, Record]):
+    """The method: what `gan-nas search --method autogan` runs."""
+
+    name = "autogan"
+    title = "AutoGAN"
+    spaces = ("autogan",)
+    Config = Settings
+    State = Record
+    presets = PRESETS
+    columns: ClassVar = [Column("reward")]
+
+    def start(self, task: Task[Settings], state: Record | None = None) -> AutoGANSearch:
+        """Start a search."""
+        return AutoGANSearch(task, state)
+
+    def check(self, task: Task[Settings]) -> None:
+        """Refuse what would not do what it says."""
+        check_config(task.config, task.images.name, task.backbone)
+        limits_of(task, task.config.limit)
+
+    def sides(self, config: Settings, side: int) -> Sequence[int]:
+        """Return the sides of the stages."""
+        return [stage_side(side, stage) for stage in range(1, NUM_CELLS + 1)]
+
+    def sizes(self, config: Settings, side: int, channels: int) -> dict[str, int | Cost]:
+        """Return the size of the space and of the shared networks."""
+        return {"space": count(), **shared_parameters(config, side, channels)}
+
+    def phases(
+        self, config: Settings, side: int, channels: int, device: torch.device
+    ) -> Sequence[Phase]:
+        """Return the stages, each with the steps of one typical architecture."""
+        return phases(config, side, channels, device)
+
+    def explain(self, result: SearchResult) -> str:
+        """Say what a reward is, and how noisy."""
+        meaning = {"score": "the classifier score", "frechet": "1 / Frechet distance"}
+        return (
+            f"The reward is {meaning[str(result.facts['reward'])]} on shared weights. Its "
+            "deviation ± is that of the best one over other latents, on the same weights; another "
+            "search seed moves a reward far more, so read smaller differences as noise."
+        )
+
+
+METHOD = AutoGAN()

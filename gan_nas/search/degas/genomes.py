@@ -1,0 +1,118 @@
+"""From alpha to genomes: the supernet of a search, what pruning keeps, the best within limits."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import torch
+
+from gan_nas.errors import InvalidInput
+from gan_nas.networks.builder import build_stage_supernet
+from gan_nas.networks.degas import StageNetwork
+from gan_nas.search.best import Limit, say_if_fewer
+from gan_nas.search.degas.config import Config
+from gan_nas.search.degas.glo import Alpha
+from gan_nas.search.degas.pruning import (
+    Operations,
+    Prices,
+    best_architectures,
+    cheapest,
+    generator_prices,
+)
+from gan_nas.search.method import Find
+from gan_nas.spaces.degas import NUM_STAGES, DEGASGenerator, candidates, from_operations
+from gan_nas.spaces.frameworks import Framework, discriminator_of
+from gan_nas.spaces.genome import Genome
+
+
+def places(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return the places that a search decides, and their operations."""
+    return candidates(config.stem_residual, config.final_normal)
+
+
+def sizes_of(config: Config, width: int) -> DEGASGenerator:
+    """Return some generator of the search's sizes at a width."""
+    ops: dict[str, str | None] = {place: names[0] for place, names in places(config).items()}
+    return from_operations(ops, width, config.latent_dim)
+
+
+def supernet(config: Config, resolution: int, image_channels: int) -> StageNetwork:
+    """Build a search's network without its weights, on the meta device."""
+    with torch.device("meta"):
+        return build_stage_supernet(
+            sizes_of(config, config.width),
+            resolution,
+            image_channels,
+            stem_residual=config.stem_residual,
+            final_normal=config.final_normal,
+        )
+
+
+def best_genomes(
+    config: Config, alpha: Alpha, count: int, limit: Limit, side: int, channels: int
+) -> list[Find]:
+    """Return the best `count` genomes within a limit, the pruned one first if it keeps it."""
+    prices = None if limit == Limit() else _prices(config, side, channels)
+    found = best_architectures(
+        alpha.log_probabilities(), count, prices=prices, limit=limit if prices else None
+    )
+    say_if_fewer(len(found), count, "no more keep within the limits")
+    return [Find(genome_of(config, one.operations), {"log_odds": one.score}) for one in found]
+
+
+def check_limits(config: Config, side: int, channels: int) -> None:
+    """Raise InvalidInput for limits that no generator keeps."""
+    limit = config.limit
+    if limit == Limit():
+        return
+    prices = _prices(config, side, channels)
+    flat = {place: [0.0] * len(ops) for place, ops in places(config).items()}
+    if not best_architectures(flat, 1, prices=prices, limit=limit):
+        least = cheapest(prices)
+        asked = [
+            f"{most:,} {what}"
+            for most, what in zip(limit, ("parameters", "multiply-adds"), strict=True)
+            if most is not None
+        ]
+        raise InvalidInput(
+            f"no generator of width {config.derived_width} keeps within {' and '.join(asked)}: the "
+            f"smallest have {least.parameters:,} parameters, or {least.macs:,} multiply-adds; "
+            "raise the limit or lower derived_width"
+        )
+
+
+def generator_of(config: Config, ops: Operations) -> DEGASGenerator:
+    """Return the generator of operations at their places, at the derived width."""
+    return from_operations(ops, config.derived_width, config.latent_dim)
+
+
+def genome_of(config: Config, ops: Operations) -> Genome:
+    """Return the genome of operations at their places, at the derived widths."""
+    width = config.derived_discriminator_width
+    framework: Framework = "hinge-sn" if config.derived_discriminator == "sn_resnet" else "ctgan"
+    discriminator = discriminator_of(framework, width)
+    return Genome(generator=generator_of(config, ops), discriminator=discriminator)
+
+
+def histogram(ops: Mapping[str, str | None]) -> dict[str, int]:
+    """Return how often each operation stands in an architecture."""
+    return dict(Counter(op for op in ops.values() if op is not None))
+
+
+def by_stage(ops: Mapping[str, str | None]) -> list[dict[str, str]]:
+    """Return place -> operation for each stage, for the history's picture."""
+    stages: list[dict[str, str]] = [{} for _ in range(NUM_STAGES)]
+    for place, op in ops.items():
+        index, _, name = place.rpartition(".")
+        stages[int(index) if index else -1][name] = op or "none"
+    return stages
+
+
+def _prices(config: Config, resolution: int, image_channels: int) -> Prices:
+    sizes = sizes_of(config, config.derived_width)
+    return generator_prices(
+        sizes,
+        resolution,
+        image_channels,
+        stem_residual=config.stem_residual,
+        final_normal=config.final_normal,
+    )

@@ -1,0 +1,294 @@
+"""What drives every search: its run directory from the first step to the result, plans, derivation.
+
+The loop itself is that of all long work (runs/loop.py). No method is known here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from gan_nas.configs import defaults, resolve
+from gan_nas.data import Images
+from gan_nas.errors import Interrupted, InvalidInput
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.classifier import keep_judge
+from gan_nas.metrics.loading import load_backbone
+from gan_nas.networks.cost import Cost, generator_cost
+from gan_nas.networks.states import load_groups
+from gan_nas.progress import Progress, silent
+from gan_nas.runs.ledger import Ledger
+from gan_nas.runs.loop import read_state, work_through
+from gan_nas.runs.results import Found, Plan, SearchResult
+from gan_nas.runs.run import Finished, Run, never, read_finished
+from gan_nas.runs.stored import (
+    as_written,
+    check_settings,
+    stored_config,
+    stored_images,
+    stored_settings,
+)
+from gan_nas.search import load_method, method_names
+from gan_nas.search.best import Limit
+from gan_nas.search.method import CPU, C, Find, ImageShape, Method, S, Search, Task
+from gan_nas.spaces.genome import Source, source_text
+from gan_nas.training.forecast import Scale, Work, memory_bytes
+from gan_nas.training.timing import Phase
+from gan_nas.versions import versions
+
+
+def search(
+    method: Method[C, S] | str,
+    task: Task[C],
+    directory: Path,
+    *,
+    progress: Progress = silent,
+    again: bool = False,
+) -> SearchResult:
+    """Search; the same call goes on after an interruption.
+
+    Without a backbone, where the method needs one, the data's classifier is loaded or trained.
+
+    Writes genomes/*.json, log.jsonl, pictures and result.json into `directory`, and returns the
+    result. Raises Interrupted with the state saved; RunFailed when a loss is not finite, and at
+    once when it did so before, unless `again`; Incompatible when the directory holds other
+    settings; InvalidInput for limits that nothing can keep.
+    """
+    if isinstance(method, str):
+        method = load_method(method)
+    task = with_backbone(method, task, "search", progress)
+    method.check(task)
+    absent = _absent(method, task)
+    with Run.open(directory, _settings(method, task), task.stop, absent=absent) as run:
+        if run.finished:
+            return run.result(SearchResult)
+        run.begin(again=again)
+        if task.backbone is not None and isinstance(task.images, Images):
+            keep_judge(directory, task.backbone, task.images)
+        config, ledger = task.config, Ledger(run, progress)
+        task = replace(task, ledger=ledger)
+        start = partial(method.start, task)
+        work = work_through(run, ledger, method.State, start, save_every=config.save_every)
+        try:
+            found = work.found(config.top_k, config.limit, anew=False)
+            conclusion = work.conclude(found)
+        except Interrupted:
+            run.check()  # all is saved
+            raise
+        return run.finish(
+            SearchResult(
+                **dict(conclusion),
+                method=method.name,
+                run=str(directory),
+                resolution=task.side,
+                genomes=_rows(method, task, found, directory),
+                seconds=ledger.seconds,
+            )
+        )
+
+
+def derive(
+    directory: Path,
+    *,
+    count: int,
+    limit: Limit | None = None,
+    images: Images | None = None,
+    device: torch.device = CPU,
+    backbone: Backbone | None = None,
+    cache: Path | None = None,
+    stop: Any = never,
+    progress: Progress = silent,
+) -> SearchResult:
+    """Write the best `count` genomes of a finished search and return them, best first.
+
+    A `limit` replaces the search's, and the device may be another one. The run is read, and
+    nothing but its genomes is written. Methods that score what they derive need the images.
+    Raises InvalidInput for a search that has not ended, or limits that nothing keeps.
+    """
+    method, finished = finished_search(directory)
+    stored = finished.settings
+    config = stored_settings(directory, stored, method.Config)
+    if limit is not None and limit != Limit():
+        update = {"max_params": limit.parameters, "max_macs": limit.macs}
+        config = resolve(method.Config, config.model_dump() | update)
+    scores = "derive" in method.scores
+    if scores and images is None:
+        raise InvalidInput(f"{method.name} scores what it derives: name the images")
+    shape = stored_shape(finished)
+    task = Task(
+        config=config,
+        images=images if scores and images is not None else shape,
+        device=device,
+        backbone=backbone if scores else None,
+        cache=cache,
+        stop=stop,
+    )
+    if scores:
+        task = with_backbone(method, task, "derive", progress)
+        # Nothing is trained any more: the device may be another one.
+        settings, absent = _settings(method, task), _absent(method, task)
+        check_settings(directory, stored, settings, absent=absent, ignoring=("device",))
+    method.check(task)
+    work = restored(method, task, finished)
+    found = work.found(count, config.limit, anew=True)
+    rows = _rows(method, task, found, directory)
+    if scores:
+        return finished.result.model_copy(update=dict(work.conclude(found)) | {"genomes": rows})
+    # What the search has told of the same genomes is still true.
+    known = {row.id: row.values for row in finished.result.genomes}
+    rows = [row.model_copy(update={"values": known.get(row.id, {}) | row.values}) for row in rows]
+    return finished.result.model_copy(update={"genomes": rows})
+
+
+class FinishedSearch(NamedTuple):
+    """A search that has come to its end, and its method."""
+
+    method: Method[Any, Any]
+    finished: Finished[SearchResult]
+
+
+def finished_search(directory: Path) -> FinishedSearch:
+    """Read a finished search; raises InvalidInput for any other directory."""
+    return FinishedSearch(method_of(directory), read_finished(directory, SearchResult))
+
+
+def method_of(directory: Path) -> Method[Any, Any]:
+    """Return the method that a run directory was searched by; raises InvalidInput for others."""
+    name = stored_config(directory).get("method")
+    known = method_names()
+    if name not in known:
+        raise InvalidInput(f"{directory} is a run of {name}, not of a search: {', '.join(known)}")
+    return load_method(str(name))
+
+
+def stored_shape(finished: Finished[SearchResult]) -> ImageShape:
+    """Return what the settings of a search tell of its images."""
+    settings = dict(finished.settings)
+    # The first release's AutoGAN left them to the result and to the last layer's weights.
+    settings.setdefault("image_side", finished.result.resolution)
+    if "image_channels" not in settings:
+        with as_written(finished.directory):
+            last = finished.checkpoint.tensors["generator"]["to_rgb.conv.weight"]
+        settings["image_channels"] = len(last)
+    return ImageShape(*stored_images(finished.directory, settings))
+
+
+def restored(method: Method[C, S], task: Task[C], finished: Finished[SearchResult]) -> Search[S]:
+    """Return a finished search as it was at its end."""
+    checkpoint = finished.checkpoint
+    with as_written(finished.directory):
+        state = read_state(method.State, checkpoint.state | {"step": checkpoint.step})
+        work = method.start(task, state)
+        load_groups(work.saved(), checkpoint.tensors)
+    return work
+
+
+def work_of(
+    method: Method[C, S], config: C, side: int, channels: int, device: torch.device
+) -> Work:
+    """Return the work of `search`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> Sequence[Phase]:
+        return method.phases(scale.of(config), side // scale.side, channels, on)
+
+    batch_size = getattr(config, "batch_size", 1)
+    return Work(build, side=side, batch_size=batch_size, device=device)
+
+
+def plan(method: Method[C, S], task: Task[C], forecast: Work | None = None) -> Plan:
+    """Predict what `search` will cost: sizes, steps, memory in bytes, seconds on this device.
+
+    Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
+    `forecast` is what `work_of` returned, where it is there already.
+    """
+    config, images, side, channels = task.config, task.images, task.side, task.channels
+    assert isinstance(images, Images), "memory is planned for the images themselves"
+    method.check(task)
+    forecast = forecast or work_of(method, config, side, channels, task.device)
+    kept, start = method.memory(config, len(images.train), side, channels)
+    scores = "search" in method.scores
+    times = forecast.times()
+    return Plan(
+        config=config.model_dump(mode="json"),
+        sizes={
+            name: size._asdict() if isinstance(size, Cost) else size
+            for name, size in method.sizes(config, side, channels).items()
+        },
+        steps=sum(phase.steps for phase in times),
+        images=sum(phase.steps * phase.batch_size for phase in times),
+        memory_bytes=kept + memory_bytes(forecast, images, side, scores=scores, start=start),
+        predicted_seconds=sum(phase.seconds for phase in times),
+    )
+
+
+def with_backbone(
+    method: Method[C, S], task: Task[C], what: str, progress: Progress = silent
+) -> Task[C]:
+    """Add the data's classifier to a task that needs a backbone and has none."""
+    if what not in method.scores:
+        return replace(task, backbone=None)
+    if task.backbone is not None:
+        return task
+
+    def show(done: int, total: int) -> None:
+        progress("classifier images", done, total, {})
+
+    assert isinstance(task.images, Images), "scores need the images themselves"
+    args = task.images, task.cache, task.device, task.stop, show
+    return replace(task, backbone=load_backbone("classifier", *args))
+
+
+def _rows(
+    method: Method[Any, Any], task: Task[Any], found: Sequence[Find], directory: Path
+) -> list[Found]:
+    """Write genomes, and return a row for each: file, values, cost."""
+    rows = []
+    where = source_text(f"{method.title} search on {task.images.name}, seed {task.config.seed}")
+    for find in found:
+        reported = {f"{name}, shared weights": value for name, value in (find.scores or {}).items()}
+        source = Source(where=where, reported={task.images.name: reported} if reported else {})
+        genome = find.genome.model_copy(update={"source": source})
+        path = directory / "genomes" / f"{genome.genome_id}.json"
+        genome.save(path)
+        cost = generator_cost(genome.generator, task.side, task.channels)
+        rows.append(
+            Found(
+                id=genome.genome_id,
+                file=str(path),
+                words=genome.generator.words,
+                parameters=cost.parameters,
+                macs=cost.macs,
+                values=find.values,
+                scores=find.scores or {},
+            )
+        )
+    return rows
+
+
+def _settings(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
+    """Return what a run is made of; another run directory is needed for anything else."""
+    assert isinstance(task.images, Images)
+    scored = {"backbone": task.backbone.fingerprint} if task.backbone is not None else {}
+    return {
+        "method": method.name,
+        **task.images.identity(method.sides(task.config, task.side)),
+        "image_channels": task.channels,
+        "image_side": task.side,
+        **scored,
+        "device": task.device.type,
+        "config": task.config.model_dump(mode="json"),
+        **method.decisions(task.config, task.side),
+        "versions": versions(),
+    }
+
+
+def _absent(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
+    """Return what settings stood for that older versions did not store."""
+    return {
+        "config": defaults(method.Config),
+        "image_channels": task.channels,
+        "image_side": task.side,
+    }

@@ -1,0 +1,128 @@
+"""What training a genome is made of, and what it will cost: its GAN, its steps, its plan."""
+
+import torch
+
+from gan_nas.data import Images
+from gan_nas.networks.builder import build_discriminator, build_generator
+from gan_nas.networks.cost import genome_cost
+from gan_nas.runs.results import Plan
+from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.genome import Genome
+from gan_nas.training.config import TrainingConfig
+from gan_nas.training.forecast import Scale, Work, memory_bytes
+from gan_nas.training.gan import GAN, fresh
+from gan_nas.training.objectives import CTGAN, WGANGP, Hinge, Objective
+from gan_nas.training.timing import NUM_GENERATED, Phase, gan_phase
+
+NUM_NORM_LATENTS = 256  # latents that batch-norm statistics are re-estimated from
+
+
+def new_gan(
+    genome: Genome,
+    config: TrainingConfig,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+) -> GAN:
+    """Build and initialise a genome's networks on `device`, ready to train in a framework."""
+    genome = suited(genome, config.framework)
+    with torch.device("meta"):
+        generator = build_generator(genome.generator, resolution, image_channels)
+        discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
+    return GAN(
+        fresh(generator, config.seed, "generator weights", device, config.generator_init),
+        fresh(
+            discriminator,
+            config.seed,
+            "discriminator weights",
+            device,
+            config.discriminator_init,
+        ),
+        generator_lr=config.generator_lr,
+        discriminator_lr=config.discriminator_lr,
+        betas=(config.beta1, config.beta2),
+        ema_decay=config.ema_decay,
+        ema_warm_start=config.ema_warm_start,
+        precision=config.precision,
+        objective=objective_of(config),
+    )
+
+
+def objective_of(config: TrainingConfig) -> Objective:
+    """Return the losses of the settings' framework."""
+    match config.framework:
+        case "hinge-sn":
+            return Hinge(config.passes)
+        case "wgan-gp":
+            return WGANGP(config.gradient_penalty)
+        case "ctgan":
+            return CTGAN(
+                config.gradient_penalty, config.consistency_weight, config.consistency_margin
+            )
+
+
+def training_phase(
+    gan: GAN, genome: Genome, config: TrainingConfig, resolution: int, image_channels: int
+) -> Phase:
+    """Return the one phase of a training, that of `gan`."""
+    return gan_phase(
+        gan,
+        what=f"retrain {genome.title}",
+        side=resolution,
+        image_channels=image_channels,
+        latent_dim=genome.generator.latent_dim,
+        batch_size=config.batch_size,
+        generator_batch_size=config.generator_batch_size,
+        num_critic=config.num_critic,
+        steps=config.steps * config.num_critic,
+        num_generated=NUM_GENERATED if config.norm_statistics == "live" else NUM_NORM_LATENTS,
+    )
+
+
+def work(
+    genome: Genome,
+    config: TrainingConfig,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+) -> Work:
+    """Return the work of `train`, to forecast and to time."""
+
+    def build(scale: Scale, on: torch.device) -> list[Phase]:
+        widths = genome.generator.width, genome.discriminator.width
+        resized = genome.resized(*map(scale.of_width, widths))
+        smaller, side = scale.of(config), resolution // scale.side
+        gan = new_gan(resized, smaller, side, image_channels, on)
+        return [training_phase(gan, resized, smaller, side, image_channels)]
+
+    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+
+
+def plan(
+    genome: Genome,
+    images: Images,
+    config: TrainingConfig,
+    *,
+    resolution: int,
+    device: torch.device,
+    forecast: Work | None = None,
+) -> Plan:
+    """Predict what `train` will cost: sizes, steps, memory in bytes, seconds on this device.
+
+    Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
+    `forecast` is what `work` returned, where it is there already.
+    """
+    genome = suited(genome, config.framework)
+    cost = genome_cost(genome, resolution, images.channels)
+    forecast = forecast or work(genome, config, resolution, images.channels, device)
+    return Plan(
+        config=config.model_dump(mode="json"),
+        sizes={
+            "generator": cost.generator._asdict(),
+            "discriminator": cost.discriminator._asdict(),
+        },
+        steps=config.steps,
+        images=config.steps * config.num_critic * config.batch_size,
+        memory_bytes=memory_bytes(forecast, images, resolution),
+        predicted_seconds=sum(phase.seconds for phase in forecast.times()),
+    )
