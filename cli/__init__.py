@@ -39,6 +39,7 @@ from gan_nas.errors import (
     MissingResource,
     RunFailed,
 )
+from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.machine.instructions import avoid_amx
 from gan_nas.machine.threads import spin_briefly
 
@@ -140,6 +141,7 @@ def main() -> None:
     """Run the command line."""
     spin_briefly()  # before anything loads torch
     avoid_amx()
+    keep_freed_memory()
     sys.exit(run(sys.argv[1:]))
 
 

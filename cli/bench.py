@@ -56,7 +56,7 @@ def bench(
     from gan_nas.search.drive import work_of
     from gan_nas.training.config import TrainingConfig, presets_for
 
-    genome = load_genome(reference or load_method(method or "autogan").example)
+    genome = load_genome(reference or load_method(method or method_names()[0]).example)
     space = genome.generator.space
     method = method or space
     chosen = load_method(method)

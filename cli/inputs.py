@@ -11,13 +11,13 @@ from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
-from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.machine.cores import idle_cores
 from gan_nas.machine.threads import number_is_given
 from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
-from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
+from gan_nas.spaces.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.registry import load_space
 
 if TYPE_CHECKING:
     import torch
@@ -38,13 +38,13 @@ def resized(genome: Genome, width: int | None) -> Genome:
     return parse_genome(text, f"{genome.title} at width {width}")
 
 
-def framework_for(name: str | None, genome: Genome | None, space: str = "autogan") -> Framework:
+def framework_for(name: str | None, genome: Genome | None, space: str) -> Framework:
     """Return the framework of this name; without one, that of the genome's discriminator.
 
     Without a genome it is that of those which are found in the space.
     """
     if name is None:
-        return framework_of(genome.discriminator) if genome else FRAMEWORK_OF_SPACE[space]
+        return framework_of(genome.discriminator) if genome else load_space(space).framework
     if name not in FRAMEWORKS:
         hint = nearest(name, list(FRAMEWORKS)) or f"; there are {', '.join(FRAMEWORKS)}"
         raise InvalidInput(f"unknown framework {name!r}{hint}")
@@ -66,11 +66,9 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
 
     `threads` are those of the CPU. Without, they are those of the environment or, where the CPU is
     the device, as many as there are cores that others leave idle; what trains measures them
-    afterwards. Freed memory is kept for the work to come.
+    afterwards.
     """
     import torch
-
-    keep_freed_memory()
 
     if threads is not None:
         torch.set_num_threads(threads)

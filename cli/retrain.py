@@ -27,6 +27,7 @@ from gan_nas.errors import InvalidInput
 from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.published import load_genome
+from gan_nas.spaces.registry import space_names
 
 if TYPE_CHECKING:
     from gan_nas.runs.results import TrainingResult
@@ -84,15 +85,15 @@ def retrain(
         from gan_nas.training.config import TrainingConfig, presets_for
 
         shown = load_genome(reference) if reference else None
-        space = shown.generator.space if shown else "autogan"
-        presets = presets_for(space, framework_for(framework, shown))
+        space = shown.generator.space if shown else space_names()[0]
+        presets = presets_for(space, framework_for(framework, shown, space))
         show_settings(TrainingConfig, presets, preset, as_json)
         return
     if reference is None:
         raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
     named = load_genome(reference)
     genome = resized(named, width)
-    chosen = framework_for(framework, genome)
+    chosen = framework_for(framework, genome, genome.generator.space)
 
     from gan_nas.data import cache_dir
     from gan_nas.training.config import TrainingConfig, presets_for

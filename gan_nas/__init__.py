@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from gan_nas.scoring.protocols import Scores as Scores
     from gan_nas.scoring.score import score as score
     from gan_nas.scoring.scorer import Scorer as Scorer
+    from gan_nas.search import load_method as load_method
+    from gan_nas.search.drive import derive as derive
+    from gan_nas.search.drive import search as search
+    from gan_nas.search.method import Task as Task
     from gan_nas.spaces.diff import diff as diff
     from gan_nas.spaces.genome import Genome as Genome
     from gan_nas.spaces.published import load_genome as load_genome
@@ -45,11 +49,13 @@ HOMES = {
     "Preparation": "data",
     "Scorer": "scoring.scorer",
     "Scores": "scoring.protocols",
+    "Task": "search.method",
     "TrainingConfig": "training.config",
     "build_discriminator": "networks.builder",
     "build_generator": "networks.builder",
     "compare": "scoring.comparing",
     "custom_backbone": "metrics.backbone",
+    "derive": "search.drive",
     "diff": "spaces.diff",
     "genome_cost": "networks.cost",
     "layers_of": "networks.parts",
@@ -57,14 +63,16 @@ HOMES = {
     "load_generator": "networks.weights",
     "load_genome": "spaces.published",
     "load_images": "data",
+    "load_method": "search",
     "published_names": "spaces.published",
     "read_scores": "scoring.comparing",
     "sample_genomes": "spaces.random_genomes",
     "score": "scoring.score",
+    "search": "search",  # the folder itself, which can be called
     "train": "training.loop",
     "training_preset": "training.config",
 }
-"""The public names and the modules that define them. A folder's name cannot be one of them."""
+"""The public names and the modules that define them."""
 
 __all__ = list(HOMES)
 
@@ -77,7 +85,8 @@ def __getattr__(name: str) -> object:
         return version("gan-nas")
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+    home = import_module(f"{__name__}.{HOMES[name]}")
+    value: object = home if name == HOMES[name] else getattr(home, name)
     globals()[name] = value
     return value
 

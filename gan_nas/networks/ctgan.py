@@ -7,7 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.ops import Reordered, conv3x3_then_halve
+from gan_nas.networks.resolution import bottom_width
+from gan_nas.networks.slots import Choices, Fill
+from gan_nas.spaces.ctgan import CTGANCritic
 
 
 class Verdict(NamedTuple):
@@ -53,6 +57,26 @@ class Critic(nn.Module):
         h = _drop(self.block4(h), third, random)
         features = F.relu(h).mean((2, 3))  # (N, C)
         return Verdict(self.head(features), features)
+
+
+class Critics(SpaceNetwork[CTGANCritic]):
+    """CT-GAN's critics, which have no slots."""
+
+    Network = Critic
+
+    def choices(self, genome: CTGANCritic) -> Sequence[Choices]:
+        """Return that there are none."""
+        return [{}]
+
+    def build(
+        self, genome: CTGANCritic, fills: Sequence[Fill], resolution: int, image_channels: int
+    ) -> Critic:
+        """Build the network of a width and dropout rates."""
+        bottom_width(resolution, 2)  # refuses what cannot be halved twice
+        return Critic(genome.width, image_channels, genome.dropout)
+
+
+NETWORKS = Networks(discriminator=Critics())
 
 
 class FirstBlock(Reordered):

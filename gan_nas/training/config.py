@@ -35,8 +35,9 @@ from pydantic import Field, model_validator
 
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.networks.initialisation import Initialisation
-from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, Framework, framework_of
+from gan_nas.spaces.frameworks import Framework, framework_of
 from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.registry import load_space
 from gan_nas.training.gan import Precision, Turn
 from gan_nas.training.objectives import Passes
 
@@ -234,7 +235,7 @@ def presets_for(space: str, framework: Framework | None = None) -> dict[str, dic
 
     Without one in that which the space's generators are trained in by default.
     """
-    framework = framework or FRAMEWORK_OF_SPACE[space]
+    framework = framework or load_space(space).framework
     if framework == "hinge-sn":
         return PRESETS | PRESETS_OF_SPACES.get(space, {})
     return {name: {"framework": framework} | preset for name, preset in CRITIC_PRESETS.items()}

@@ -1,6 +1,6 @@
 """Train one genome, from scratch or from given weights: the work behind `retrain` and its scores.
 
-The moving average of the generator's weights is scored. Settings and presets: training/config.py.
+The moving average of the generator's weights is scored. Settings and presets: config.py.
 """
 
 from collections.abc import Callable, Iterator

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.builder import (
-    MAX_RESOLUTION,
-    bottom_width,
     build_discriminator,
     build_generator,
     build_supernet,
@@ -19,6 +17,7 @@ from gan_nas.networks.builder import (
 from gan_nas.networks.cost import num_parameters
 from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.layers import ToRGB
+from gan_nas.networks.resolution import MAX_RESOLUTION, bottom_width
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.spaces.autogan import AutoGANGenerator, decode
 from gan_nas.spaces.published import published_genome, published_names

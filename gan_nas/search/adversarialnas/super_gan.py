@@ -11,7 +11,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.builder import build_discriminator, build_super_discriminator, build_supernet
+from gan_nas.networks.builder import build_discriminator, build_supernet
 from gan_nas.networks.cost import GanCost, network_cost, num_parameters
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.states import Saved, saved_optimizer
@@ -248,9 +248,7 @@ def networks(config: Config, resolution: int, image_channels: int) -> tuple[nn.M
     with torch.device("meta"):
         generator = build_supernet(sizes, resolution, image_channels)
         if config.discriminator in ("searched", "super"):
-            return generator, build_super_discriminator(
-                some_discriminator, resolution, image_channels
-            )
+            return generator, build_supernet(some_discriminator, resolution, image_channels)
         return generator, build_discriminator(resnet, resolution, image_channels)
 
 
