@@ -601,7 +601,7 @@ def run_and_differentiate(
     network.zero_grad()
     y = network(x, weights)
     (y * normal("seen", *y.shape)).sum().backward()
-    return y.detach()  # type: ignore[no-any-return]
+    return y.detach()
 
 
 @pytest.mark.parametrize("genome", [*GENERATORS, *DEAD, *DISCRIMINATORS], ids=name_of)
