@@ -13,7 +13,7 @@ from gan_nas.cli.inputs import (
 )
 from gan_nas.data import load_images
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.search import METHODS, load_method
+from gan_nas.search import load_method, method_names
 from gan_nas.training.config import PRESETS, TrainingConfig, presets_for
 
 
@@ -95,12 +95,12 @@ def test_digits_are_trained_at_16_pixels() -> None:
     assert default_resolution(load_images("digits")) == 16
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", method_names())
 def test_auto_precision_is_the_presets_or_the_devices(method: str) -> None:
     """The authors' code computes in float32, on a GPU too."""
     chosen = load_method(method)
     for presets, model in (
-        (chosen.PRESETS, chosen.Config),
+        (chosen.presets, chosen.Config),
         (presets_for(method), TrainingConfig),
     ):
         found = {
