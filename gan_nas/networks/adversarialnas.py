@@ -1,6 +1,6 @@
 """AdversarialNAS' cells, written once with slots, and its networks (Gao et al. 2020)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import torch
@@ -112,9 +112,10 @@ class AdversarialNASUpCell(nn.Module):
             }
         )
         mode = "bilinear" if index == 1 else "nearest"
+        ups = [Interpolate(mode, 2 ** (index - j)) for j in range(index)]
         self.skips = nn.ModuleList(
-            fill(f"skip {j}", {"present": _projection(channels, mode, 2 ** (index - j))})
-            for j in range(index)
+            fill(f"skip {j}", {"present": partial(Projection, channels, up)})
+            for j, up in enumerate(ups)
         )
 
     def forward(
@@ -273,10 +274,6 @@ def adversarialnas_choices(
         skips = {f"skip {j}": "present" if node_3_is_used else None for j in range(index)}
         choices.insert(0, chosen | skips)
     return choices
-
-
-def _projection(channels: int, mode: str, factor: int) -> Callable[[], nn.Module]:
-    return lambda: Projection(channels, Interpolate(mode, factor))
 
 
 class UpSamplingConv(nn.Module):
