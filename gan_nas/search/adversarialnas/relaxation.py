@@ -6,7 +6,7 @@ alpha (generator) or beta (discriminator) of that edge, by softmax or with Gumbe
 
 from collections.abc import Iterator, Sequence
 from math import exp, log
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from gan_nas.networks.slots import choose
 from gan_nas.search.adversarialnas.derivation import derive_cell
-from gan_nas.spaces.adversarialnas import CellType, EntryOp, NormalOp, UpOp, candidates, ops_of
+from gan_nas.spaces.adversarialnas import CellType, EntryOp, NormalOp, UpOp, candidates
 from gan_nas.streams import stream
 
 INITIAL_DEVIATION = 1e-3  # of the logits, in the authors' code
-SET_NAMES = {ops_of(NormalOp): "normal", ops_of(UpOp): "up", ops_of(EntryOp): "entry"}
+SET_NAMES = {get_args(NormalOp): "normal", get_args(UpOp): "up", get_args(EntryOp): "entry"}
 
 Mixture = Literal["gumbel", "softmax"]
 NoiseOn = Literal["prob", "logprob"]
@@ -41,7 +41,7 @@ class Logits(nn.Module):
             for edge, ops in candidates(cell).items():
                 name = SET_NAMES.get(ops, "down")
                 self.edges.setdefault(name, []).append((index, edge))
-                widths[name] = len(ops_of(NormalOp) if normal_entry and name == "entry" else ops)
+                widths[name] = len(get_args(NormalOp) if normal_entry and name == "entry" else ops)
         for name, rows in self.edges.items():
             self.register_parameter(name, nn.Parameter(torch.zeros(len(rows), widths[name])))
 
@@ -79,7 +79,7 @@ class Logits(nn.Module):
         minus infinity.
         """
         tensors = {name: p.detach().double().cpu().numpy() for name, p in self.named_parameters()}
-        num_normal = len(ops_of(NormalOp))
+        num_normal = len(get_args(NormalOp))
         kinds: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
         for index, cell in enumerate(self.cells):
             for edge in candidates(cell):
