@@ -31,7 +31,7 @@ from gan_nas.networks.builder import (
     build_supernet,
 )
 from gan_nas.networks.cost import discriminator_cost, generator_cost, num_parameters, published_macs
-from gan_nas.networks.ops import published_order
+from gan_nas.networks.merged import published_order
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.spaces.adversarialnas import (

@@ -1,9 +1,7 @@
 """Which discriminator a framework trains."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiny
@@ -58,18 +56,11 @@ def test_a_critic_without_dropout_is_wgan_gps() -> None:
     assert framework_of(CTGANCritic(space="ctgan", width=4)) == "ctgan"
 
 
-SEARCHES: dict[str, Callable[..., dict[str, Any]]] = {
-    "autogan": tiny.run_search,
-    "adversarialnas": tiny.run_adversarial,
-    "degas": tiny.run_degas,
-}
-
-
 @pytest.mark.parametrize("space", SPACES)
 def test_drawn_and_found_genomes_of_a_space_are_trained_alike(space: str, tmp_path: Path) -> None:
     """Else a baseline of random genomes would differ from the search's by more than its choice."""
-    result = SEARCHES[space](tmp_path / "run", seed=3)
-    found = [read_genome(Path(row["file"])) for row in result["genomes"]]
+    result = tiny.run_search(space, tmp_path / "run", seed=3)
+    found = [read_genome(Path(row.file)) for row in result.genomes]
     found += [read_genome(path) for path in (tmp_path / "run").glob("history/*.json")]
     drawn = sample_genomes(space, 3, seed=0, width=4, discriminator_width=4)
     assert found
