@@ -25,6 +25,7 @@ from gan_nas.cli import (
     reconstruct,
     retrain,
     sample,
+    schema,
     score,
     search,
     stats,
@@ -38,6 +39,7 @@ from gan_nas.errors import (
     MissingResource,
     RunFailed,
 )
+from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.machine.instructions import avoid_amx
 from gan_nas.machine.threads import spin_briefly
 
@@ -57,6 +59,7 @@ OPTIONS_IN_WORDS = {
     "run it again": "--again",
     "odd files be skipped": "--skip-odd",
     "ask for a crop": "--crop",
+    "name the real ones": "--data",
     "name the side": "--resolution",
 }
 
@@ -96,6 +99,7 @@ for command in (
     doctor.doctor,
     bench.bench,
     reconstruct.reconstruct,
+    schema.schema,
 ):
     app.command()(command)
 # Words of their own for Typer, which knows no command with an argument and a sub-command.
@@ -137,6 +141,7 @@ def main() -> None:
     """Run the command line."""
     spin_briefly()  # before anything loads torch
     avoid_amx()
+    keep_freed_memory()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -56,7 +56,7 @@ def bench(
     from gan_nas.search.drive import work_of
     from gan_nas.training.config import TrainingConfig, presets_for
 
-    genome = load_genome(reference or load_method(method or "autogan").example)
+    genome = load_genome(reference or load_method(method or method_names()[0]).example)
     space = genome.generator.space
     method = method or space
     chosen = load_method(method)
@@ -108,9 +108,10 @@ def _show(measured: dict[str, Any]) -> None:
     show(rows, "")
     if of_alpha:
         show("search:   a step on alpha, and one on weights and latents")
+    memory = measured["peak_memory_bytes"]
     show(
         "together: a D step and its share of a G step",
         f"sampling: {measured['samples_per_second']:,.0f} images/s",
-        f"memory:   {mebibytes(measured['peak_memory_bytes'])} at most",
+        f"memory:   {mebibytes(memory) + ' at most' if memory else 'this system does not tell'}",
         f"on:       {measured['device']}, {measured['threads']} CPU threads",
     )

@@ -8,6 +8,8 @@ import typer
 
 from gan_nas.cli import options
 from gan_nas.cli.printing import duration, remark, show, show_json, table
+from gan_nas.search import method_names
+from gan_nas.spaces.published import EXAMPLE
 
 # A policy that says nothing to GNU's OpenMP, and to others what they do anyway.
 DEFAULT_SPIN = {"KMP_BLOCKTIME": "200"}
@@ -16,7 +18,7 @@ DEFAULT_SPIN = {"KMP_BLOCKTIME": "200"}
 def bench_load(
     method: Annotated[
         str, typer.Option(metavar="METHOD", help="The search that is timed.")
-    ] = "autogan",
+    ] = method_names()[0],
     preset: Annotated[
         str,
         typer.Option(metavar="NAME", help="One of those that gan-nas search --help-config names."),
@@ -26,7 +28,7 @@ def bench_load(
     ] = 4,
     genome: Annotated[
         str, typer.Option(metavar="GENOME", help="What is trained, at width 16.")
-    ] = "autogan-cifar10-top1",
+    ] = EXAMPLE,
     search_sets: Annotated[
         list[str] | None,
         typer.Option(

@@ -17,8 +17,6 @@ from gan_nas.spaces.diff import Change, diff
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome
 
-GRAPHS = ("cells", "stages")  # the fields of a network that are drawn
-
 
 def compare(
     first: Annotated[
@@ -90,7 +88,12 @@ def _show_changes(changes: list[Change], a: Genome, b: Genome) -> None:
     """Say what changed; what can be drawn is drawn, and only counted in words."""
     said = [] if changes else ["The same architecture."]
     drawn = [part for part in ("generator", "discriminator") if is_drawn(a, b, part)]
-    counts = {f"{part}.{graphs}": Counter[str]() for part in drawn for graphs in GRAPHS}
+    counts = {
+        f"{part}.{field}": Counter[str]()
+        for part in drawn
+        for genome in (a, b)
+        for field in getattr(genome, part).drawing.fields
+    }
     for change in changes:
         place = ".".join(change.where.split(".")[:2])
         if place in counts:

@@ -25,6 +25,7 @@ from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.spaces.frameworks import framework_of
+from gan_nas.spaces.registry import space_names
 
 if TYPE_CHECKING:
     from gan_nas.runs.results import Retraining
@@ -79,7 +80,7 @@ def derive(
     from gan_nas.training.config import TrainingConfig, presets_for
 
     if help_config:
-        space = method_of(run).spaces[0] if run else "autogan"
+        space = method_of(run).spaces[0] if run else space_names()[0]
         presets = presets_for(space, framework_for(framework, None, space))
         show_settings(TrainingConfig, presets, preset, as_json)
         return

@@ -1,8 +1,7 @@
-"""Cells of AdversarialNAS' space and stages of DEGAS' drawn with characters, edge by edge.
+"""Networks whose cells are graphs drawn with characters, edge by edge.
 
 A row is an edge, from the node on its left; edges that meet at a node on the right are added up. A
-dotted edge is absent. Skips are not searched: a cell takes up those of all cells before it. In a
-stage, node 0 is the stage before it, node 1 its normal map and node 2 its up-sampled one.
+dotted edge is absent. Skips come from earlier cells.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,34 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from gan_nas.cli.printing import console, remark, show, table
-from gan_nas.spaces.adversarialnas import (
-    AdversarialNASDiscriminator,
-    AdversarialNASGenerator,
-    Cell,
-    UpCell,
-)
-from gan_nas.spaces.degas import DEGASGenerator, operations
-from gan_nas.spaces.diff import ABSENT, Change
-from gan_nas.spaces.genome import DiscriminatorGenome, GeneratorGenome, Genome
+from gan_nas.spaces.diff import Change
+from gan_nas.spaces.drawing import ABSENT, Drawing, Edge, Part
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
 
 GAP = 3  # columns between cells
-LINE_WIDTH = len("0 ─ dil_conv_5x5 ─")
-STAGE_LINE_WIDTH = len("0 ─ nearest_conv_1x1 ─")
-STAGE_EDGES = {"normal": "0-1", "up": "1-2", "residual": "0-2", "final_normal": "0-1"}
-SKIPS_ENTER = "3"  # the node of an Up-Cell that takes up skips
 MARKS = {"changed": "~ changed", "added": "+ added", "removed": "- removed"}
 STYLES = {"changed": "yellow", "added": "green", "removed": "red"}
 ASCII = str.maketrans("─┄┬┤┘▶", "-.++'>")  # for a stdout that takes no other characters
-
-
-class Edge(NamedTuple):
-    """An operation between two nodes; one without a source is a skip."""
-
-    source: str
-    node: str
-    op: str
-    where: str  # its place in the network, as `diff` names it
-    label: str = ""  # what its row is called beside another genome's
 
 
 class Row(NamedTuple):
@@ -60,10 +40,8 @@ class Picture(NamedTuple):
 
 
 def has_edges(network: GeneratorGenome | DiscriminatorGenome) -> bool:
-    """Tell whether a network's cells or stages are graphs, which can be drawn."""
-    return isinstance(
-        network, AdversarialNASGenerator | AdversarialNASDiscriminator | DEGASGenerator
-    )
+    """Tell whether a network's cells are graphs of its genome's operations, which can be drawn."""
+    return network.drawing.is_graph
 
 
 def is_drawn(a: Genome, b: Genome, part: str) -> bool:
@@ -119,11 +97,9 @@ def show_both(a: Genome, b: Genome, part: str, changes: Collection[Change]) -> N
 def explain_drawing(networks: Iterable[GeneratorGenome | DiscriminatorGenome]) -> None:
     """Say on stderr how to read the drawings of networks."""
     remark("Edges that meet are added up; a dotted edge is absent (none).", style="dim")
-    if any(isinstance(network, DEGASGenerator) for network in networks):
-        remark(
-            "Of a stage, node 0 is the stage before it, 1 its normal map, 2 its up-sampled one.",
-            style="dim",
-        )
+    for note in dict.fromkeys(network.drawing.note for network in networks if has_edges(network)):
+        if note:
+            remark(note, style="dim")
 
 
 def _heading(genome: Genome, network: GeneratorGenome | DiscriminatorGenome) -> str:
@@ -132,52 +108,29 @@ def _heading(genome: Genome, network: GeneratorGenome | DiscriminatorGenome) -> 
 
 
 def _pictures(network: GeneratorGenome | DiscriminatorGenome) -> list[Picture]:
-    """Draw a network's cells or stages; a hand-made network has none."""
-    if isinstance(network, DEGASGenerator):
-        return _stages(network)
-    if isinstance(network, AdversarialNASGenerator | AdversarialNASDiscriminator):
-        return [_cell(cell, index) for index, cell in enumerate(network.cells)]
-    return []
+    """Draw a network's cells; of one that is said in words there are none."""
+    drawing = network.drawing
+    if not drawing.is_graph:
+        return []
+    return [Picture(part.title, _drawn(part, drawing)) for part in drawing.parts]
 
 
 def _is_blank(picture: Picture) -> bool:
     return all(row.edge.op == ABSENT for row in picture.rows)
 
 
-def _cell(cell: Cell, index: int) -> Picture:
-    title = f"cell {index}"
-    edges = []
-    for edge, op in cell.edges.items():
-        source, node = edge.split("-")
-        edges.append(Edge(source, node, op, f"cells.{index}.{edge}"))
-    if isinstance(cell, UpCell):
-        skips = [f"skip of cell {earlier}" for earlier in range(index)]
-        edges += [Edge("", SKIPS_ENTER, skip, f"{title} {skip}") for skip in skips]
-    first, *others = sorted(edges, key=lambda edge: edge.node)
-    return Picture(title, _drawn([first._replace(label=title), *others], LINE_WIDTH))
-
-
-def _stages(generator: DEGASGenerator) -> list[Picture]:
-    """Draw the stages and, even if it is absent, the normal operation after them."""
-    pictures: dict[str, list[Edge]] = {}
-    for place, op in operations(generator).items():
-        stage, _, name = place.rpartition(".")
-        source, node = STAGE_EDGES[name].split("-")
-        where = f"stages.{place}" if stage else place
-        edge = Edge(source, node, op or ABSENT, where, label=place)
-        pictures.setdefault(f"stage {stage}" if stage else "final", []).append(edge)
-    return [Picture(title, _drawn(edges, STAGE_LINE_WIDTH)) for title, edges in pictures.items()]
-
-
-def _drawn(edges: list[Edge], width: int) -> list[Row]:
-    """Draw edges that are sorted by the node they enter, with lines of `width` columns."""
+def _drawn(part: Part, drawing: Drawing) -> list[Row]:
+    """Draw the edges of a part, which are sorted by the node they enter."""
     rows = []
-    for node, group in groupby(edges, lambda edge: edge.node):
+    width = len("0 ─ ") + drawing.op_columns + len(" ─")
+    for node, group in groupby(part.edges, lambda edge: edge.target):
         incoming = list(group)
         head = " " if all(edge.op == ABSENT for edge in incoming) else "▶"
         for number, edge in enumerate(incoming):
             dash = "┄" if edge.op == ABSENT else "─"
-            start = f"{edge.source} {dash} {edge.op} " if edge.source else f"  {edge.op} "
+            start = f"{edge.source} {dash} {edge.op} "
+            if edge.part is not None:
+                start = f"  {edge.op} of {drawing.parts[edge.part].title} "
             joint = dash if len(incoming) == 1 else "┬"
             end = f"{joint}{head} {node}"
             if number:

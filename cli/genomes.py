@@ -1,7 +1,6 @@
 """`gan-nas genomes`: what there is to build on; answers without torch unless asked for costs."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,14 +15,14 @@ from gan_nas.cli.compare import reported_scores
 from gan_nas.cli.drawing import explain_drawing, has_edges, show_cells
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, lines, remark, show, show_json, show_json_text, suggest, table
-from gan_nas.errors import InvalidInput
-from gan_nas.spaces.adversarialnas import AdversarialNASGenerator
-from gan_nas.spaces.diff import ABSENT
-from gan_nas.spaces.genome import GeneratorGenome, Genome
+from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome, published_genome, published_names
-from gan_nas.spaces.random_genomes import SPACES, load_space, sample_genomes
+from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.spaces.registry import BUILT_IN, load_space, space_names
 
 RESOLUTION, CHANNELS = 32, 3  # what costs are counted for
+KNOWN = ", ".join(BUILT_IN)
 
 
 def genomes(
@@ -38,7 +37,7 @@ def genomes(
         str | None,
         typer.Option(
             metavar="SPACE",
-            help=f"Draw random genomes of a space: {options.one_of(SPACES)}.",
+            help=f"Draw random genomes of a space: {KNOWN} or an installed one.",
         ),
     ] = None,
     num: Annotated[
@@ -87,7 +86,7 @@ def _list(costs: bool, as_json: bool) -> None:
     for genome in published:
         reported = [f"{name} {value:g}" for name, value in reported_scores(genome).items()]
         row: list[RenderableType] = [
-            Text("\n").join([Text(genome.title, "bold"), *map(Text, _in_words(genome.generator))]),
+            Text("\n").join([Text(genome.title, "bold"), *map(Text, genome.generator.summary)]),
             str(genome.generator.width),
             lines(reported),
         ]
@@ -118,12 +117,12 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
         return
     generator, discriminator = genome.generator, genome.discriminator
     _show_cells(genome)
-    latents = f"latents {generator.latent_dim}"
-    if isinstance(generator, AdversarialNASGenerator):
-        latents += f" in {generator.num_latent_parts} parts"
     facts = [
         ("genome", f"{genome.genome_id} (generator {genome.generator_id})"),
-        ("space", f"{generator.space}, width {generator.width}, {latents}"),
+        (
+            "space",
+            f"{generator.space}, width {generator.width}, latents {generator.latents}",
+        ),
         ("discriminator", f"{discriminator.space}, width {discriminator.width}"),
     ]
     if genome.source:
@@ -152,7 +151,7 @@ def _show_cells(genome: Genome) -> None:
     drawn = [part for part in ("generator", "discriminator") if has_edges(getattr(genome, part))]
     if "generator" not in drawn:
         cells = table("cell", "architecture", title=genome.title)
-        for index, words in enumerate(_in_words(genome.generator)):
+        for index, words in enumerate(genome.generator.summary):
             cells.add_row(str(index), words)
         show(cells, "")
     for part in drawn:
@@ -161,16 +160,15 @@ def _show_cells(genome: Genome) -> None:
         explain_drawing(getattr(genome, part) for part in drawn)
 
 
-def _in_words(generator: GeneratorGenome) -> list[str]:
-    """Say the cells in a few lines; of large graphs, better drawn, only what is in them."""
-    if not isinstance(generator, AdversarialNASGenerator):
-        return generator.words
-    ops = Counter(op for cell in generator.cells for op in cell.edges.values() if op != ABSENT)
-    return [f"{ops.total()} edges: " + ", ".join(f"{n} {op}" for op, n in ops.most_common())]
-
-
 def _sizes() -> dict[str, int]:
-    return {space: load_space(space).count() for space in SPACES}
+    """Count the generators of each space; broken ones of other distributions are told of."""
+    sizes = {}
+    for name in space_names():
+        try:
+            sizes[name] = load_space(name).count()
+        except Incompatible as error:
+            remark(f"Left out: {error}.")
+    return sizes
 
 
 def _draw(

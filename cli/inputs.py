@@ -9,15 +9,15 @@ from gan_nas.cli.printing import remark
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
-from gan_nas.configs import Settings, resolve
+from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
-from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.machine.cores import idle_cores
 from gan_nas.machine.threads import number_is_given
 from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
-from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, FRAMEWORKS, Framework, framework_of
+from gan_nas.spaces.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.registry import load_space
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
 
-CELLS_NEED = 8  # three cells make sides that are a multiple of it
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 S = TypeVar("S", bound=Settings)
@@ -39,13 +38,13 @@ def resized(genome: Genome, width: int | None) -> Genome:
     return parse_genome(text, f"{genome.title} at width {width}")
 
 
-def framework_for(name: str | None, genome: Genome | None, space: str = "autogan") -> Framework:
+def framework_for(name: str | None, genome: Genome | None, space: str) -> Framework:
     """Return the framework of this name; without one, that of the genome's discriminator.
 
     Without a genome it is that of those which are found in the space.
     """
     if name is None:
-        return framework_of(genome.discriminator) if genome else FRAMEWORK_OF_SPACE[space]
+        return framework_of(genome.discriminator) if genome else load_space(space).framework
     if name not in FRAMEWORKS:
         hint = nearest(name, list(FRAMEWORKS)) or f"; there are {', '.join(FRAMEWORKS)}"
         raise InvalidInput(f"unknown framework {name!r}{hint}")
@@ -67,11 +66,9 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
 
     `threads` are those of the CPU. Without, they are those of the environment or, where the CPU is
     the device, as many as there are cores that others leave idle; what trains measures them
-    afterwards. Freed memory is kept for the work to come.
+    afterwards.
     """
     import torch
-
-    keep_freed_memory()
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -119,14 +116,6 @@ def settings(
     return resolve(model, automatic | find_preset(presets, preset), sets or (), options)
 
 
-def find_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> dict[str, Any]:
-    """Return a preset's values by name."""
-    if preset not in presets:
-        hint = nearest(preset, list(presets)) or f"; there are {', '.join(presets)}"
-        raise InvalidInput(f"unknown preset {preset!r}{hint}")
-    return dict(presets[preset])
-
-
 def backbone_for(
     name: str,
     images: "Images | None",
@@ -152,7 +141,7 @@ def backbone_for(
     def show(done: int, total: int) -> None:
         progress("classifier images", done, total, {})
 
-    spec = _with_weights(name, weights, download=download)
+    spec = with_weights(name, weights, download=download)
     kept, wanted = ([], None) if run is None else stored_judge(run)
     return load_backbone(
         spec,
@@ -169,7 +158,8 @@ def backbone_for(
     )
 
 
-def _with_weights(name: str, weights: Path | None, *, download: bool) -> str:
+def with_weights(name: str, weights: Path | None, *, download: bool) -> str:
+    """Return what `load_backbone` takes for a backbone and the file of its weights."""
     for option, given in (("--weights", weights is not None), ("--download", download)):
         if given and name != "inception":
             raise InvalidInput(f"{option} is for --backbone inception, and it is {name}")
@@ -211,9 +201,9 @@ def load_to_train(
     from gan_nas.data import DATA_SETS
 
     images = load_data(name, data_root, preparation, resolution)
-    if resolution is not None or name in DATA_SETS or images.side % CELLS_NEED == 0:
+    side = images.default_resolution
+    if resolution is not None or name in DATA_SETS or side == images.side:
         return images, resolution
-    side = default_resolution(images)
     return load_data(name, data_root, preparation, side), side
 
 
@@ -259,13 +249,3 @@ def options_again(
     words = [(name, as_path(str(value))) for name, value in given.items() if value is not None]
     skip = ["--skip-odd"] if preparation is not None and preparation.skip_odd else []
     return tuple(word for pair in words for word in pair) + tuple(skip)
-
-
-def default_resolution(images: "Images") -> int:
-    """Return the side to train at: the data's own or the next multiple of 8, twice that of digits.
-
-    The digits' own 8 pixels would leave the first of three cells a single one.
-    """
-    if images.name == "digits":
-        return 2 * images.side
-    return -(-images.side // CELLS_NEED) * CELLS_NEED

@@ -8,9 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gan_nas.cli.escapes import visible
-from gan_nas.cli.inputs import find_preset
 from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
-from gan_nas.configs import Settings, describe, resolve
+from gan_nas.configs import Settings, describe, find_preset, resolve
 from gan_nas.machine.cores import available_memory
 from gan_nas.spaces.frameworks import Framework, suited
 from gan_nas.spaces.genome import Genome

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.shell import command_line
-from gan_nas.scoring.protocols import is_distance
 
 
 class _Console(Console):
@@ -153,11 +152,6 @@ def duration(seconds: float) -> str:
 def short_name(score: str) -> str:
     """Say frechet_distance[classifier] as distance, classifier_score as score, fid as fid."""
     return score.partition("[")[0].removeprefix("frechet_").removeprefix("classifier_")
-
-
-def by_importance(names: Iterable[str]) -> list[str]:
-    """Put distances before scores, which say little alone."""
-    return sorted(names, key=lambda name: not is_distance(name))
 
 
 def remark_log_records() -> None:

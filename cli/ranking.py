@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from gan_nas.cli.printing import (
     big,
-    by_importance,
     duration,
     lines,
     remark,
@@ -12,7 +11,7 @@ from gan_nas.cli.printing import (
     show,
     table,
 )
-from gan_nas.scoring.protocols import describe
+from gan_nas.scoring.protocols import by_importance, describe
 
 if TYPE_CHECKING:
     from gan_nas.runs.results import Found, Retraining, SearchResult

@@ -6,7 +6,6 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
-    default_resolution,
     load_to_train,
     prepared,
     resized,
@@ -68,7 +67,7 @@ def reconstruct(
     config = settings(Config, PRESETS, preset, sets, precision, on, seed=seed)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
-    side = chosen_side or default_resolution(images)
+    side = chosen_side or images.default_resolution
     config = config.model_copy(update={"resolution": side})
     what = named.title + (f"-w{width}" if width else "")
     run = directory or default_directory(f"reconstruct-{what}", data, config.seed)

@@ -11,7 +11,6 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     default_directory,
-    default_resolution,
     framework_for,
     load_to_train,
     options_again,
@@ -20,13 +19,15 @@ from gan_nas.cli.inputs import (
     settings,
 )
 from gan_nas.cli.plans import remark_on_discriminator, remark_on_plan, show_plan, show_settings
-from gan_nas.cli.printing import by_importance, duration, remark, show, show_result, suggest, table
+from gan_nas.cli.printing import duration, remark, show, show_result, suggest, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
+from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.published import load_genome
+from gan_nas.spaces.registry import space_names
 
 if TYPE_CHECKING:
     from gan_nas.runs.results import TrainingResult
@@ -84,15 +85,15 @@ def retrain(
         from gan_nas.training.config import TrainingConfig, presets_for
 
         shown = load_genome(reference) if reference else None
-        space = shown.generator.space if shown else "autogan"
-        presets = presets_for(space, framework_for(framework, shown))
+        space = shown.generator.space if shown else space_names()[0]
+        presets = presets_for(space, framework_for(framework, shown, space))
         show_settings(TrainingConfig, presets, preset, as_json)
         return
     if reference is None:
         raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
     named = load_genome(reference)
     genome = resized(named, width)
-    chosen = framework_for(framework, genome)
+    chosen = framework_for(framework, genome, genome.generator.space)
 
     from gan_nas.data import cache_dir
     from gan_nas.training.config import TrainingConfig, presets_for
@@ -104,7 +105,7 @@ def retrain(
     config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, resolution)
-    side = chosen_side or default_resolution(images)
+    side = chosen_side or images.default_resolution
     what = named.title + (f"-w{width}" if width else "")
     if config.framework != framework_of(genome.discriminator):
         what += f"-{config.framework}"

@@ -39,9 +39,8 @@ def sample(
     from gan_nas.scoring.scorer import generate
 
     on = compute_on(device, threads)
-    generator, about = load_generator(path, on)
-    latent_dim = about.genome.generator.latent_dim
-    images = torch.cat(list(generate(generator, num, latent_dim, seed or 0, on)))
+    generator = load_generator(path, on)
+    images = torch.cat(list(generate(generator, num, generator.latent_dim, seed or 0, on)))
     save_grid(images, target, columns)
     if as_json:
         show_json({"file": str(target), "num": num, "seed": seed or 0})

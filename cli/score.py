@@ -1,34 +1,19 @@
 """`gan-nas score`: how good a generator, or a folder of images, is, by which measure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gan_nas.cli import options
-from gan_nas.cli.escapes import visible
-from gan_nas.cli.inputs import backbone_for, compute_on, load_data, prepared
-from gan_nas.cli.printing import by_importance, remark, show, show_json, table
+from gan_nas.cli.inputs import compute_on, load_data, prepared, with_weights
+from gan_nas.cli.printing import show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
-from gan_nas.errors import Incompatible, InvalidInput, explain
+from gan_nas.errors import InvalidInput
 from gan_nas.files import write_text
-from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
-from gan_nas.progress import Progress
-from gan_nas.scoring.protocols import PROTOCOLS, Protocol, Quantise, Scores, find_protocol
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from gan_nas.data import Images, Preparation
-    from gan_nas.metrics.backbone import Backbone
-    from gan_nas.networks.weights import GeneratorFile
-    from gan_nas.scoring.scorer import Scorer
-
-IMAGES_PER_FEATURE = 5  # fewer leave the covariance of the features too rough to compare
-STRAIGHT = 2  # images a feature in the smallest subset: from there on the distance goes as 1 / N
+from gan_nas.scoring.protocols import PROTOCOLS, Scores, by_importance, find_protocol
 
 
 def score(
@@ -93,86 +78,43 @@ def score(
 
     Example: gan-nas score runs/first/generator.safetensors --metrics is,fid,kid -o scores.json
     """
-    from gan_nas.data import cache_dir
-    from gan_nas.metrics.manifold import Neighbours
-    from gan_nas.metrics.measures import PAIRWISE, parse_measures, smallest_number
-    from gan_nas.metrics.statistics import load_statistics
-    from gan_nas.scoring.reference import check_reference, split_for
-    from gan_nas.scoring.repeated import judge
-    from gan_nas.scoring.scorer import Scorer
+    from gan_nas.metrics.measures import parse_measures
+    from gan_nas.scoring.score import needs_images, warn_if_changed
+    from gan_nas.scoring.score import score as score_subject
+    from gan_nas.scoring.subject import open_subject
 
     if output is not None and output.suffix != ".json":
         raise InvalidInput(f"scores cannot be written to {output}: name a file that ends in .json")
-    chosen = find_protocol(protocol)
-    measures = parse_measures(metrics)
+    find_protocol(protocol)
+    parse_measures(metrics)
     on = compute_on(device, threads)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
-    source = _source(path, on, chosen.quantise, preparation)
-    if repeats > 1 and source.about is None:
-        raise InvalidInput(f"{path} holds the same images every time: repeats is for generators")
+    subject = open_subject(path, on, preparation.background)
+    subject.check_repeats(repeats)
     images = None
-    # Whoever has a reference may lack the images.
-    if data or reference is None or backbone == "classifier" or PAIRWISE & set(measures):
-        how = preparation if data else source.preparation(preparation)
-        images = load_data(data or source.needed_data, data_root, how, source.side).to(on)
-        source.check(images, is_named=data is not None)
-    count = source.count(num, None if protocol == "default" else chosen.num_fake)
-    num_splits = splits or chosen.num_splits
-    neighbours = Neighbours(chosen.precision_neighbours, chosen.density_neighbours)
-    least = smallest_number(measures, num_splits, neighbours)
-    if count < least:
-        parts = f" in {num_splits} splits" if num_splits > 1 else ""
-        raise InvalidInput(
-            f"{count} images are too few for {metrics}{parts}; take at least {least}"
-        )
-    if num is not None and count < num:
-        remark(f"warning: {path} holds {count:,} images, not {num:,}", style="yellow")
-    if count < chosen.num_fake and (num is None or protocol != "default"):
-        remark(
-            f"warning: the protocol {protocol} asks for {chosen.num_fake:,} images and these are "
-            f"{count:,}",
-            style="yellow",
-        )
+    if data:
+        images = load_data(data, data_root, preparation, subject.side)
+    elif needs_images(metrics, backbone, reference):
+        known = subject.preparation(preparation)
+        images = load_data(subject.needed_data, data_root, known, subject.side)
+        warn_if_changed(subject, images)
     with stopping() as stop, progress_on_stderr() as progress:
-        judge_by = backbone_for(
-            backbone,
+        result = score_subject(
+            subject,
             images,
-            on,
-            stop,
-            progress,
-            weights=weights,
+            num=num,
+            measures=metrics,
+            protocol=protocol,
+            repeats=repeats,
+            seed=seed or 0,
+            splits=splits,
+            backbone=with_weights(backbone, weights, download=download),
             precision=features_precision,
-            preprocessing=chosen.preprocessing,
             download=download,
-        )
-        _warn_if_few(count, judge_by, source, extrapolate="fid-infinity" in measures)
-        statistics = load_statistics(reference) if reference else None
-        if statistics is not None:
-            for sentence in check_reference(statistics, judge_by, source.side, str(reference)):
-                remark(f"warning: {sentence}", style="yellow")
-        scorer = Scorer(
-            judge_by,
-            images,
-            source.side,
-            num_splits,
-            cache=cache_dir(),
-            measures=measures,
-            shuffle=chosen.shuffle,
-            split=chosen.split if images is None else split_for(images, chosen.split),
-            neighbours=neighbours,
-            statistics=statistics,
+            reference=reference,
+            device=on,
             stop=stop,
             progress=progress,
-        )
-        result = judge(
-            scorer,
-            lambda one: _counted(source.images(count, one, stop), count, progress),
-            count,
-            seed=(seed or 0) if source.about else None,
-            repeats=repeats,
-            quantise=chosen.quantise if source.about else "none",
-            protocol=protocol if _follows(chosen, count, splits, backbone, scorer) else None,
-            name=source.title,
         )
     if output is not None:
         write_text(output, result.model_dump_json(indent=2) + "\n")
@@ -180,163 +122,6 @@ def score(
         show_json(result.model_dump(mode="json"))
     else:
         _show(result)
-
-
-class _Source:
-    """What is judged: a generator file, or images as they are."""
-
-    def __init__(
-        self,
-        path: Path,
-        side: int,
-        channels: int,
-        num: int | None,
-        about: "GeneratorFile | None",
-        images: "Callable[[int, int, Callable[[], bool]], Iterable[Tensor]]",
-    ) -> None:
-        self.path, self.side, self.channels, self.num, self.about = path, side, channels, num, about
-        self.images = images
-
-    @property
-    def title(self) -> str:
-        """Return what the table is of."""
-        return self.about.genome.title if self.about else visible(str(self.path))
-
-    def count(self, asked: int | None, protocol: int | None) -> int:
-        """Return how many images to judge; of images as they are, all but what is asked for."""
-        wanted = asked or protocol or self.num or PROTOCOLS["default"].num_fake
-        return wanted if self.num is None else min(wanted, self.num)
-
-    @property
-    def data(self) -> str | None:
-        """Return the data set in a generator file's lineage."""
-        name = self.about.lineage.get("data") if self.about else None
-        return name if isinstance(name, str) else None
-
-    @property
-    def needed_data(self) -> str:
-        """Return the data set, which cannot be done without."""
-        if self.data is None:
-            what = "this generator was never trained on data" if self.about else "these are images"
-            raise InvalidInput(f"{what}: name the real ones with --data")
-        return self.data
-
-    def preparation(self, asked: "Preparation") -> "Preparation":
-        """Return how the images of the lineage were prepared, unless another way is asked for."""
-        from pydantic import ValidationError
-
-        from gan_nas.data import Preparation
-
-        known = self.about.lineage.get("preparation") if self.about else None
-        if known is None or asked != Preparation():
-            return asked
-        try:
-            return Preparation.model_validate(known)
-        except ValidationError as error:
-            raise Incompatible(
-                f"{self.path} tells of a preparation of its data that this version does not know: "
-                f"{explain(error, list(Preparation.model_fields))}; say by --crop, --resize or "
-                "--background what to do"
-            ) from error
-
-    def check(self, images: "Images", *, is_named: bool) -> None:
-        """Refuse real images of another kind; warn of data that changed."""
-        if self.channels != images.channels:
-            raise Incompatible(
-                f"{self.path} makes images of {self.channels} channels and {images.name} has "
-                f"{images.channels}: score it against the data it was trained on"
-            )
-        lineage = self.about.lineage if self.about else {}
-        if not is_named and lineage.get("data_fingerprint") != images.fingerprint:
-            remark(f"warning: {images.name} is not as it was when this was trained", style="yellow")
-
-
-def _source(
-    path: Path, device: "torch.device", quantise: Quantise, preparation: "Preparation"
-) -> _Source:
-    allowed = (Kind.GENERATOR, Kind.FOLDER, Kind.ZIP, Kind.NPZ)
-    kind = refuse_foreign(path, Wanted.JUDGED, *allowed)
-    if kind != Kind.GENERATOR and path.suffix != ".safetensors":
-        from gan_nas.data.image_stream import open_images
-
-        stream = open_images(path, preparation.background)
-
-        def as_they_are(num: int, _: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
-            return _evenly(stream.batches(), num, stream.num, stop)
-
-        return _Source(path, stream.side, stream.channels, stream.num, None, as_they_are)
-
-    from gan_nas.networks.weights import load_generator
-    from gan_nas.scoring.scorer import generate
-
-    generator, about = load_generator(path, device)
-    latent_dim = about.genome.generator.latent_dim
-
-    def generated(num: int, seed: int, stop: "Callable[[], bool]") -> "Iterator[Tensor]":
-        return generate(generator, num, latent_dim, seed, device, stop=stop, quantise=quantise)
-
-    return _Source(path, about.resolution, about.image_channels, None, about, generated)
-
-
-def _evenly(
-    batches: "Iterable[Tensor]", num: int, size: int, stop: "Callable[[], bool]"
-) -> "Iterator[Tensor]":
-    """Yield `num` of `size` images, evenly spaced: their names may sort them by class."""
-    import torch
-
-    from gan_nas.errors import Interrupted
-
-    places = torch.arange(num, device="cpu") * size // num
-    start = 0
-    for batch in batches:
-        if stop():
-            raise Interrupted("stopped while reading images; nothing was written")
-        inside = places[(places >= start) & (places < start + len(batch))] - start
-        start += len(batch)
-        if len(inside):
-            yield batch[inside]
-
-
-def _follows(
-    protocol: Protocol, num: int, splits: int | None, backbone: str, scorer: "Scorer"
-) -> bool:
-    """Tell whether nothing is known to be changed against the protocol."""
-    statistics = scorer.statistics
-    split = statistics.passport.get("split", scorer.split) if statistics else scorer.split
-    same = num == protocol.num_fake and splits in (None, protocol.num_splits)
-    prepared = protocol.preprocessing == "tf1" or backbone.startswith("inception")
-    return same and prepared and split == scorer.split
-
-
-def _warn_if_few(num: int, backbone: "Backbone", source: _Source, *, extrapolate: bool) -> None:
-    import torch
-
-    from gan_nas.metrics.fid_infinity import SMALLEST
-
-    size = (1, source.channels, source.side, source.side)
-    num_features = backbone.embed(torch.zeros(size, dtype=torch.uint8, device="cpu"))[0].shape[1]
-    enough = IMAGES_PER_FEATURE * num_features
-    if num < enough:
-        remark(
-            f"warning: {num:,} images are few for {num_features} features, the distance comes out "
-            f"too high; take at least {enough:,}",
-            style="yellow",
-        )
-    straight = STRAIGHT * SMALLEST * num_features
-    if extrapolate and num < straight:
-        remark(
-            f"warning: the line of fid-infinity begins at a tenth of {num:,} images, and bends "
-            f"there for {num_features} features: it ends too low; take at least {straight:,}",
-            style="yellow",
-        )
-
-
-def _counted(batches: "Iterable[Tensor]", num: int, progress: Progress) -> "Iterator[Tensor]":
-    done = 0
-    for batch in batches:
-        yield batch
-        done += len(batch)
-        progress("scoring images", done, num, {})
 
 
 def _show(result: Scores) -> None:

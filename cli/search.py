@@ -12,7 +12,6 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     default_directory,
-    default_resolution,
     load_to_train,
     options_again,
     prepared,
@@ -130,7 +129,7 @@ def search(
         device=device,
     )
     # A path's images have their own side again when they are loaded without one.
-    implied = images.preparation is None and side == default_resolution(images)
+    implied = images.preparation is None and side == images.default_resolution
     for_one = partial(
         for_all,
         data=data,

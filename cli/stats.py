@@ -1,22 +1,17 @@
 """`gan-nas stats`: reference statistics of real images, to score against."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gan_nas.cli import options
 from gan_nas.cli.inputs import backbone_for, compute_on, load_data, prepared
-from gan_nas.cli.printing import remark, show, show_json
+from gan_nas.cli.printing import show, show_json
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
 from gan_nas.scoring.protocols import PROTOCOLS, find_protocol
-
-if TYPE_CHECKING:
-    from gan_nas.data import Images, Preparation
-    from gan_nas.data.image_stream import ImageStream
 
 
 def stats(
@@ -73,9 +68,8 @@ def stats(
 
     Example: gan-nas stats cifar10 -o cifar10.npz, then gan-nas score ... --reference cifar10.npz
     """
-    from gan_nas.data import Images
     from gan_nas.metrics.statistics import checked_suffix, save_statistics
-    from gan_nas.scoring.reference import make_statistics, split_of
+    from gan_nas.scoring.reference import make_statistics, split_of, stream_of
 
     checked_suffix(output)
     if output.exists() and output.resolve() == Path(data).expanduser().resolve():
@@ -83,10 +77,12 @@ def stats(
     chosen = find_protocol(protocol)
     on = compute_on(device, threads)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
-    images, own = _images(data, data_root, backbone, preparation, resolution)
-    if split is None and isinstance(images, Images):
-        split = chosen.split
-    part = split_of(images, split)
+    stream, own = stream_of(data, preparation), None
+    if stream is None or backbone == "classifier":  # which is trained on them
+        own = load_data(data, data_root if stream is None else None, preparation, resolution)
+    images = stream or own
+    assert images is not None
+    part = split_of(images, chosen.split if split is None and stream is None else split)
     with stopping() as stop, progress_on_stderr() as progress:
         network = backbone_for(
             backbone,
@@ -109,12 +105,6 @@ def stats(
         )
     save_statistics(output, statistics)
     num, num_features = statistics.count or 0, len(statistics.mean)
-    if num <= num_features:
-        remark(
-            f"warning: {num:,} images do not fill the covariance of {num_features} features; take "
-            "more",
-            style="yellow",
-        )
     about = dict(statistics.passport)
     if as_json:
         show_json({"file": str(output), "fingerprint": statistics.fingerprint, "passport": about})
@@ -124,26 +114,3 @@ def stats(
         f"{num:,} images ({about['split']}) of {about['image_side']} px of {about['reference']}; "
         f"{num_features} features of the backbone {about['backbone']} {about['weights']}",
     )
-
-
-def _images(
-    data: str,
-    data_root: Path | None,
-    backbone: str,
-    preparation: "Preparation",
-    side: int | None,
-) -> "tuple[Images | ImageStream, Images | None]":
-    """Return what is to be embedded and, where the backbone needs it, what trains that."""
-    from gan_nas.data import DATA_SETS
-    from gan_nas.data.image_stream import open_images
-
-    path = Path(data).expanduser()
-    if data in DATA_SETS or not path.exists():  # which load_data explains
-        images = load_data(data, data_root, preparation, side)
-        return images, images
-    stream = replace(
-        open_images(path, preparation.background), resize_by=preparation.resize or "bilinear"
-    )
-    if backbone != "classifier":
-        return stream, None
-    return stream, load_data(data, None, preparation, side)

@@ -31,6 +31,8 @@ def settle_threads(
     stored = next((number for run in runs if (number := stored_threads(run))), None)
     if stored is not None:
         torch.set_num_threads(stored)
+    elif work is not None and not number_is_given() and not work.simulated:
+        torch.set_num_threads(1)  # nothing is foretold: there is nothing to time
     elif work is not None and not number_is_given():
         step, whole = work.step()
         seconds = {threads: whole * each for threads, each in time_threads(step).items()}

@@ -38,6 +38,14 @@ class FieldHelp(NamedTuple):
 S = TypeVar("S", bound=Settings)
 
 
+def find_preset(presets: Mapping[str, Mapping[str, Any]], preset: str) -> dict[str, Any]:
+    """Return a preset's values by name."""
+    if preset not in presets:
+        hint = nearest(preset, list(presets)) or f"; there are {', '.join(presets)}"
+        raise InvalidInput(f"unknown preset {preset!r}{hint}")
+    return dict(presets[preset])
+
+
 def resolve(
     model: type[S],
     preset: Mapping[str, Any],

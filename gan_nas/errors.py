@@ -9,7 +9,6 @@ GanNasError
 """
 
 import re
-from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -60,15 +59,14 @@ def shorten(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def explain(error: ValidationError, fields: list[str], tags: Collection[str] = ()) -> str:
+def explain(error: ValidationError, fields: list[str]) -> str:
     """Put pydantic's first complaint into one sentence: field, value, what is allowed.
 
-    `fields` are the known names, for the suggestion after an unknown one. `tags` are the names of
-    a union's members, which pydantic puts into paths though no file has them there.
+    `fields` are the known names, for the suggestion after an unknown one.
     """
     complaints = error.errors(include_url=False)
     first = complaints[0]
-    path = [_key(part) for part in first["loc"] if part not in tags]
+    path = [_key(part) for part in first["loc"]]
     rule = _rule(first)
     if path and _ARM.match(path[-1]):  # one complaint for each arm of int | Literal["all"]
         arms = [c for c in complaints if c["loc"][:-1] == first["loc"][:-1]]

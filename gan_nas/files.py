@@ -17,6 +17,12 @@ from typing import Any, BinaryIO
 from gan_nas.errors import InvalidInput, MissingResource
 
 SEAL = "seal"
+# Windows lacks the first two, and needs the third, as it would translate line ends. Python itself
+# keeps descriptors from child processes.
+NO_FOLLOW, NO_WAIT, BINARY = (
+    getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
+)
+WINDOWS = os.name == "nt"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -28,7 +34,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         write(temporary)
         sync(temporary)
         temporary.replace(path)
@@ -73,7 +79,7 @@ def open_regular(path: Path, limit: int, *, follow: bool = True) -> BinaryIO:
     Without `follow` a link is refused. Raises InvalidInput for what is missing, too large or no
     plain file: a FIFO would hang and a device might never end.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    flags = os.O_RDONLY | NO_WAIT | BINARY | (0 if follow else NO_FOLLOW)
     try:
         found = path.stat() if follow else path.lstat()
         if stat.S_ISDIR(found.st_mode):
@@ -85,6 +91,21 @@ def open_regular(path: Path, limit: int, *, follow: bool = True) -> BinaryIO:
         return os.fdopen(os.open(path, flags), "rb")
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a plain file of ours for writing, by a descriptor; raises OSError for anything else.
+
+    A link is not followed. `flags` are those of `os.open`; O_CREAT makes the file where none is.
+    """
+    if not NO_FOLLOW and path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    descriptor = os.open(path, flags | NO_FOLLOW | NO_WAIT | BINARY, 0o644)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise OSError(errno.EEXIST, f"it is {kind_of(mode)}")
+    return descriptor
 
 
 def entries_below(folder: Path) -> Iterator[tuple[Path, int]]:
@@ -142,7 +163,9 @@ def unseal(text: str) -> dict[str, Any] | None:
 
 def sync(path: Path) -> None:
     """Make the system write a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if WINDOWS and path.is_dir():
+        return  # folders have no descriptors there, and those of files must be writable
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -34,6 +34,7 @@ COMMANDS = (
     "bench score",
     "bench load",
     "reconstruct",
+    "schema",
 )
 
 

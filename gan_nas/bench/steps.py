@@ -1,11 +1,11 @@
 """Time the work of a preset on this machine: steps, sampling, memory, predicted hours."""
 
-import resource
 import time
 from typing import Any
 
 import torch
 
+from gan_nas.machine.cores import peak_memory
 from gan_nas.scoring.scorer import generate
 from gan_nas.search import load_method
 from gan_nas.spaces.genome import Genome
@@ -75,7 +75,7 @@ def _row(phase: PhaseTime) -> dict[str, Any]:
     }
 
 
-def _peak_memory(device: torch.device) -> int:
+def _peak_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
+    return peak_memory()

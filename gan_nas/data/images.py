@@ -14,6 +14,7 @@ from gan_nas.data.resizing import Resize, in_effect, resize
 
 AS_THEY_ARE = "as they are"
 NUM_NAMED = 3  # classes that a summary names
+CELLS_NEED = 8  # three cells make sides that are a multiple of it
 SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that a data set may take
 
 
@@ -52,6 +53,16 @@ class Images:
     def channels(self) -> int:
         """Return 1 for grey and 3 for colour."""
         return self.train.shape[1]
+
+    @property
+    def default_resolution(self) -> int:
+        """Return the side to train at: the own or the next multiple of 8, twice that of digits.
+
+        The digits' own 8 pixels would leave the first of three cells a single one.
+        """
+        if self.name == "digits":
+            return 2 * self.side
+        return -(-self.side // CELLS_NEED) * CELLS_NEED
 
     @property
     def summary(self) -> str:

@@ -55,7 +55,7 @@ class Wanted(StrEnum):
         "matrix.npy"
     )
     GENERATOR = "a generator.safetensors of gan-nas is needed"
-    JUDGED = "a generator.safetensors of gan-nas or a folder, zip or npz of images is needed"
+    SCORED = "a generator.safetensors of gan-nas or a folder, zip or npz of images is needed"
     CLASSIFIER = "a safetensors file of a CIFAR ResNet is needed"
     INCEPTION = "the Inception of 2015-12-05 in torch-fidelity's .pth is needed"
     STATISTICS = "an .npz or .safetensors file with mu and sigma is needed"
@@ -104,7 +104,7 @@ TAKE_OVER = (
 OF_WEIGHTS = {
     Wanted.GENOME: "write its architecture as a genome's JSON or as AutoGAN's 14 integers",
     Wanted.GENERATOR: TAKE_OVER,
-    Wanted.JUDGED: TAKE_OVER,
+    Wanted.SCORED: TAKE_OVER,
     Wanted.CLASSIFIER: "read it with torch.load(FILE, weights_only=True) and write its state dict "
     "with safetensors.torch.save_file",
     Wanted.STATISTICS: "write its mean and covariance as mu and sigma with numpy.savez",
@@ -153,7 +153,7 @@ def _advice(path: Path, kind: Kind, wanted: Wanted) -> str:
     match kind:
         case Kind.PICKLE | Kind.MODEL if wanted in OF_WEIGHTS:
             return OF_WEIGHTS[wanted]
-        case Kind.SAFETENSORS | Kind.STATISTICS if wanted in (Wanted.GENERATOR, Wanted.JUDGED):
+        case Kind.SAFETENSORS | Kind.STATISTICS if wanted in (Wanted.GENERATOR, Wanted.SCORED):
             return wanted
         case Kind.SAFETENSORS if wanted == Wanted.GENOME:
             return OF_WEIGHTS[wanted]
@@ -161,7 +161,7 @@ def _advice(path: Path, kind: Kind, wanted: Wanted) -> str:
             return "it can be sampled and scored; name the genome it was trained from"
         case Kind.GENOTYPE if wanted == Wanted.GENOME:
             return f"write the architecture as a genome's JSON; {wanted}"
-        case Kind.GENOME | Kind.INTEGERS if wanted in (Wanted.GENERATOR, Wanted.JUDGED):
+        case Kind.GENOME | Kind.INTEGERS if wanted in (Wanted.GENERATOR, Wanted.SCORED):
             return f"an architecture without weights, train it first; {wanted}"
         case Kind.ARCHIVE:
             return f"unpack it; {wanted}"
@@ -179,7 +179,7 @@ def _advice_in_run(run: Path, wanted: Wanted) -> str:
     patterns = {
         Wanted.GENOME: "genomes/*.json",
         Wanted.GENERATOR: "*.safetensors",
-        Wanted.JUDGED: "*.safetensors",
+        Wanted.SCORED: "*.safetensors",
     }
     found = sorted(run.glob(patterns[wanted])) if wanted in patterns else []
     if not found:

@@ -6,6 +6,7 @@ all groups below it, so the tightest on the way up counts.
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from math import ceil
@@ -42,6 +43,16 @@ def available_memory(root: Path = ROOT) -> int | None:
         if found := re.search(r"^MemAvailable:\s*(\d+) kB", text, re.MULTILINE):
             left.append(1024 * int(found[1]))
     return min(left, default=None)
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes of memory that this process has had so far, or None on Windows."""
+    if sys.platform == "win32":
+        return None
+    from resource import RUSAGE_SELF, getrusage
+
+    most = getrusage(RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gan_nas.errors import InvalidInput, nearest
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.evenly import at_places, evenly
 from gan_nas.metrics.fid_infinity import NUM_SIZES, SMALLEST, fid_infinity
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
@@ -19,7 +20,6 @@ from gan_nas.metrics.jackknife import group_of_each, jackknife, moments_without_
 from gan_nas.metrics.kid import kernel_distance, usable_subset_size
 from gan_nas.metrics.manifold import Neighbours, manifold_scores
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.reservoir import SIZE, Reservoir
 
 Measure = Literal["is", "fid", "kid", "prdc", "fid-infinity"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -28,6 +28,7 @@ PAIRWISE = {"kid", "prdc"}  # compare single images, so they need features of re
 FRECHET = {"fid", "fid-infinity"}  # need the moments of real images
 KEEPING = PAIRWISE | {"fid-infinity"}
 
+MOST = 10_000  # features of either side that are compared singly: 82 MB of Inception's 2048-d
 SEED = 2020  # of the subsets that measures draw, and of the order of a shuffled score
 PAPERS = Neighbours()
 
@@ -44,11 +45,11 @@ def embed(
     backbone: Backbone,
     batches: Iterable[Tensor],
     measures: Sequence[Measure],
-    reservoir: Reservoir | None = None,
+    places: Tensor | None = None,
 ) -> Embedded:
     """Pass uint8 images (N, C, H, W) through the backbone once; raises InvalidInput for none.
 
-    `reservoir` sees all features, too.
+    All features are kept if a measure needs them, else those of the images at `places`, if any.
     """
     keep_logits = "is" in measures and backbone.labelled
     keep_features = bool(KEEPING & set(measures))
@@ -56,14 +57,15 @@ def embed(
     all_logits: list[Tensor] = []
     all_features: list[Tensor] = []
     for batch in batches:
+        start = moments.count if moments else 0
         features, logits = backbone.embed(batch)
         moments = moments.update(features) if moments else Moments.of(features)
         if keep_logits and logits is not None:
             all_logits.append(logits.cpu())
         if keep_features:
             all_features.append(features.cpu())
-        if reservoir is not None:
-            reservoir.update(features)
+        elif places is not None:
+            all_features.append(at_places(features, start, places).cpu())
     if moments is None:
         raise InvalidInput("there are no images to score; generate at least 2")
     return Embedded(
@@ -108,7 +110,7 @@ def values_of(
         values[_name("kid", backbone)] = distance.mean
         values[f"{_name('kid', backbone)}_deviation"] = distance.deviation
     if "prdc" in measures and real_features is not None and fake.features is not None:
-        shares = manifold_scores(real_features, evenly(fake.features, SIZE), neighbours)
+        shares = manifold_scores(real_features, evenly(fake.features, MOST), neighbours)
         values |= {_name(what, backbone): value for what, value in shares._asdict().items()}
     if "fid-infinity" in measures:
         assert fake.features is not None
@@ -147,14 +149,6 @@ def deviations_of(
         return {name: value for name, value in values.items() if not name.endswith("_deviation")}
 
     return jackknife(groups, without) if measures else {}
-
-
-def evenly(rows: Tensor, num: int) -> Tensor:
-    """Return `num` rows, evenly spaced, or all where there are fewer: sets may be sorted."""
-    size = len(rows)
-    if num >= size:
-        return rows
-    return rows[torch.arange(num, device=rows.device) * size // num]
 
 
 def parse_measures(text: str) -> tuple[Measure, ...]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.layers import MakeConv, ToRGB, plain_conv
 from gan_nas.networks.mixing import (
     UNKNOWN,
@@ -19,11 +20,14 @@ from gan_nas.networks.mixing import (
     up_fan_out,
 )
 from gan_nas.networks.ops import Interpolate, Projection, Reordered
+from gan_nas.networks.resolution import bottom_width
 from gan_nas.networks.separable import SeparableDeconvolution, UpSamplingConv
-from gan_nas.networks.slots import Absent, Candidates, Fill
+from gan_nas.networks.slots import Absent, Candidates, Choices, Fill, mixed
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear, largest_singular_values
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
+    AdversarialNASDiscriminator,
+    AdversarialNASGenerator,
     DownCell,
     FirstDownCell,
     UpCell,
@@ -192,6 +196,77 @@ class AdversarialNASDownCell(Reordered):
         x4 = add(x24, x34)
         assert x4 is not None, "a valid cell has an output"
         return x4
+
+
+class UpCellNetworks(SpaceNetwork[AdversarialNASGenerator]):
+    """AdversarialNAS' generators; in a search the operations of an edge are mixed."""
+
+    Network = UpCellNetwork
+
+    def choices(self, genome: AdversarialNASGenerator) -> Sequence[Choices]:
+        """Return what stands on each cell's edges."""
+        return adversarialnas_choices(genome.cells)
+
+    def build(
+        self,
+        genome: AdversarialNASGenerator,
+        fills: Sequence[Fill],
+        resolution: int,
+        image_channels: int,
+    ) -> UpCellNetwork:
+        """Build a network that doubles the size in each cell."""
+        return UpCellNetwork(
+            fills,
+            genome.width,
+            genome.latent_dim,
+            genome.num_latent_parts,
+            bottom_width(resolution, len(fills)),
+            image_channels,
+        )
+
+    @property
+    def supernet_fill(self) -> Fill:
+        """Return MixedOps."""
+        return mixed
+
+    def parts(self, network: nn.Module) -> Sequence[nn.Module]:
+        """Return the cells."""
+        assert isinstance(network, UpCellNetwork)
+        return list(network.cells)
+
+
+class DownCellNetworks(SpaceNetwork[AdversarialNASDiscriminator]):
+    """AdversarialNAS' discriminators; in a search the operations of an edge are mixed."""
+
+    Network = DownCellNetwork
+
+    def choices(self, genome: AdversarialNASDiscriminator) -> Sequence[Choices]:
+        """Return what stands on each cell's edges."""
+        return adversarialnas_choices(genome.cells)
+
+    def build(
+        self,
+        genome: AdversarialNASDiscriminator,
+        fills: Sequence[Fill],
+        resolution: int,
+        image_channels: int,
+    ) -> DownCellNetwork:
+        """Build a network that halves the size in each cell."""
+        bottom_width(resolution, len(fills))  # refuses what cannot be halved as often
+        return DownCellNetwork(fills, genome.width, image_channels)
+
+    @property
+    def supernet_fill(self) -> Fill:
+        """Return MixedOps."""
+        return mixed
+
+    def parts(self, network: nn.Module) -> Sequence[nn.Module]:
+        """Return the cells."""
+        assert isinstance(network, DownCellNetwork)
+        return list(network.cells)
+
+
+NETWORKS = Networks(generator=UpCellNetworks(), discriminator=DownCellNetworks())
 
 
 def adversarialnas_choices(

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.layers import ToRGB
 from gan_nas.networks.ops import Deconvolution, Interpolate, Projection, UpConv
-from gan_nas.networks.slots import Absent, Candidates, Fill
-from gan_nas.spaces.autogan import AutoGANCell
+from gan_nas.networks.resolution import bottom_width
+from gan_nas.networks.slots import Absent, Candidates, Choices, Fill
+from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
 
 
 class AutoGANNetwork(nn.Module):
@@ -94,6 +96,37 @@ class AutoGANUpCell(nn.Module):
             h = _plus(h, project(skip))
         out = _plus(self.block2(h), self.shortcut(x))
         return out, before if self.skip_tap == "pre" else h
+
+
+class AutoGANNetworks(SpaceNetwork[AutoGANGenerator]):
+    """AutoGAN's generators; in a search their slots share weights."""
+
+    Network = AutoGANNetwork
+
+    def choices(self, genome: AutoGANGenerator) -> Sequence[Choices]:
+        """Return what each cell's tokens choose."""
+        return [autogan_choices(cell, index) for index, cell in enumerate(genome.cells)]
+
+    def build(
+        self, genome: AutoGANGenerator, fills: Sequence[Fill], resolution: int, image_channels: int
+    ) -> AutoGANNetwork:
+        """Build a network that doubles the size in each cell."""
+        return AutoGANNetwork(
+            fills,
+            genome.width,
+            genome.latent_dim,
+            bottom_width(resolution, len(fills)),
+            image_channels,
+            genome.skip_tap,
+        )
+
+    def parts(self, network: nn.Module) -> Sequence[nn.Module]:
+        """Return the cells."""
+        assert isinstance(network, AutoGANNetwork)
+        return list(network.cells)
+
+
+NETWORKS = Networks(generator=AutoGANNetworks())
 
 
 def autogan_choices(cell: AutoGANCell, index: int) -> Mapping[str, str]:

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.ops import Reordered, conv3x3_then_halve
+from gan_nas.networks.resolution import bottom_width
+from gan_nas.networks.slots import Choices, Fill
+from gan_nas.spaces.ctgan import CTGANCritic
 
 
 class Verdict(NamedTuple):
@@ -39,13 +43,13 @@ class Critic(nn.Module):
 
         Dropout masks are drawn from `random`, on the images' device; None drops nothing.
         """
-        return self.judge(self.look(images), random).scores
+        return self.verdict(self.look(images), random).scores
 
     def look(self, images: Tensor) -> Tensor:
         """Map images (N, image channels, S, S) to (N, C, S / 4, S / 4): all before any dropout."""
         return self.block2(self.block1(images))  # type: ignore[no-any-return]
 
-    def judge(self, h: Tensor, random: torch.Generator | None = None) -> Verdict:
+    def verdict(self, h: Tensor, random: torch.Generator | None = None) -> Verdict:
         """Map what `look` returned to scores and features."""
         first, second, third = self.dropout
         h = _drop(h, first, random)
@@ -53,6 +57,26 @@ class Critic(nn.Module):
         h = _drop(self.block4(h), third, random)
         features = F.relu(h).mean((2, 3))  # (N, C)
         return Verdict(self.head(features), features)
+
+
+class Critics(SpaceNetwork[CTGANCritic]):
+    """CT-GAN's critics, which have no slots."""
+
+    Network = Critic
+
+    def choices(self, genome: CTGANCritic) -> Sequence[Choices]:
+        """Return that there are none."""
+        return [{}]
+
+    def build(
+        self, genome: CTGANCritic, fills: Sequence[Fill], resolution: int, image_channels: int
+    ) -> Critic:
+        """Build the network of a width and dropout rates."""
+        bottom_width(resolution, 2)  # refuses what cannot be halved twice
+        return Critic(genome.width, image_channels, genome.dropout)
+
+
+NETWORKS = Networks(discriminator=Critics())
 
 
 class FirstBlock(Reordered):

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.layers import ToRGB
 from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, terms_of
 from gan_nas.networks.ops import Interpolate, Reordered, box_sum
-from gan_nas.networks.slots import Candidates, Fill
-from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS
+from gan_nas.networks.resolution import bottom_width
+from gan_nas.networks.slots import Candidates, Choices, Fill, choose, mixed
+from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS, DEGASGenerator, operations
 
 KERNEL = 6  # side of the merged up-sampling kernel
 
@@ -95,6 +97,71 @@ class DEGASStage(Reordered):
         if self.residual is not None:
             ups.append((source, self.residual))
         return up_sum(ups, weights, merge=merge)
+
+
+class StageNetworks(SpaceNetwork[DEGASGenerator]):
+    """DEGAS' generators, each one part; in a search the operations of a place are mixed."""
+
+    Network = StageNetwork
+
+    def choices(self, genome: DEGASGenerator) -> Sequence[Choices]:
+        """Return the operation at each place."""
+        return [operations(genome)]
+
+    def build(
+        self, genome: DEGASGenerator, fills: Sequence[Fill], resolution: int, image_channels: int
+    ) -> StageNetwork:
+        """Build a network that has the genome's places alone."""
+        return StageNetwork(
+            fills[0],
+            genome.width,
+            genome.latent_dim,
+            bottom_width(resolution, len(genome.stages)),
+            image_channels,
+            residuals=[stage.residual is not None for stage in genome.stages],
+            has_final_normal=genome.final_normal is not None,
+        )
+
+    def build_supernet(
+        self, genome: DEGASGenerator, resolution: int, image_channels: int
+    ) -> StageNetwork:
+        """Build the network of the space, with the variants' places where the genome has them."""
+        return build_stage_supernet(
+            genome,
+            resolution,
+            image_channels,
+            stem_residual=genome.stages[0].residual is not None,
+            final_normal=genome.final_normal is not None,
+        )
+
+
+NETWORKS = Networks(generator=StageNetworks())
+
+
+def build_stage_supernet(
+    genome: DEGASGenerator,
+    resolution: int,
+    image_channels: int = 3,
+    *,
+    stem_residual: bool = False,
+    final_normal: bool = False,
+) -> StageNetwork:
+    """Build the network of all of DEGAS' space, with the genome's sizes; the genome is set first.
+
+    The two variants are places that a genome may leave empty.
+    """
+    network = StageNetwork(
+        mixed,
+        genome.width,
+        genome.latent_dim,
+        bottom_width(resolution, len(genome.stages)),
+        image_channels,
+        residuals=[bool(index) or stem_residual for index in range(len(genome.stages))],
+        has_final_normal=final_normal,
+        searching=True,
+    )
+    choose(network, operations(genome))
+    return network
 
 
 class Source:

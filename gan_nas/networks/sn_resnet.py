@@ -1,10 +1,17 @@
 """SN-GAN's residual discriminator (Miyato et al. 2018)."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.errors import InvalidInput
+from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.ops import Reordered, conv3x3_then_halve
+from gan_nas.networks.resolution import MAX_RESOLUTION
+from gan_nas.networks.slots import Choices, Fill
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 
 class SNResNet(nn.Module):
@@ -30,6 +37,31 @@ class SNResNet(nn.Module):
             x = block(x)
         x = F.relu(self.block4(x))
         return self.head(x.sum((2, 3)))  # type: ignore[no-any-return]
+
+
+class SNResNets(SpaceNetwork[SNResNetDiscriminator]):
+    """SN-GAN's discriminators, which have no slots."""
+
+    Network = SNResNet
+
+    def choices(self, genome: SNResNetDiscriminator) -> Sequence[Choices]:
+        """Return that there are none."""
+        return [{}]
+
+    def build(
+        self,
+        genome: SNResNetDiscriminator,
+        fills: Sequence[Fill],
+        resolution: int,
+        image_channels: int,
+    ) -> SNResNet:
+        """Build the network of a width."""
+        if not 4 <= resolution <= MAX_RESOLUTION:
+            raise InvalidInput(f"resolution {resolution}: allowed is 4 to {MAX_RESOLUTION}")
+        return SNResNet(genome.width, image_channels)
+
+
+NETWORKS = Networks(discriminator=SNResNets())
 
 
 class FirstDownBlock(Reordered):

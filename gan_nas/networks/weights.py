@@ -82,14 +82,56 @@ def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     return about, tensors
 
 
-def load_generator(path: Path, device: torch.device) -> tuple[nn.Module, GeneratorFile]:
+class Generator(nn.Module):
+    """A generator file's network: latents (N, latent_dim) to images (N, C, S, S) in [-1, 1].
+
+    `about` is what the file says; its genome, side, lineage and length of latents are at hand.
+    """
+
+    def __init__(self, network: nn.Module, about: GeneratorFile) -> None:
+        super().__init__()
+        self.network, self.about = network, about
+
+    @property
+    def genome(self) -> Genome:
+        """Return what was built."""
+        return self.about.genome
+
+    @property
+    def resolution(self) -> int:
+        """Return the images' height and width in pixels."""
+        return self.about.resolution
+
+    @property
+    def lineage(self) -> dict[str, JsonValue]:
+        """Return where the weights come from."""
+        return self.about.lineage
+
+    @property
+    def latent_dim(self) -> int:
+        """Return the length of a latent."""
+        return self.about.genome.generator.latent_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the weights are."""
+        return next(self.network.parameters()).device
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map latents N(0, 1), from any device, to float32 images."""
+        images: Tensor = self.network(z.to(self.device))
+        return images.float()
+
+
+def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Generator:
     """Rebuild the generator of a file on `device`, in eval mode."""
-    about, tensors = load_generator_file(path)
+    about, tensors = load_generator_file(Path(path))
     with torch.device("meta"):
         network = build_generator(about.genome.generator, about.resolution, about.image_channels)
     network.to_empty(device="cpu")
     load_module_state(network, tensors)
-    return network.to(device, memory_format=torch.channels_last).eval(), about  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Generator(network, about).eval()
 
 
 def read_metadata(path: Path) -> GeneratorFile:

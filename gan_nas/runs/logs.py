@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_nas.files import open_regular, unwritable
+from gan_nas.files import open_own, open_regular, unwritable
 
 LIMIT = 1 << 28  # bytes, the last ones, that are read
 
@@ -21,8 +21,7 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
     """Append a line whole or not at all; raises MissingResource when the disk is full."""
     data = (json.dumps(line, allow_nan=False) + "\n").encode()
     try:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, 0o644)
+        descriptor = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             before = os.fstat(descriptor).st_size
             try:

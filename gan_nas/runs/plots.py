@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TILE = 64  # pixels a small image is blown up to, about
 GAP = 2  # pixels between images
-PAPER = 255  # the grey of gaps and border
+GROUND = 255  # the grey of gaps and border
 OP_COLOURS = {  # light: cheap; related operations have related hues
     "none": "#ffffff",
     "identity": "#d9d9d9",
@@ -82,7 +82,7 @@ def save_grid(images: Tensor, path: Path, columns: int = 8, scale: int | None = 
     columns = min(columns, count)
     rows = -(-count // columns)
     size = (factor * height + GAP, factor * width + GAP)
-    sheet = np.full((rows * size[0] + GAP, columns * size[1] + GAP, channels), PAPER, np.uint8)
+    sheet = np.full((rows * size[0] + GAP, columns * size[1] + GAP, channels), GROUND, np.uint8)
     for i, image in enumerate(pixels.repeat(factor, 1).repeat(factor, 2)):
         top, left = GAP + i // columns * size[0], GAP + i % columns * size[1]
         sheet[top : top + factor * height, left : left + factor * width] = image

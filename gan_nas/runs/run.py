@@ -4,7 +4,6 @@ A run that failed has outcome.json, which says how. Directories come from strang
 below one may be a link or anything but a plain file or folder.
 """
 
-import fcntl
 import math
 import os
 import secrets
@@ -14,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
+from filelock import lock_descriptor
 from torch import Tensor
 
 from gan_nas.errors import Interrupted, InvalidInput, RunFailed
-from gan_nas.files import sync, unwritable, write_json
+from gan_nas.files import open_own, sync, unwritable, write_json
 from gan_nas.runs import logs
 from gan_nas.runs.checkpoints import Checkpoint as Checkpoint
 from gan_nas.runs.checkpoints import (
@@ -242,21 +242,21 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
 
 def _lock(directory: Path) -> int:
     """Lock the directory for this process; the system unlocks it however the process ends."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(directory / LOCK, flags, 0o644)
+        descriptor = open_own(directory / LOCK, os.O_RDWR | os.O_CREAT)
+        try:
+            is_free = lock_descriptor(descriptor, blocking=False)
+        except OSError:
+            os.close(descriptor)
+            raise
     except OSError as error:
         raise unwritable(directory / LOCK, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    if not is_free:
         os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise InvalidInput(
-                f"another process is working in {directory}; wait for its end or choose another "
-                "run directory"
-            ) from error
-        raise unwritable(directory / LOCK, error) from error
+        raise InvalidInput(
+            f"another process is working in {directory}; wait for its end or choose another run "
+            "directory"
+        )
     return descriptor
 
 

@@ -3,7 +3,7 @@
 A protocol is asked for; a passport is what was done, hashes and versions included.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from typing import Any, Literal, Self
 
@@ -263,6 +263,11 @@ def find_protocol(name: str) -> Protocol:
 def is_distance(score: str) -> bool:
     """Tell whether lower is better, by the name of a score."""
     return score.startswith(("frechet_distance", "fid", "kernel_distance", "kid"))
+
+
+def by_importance(names: Iterable[str]) -> list[str]:
+    """Put distances before scores, which say little alone."""
+    return sorted(names, key=lambda name: not is_distance(name))
 
 
 def differing(passports: Sequence[Passport]) -> dict[str, tuple[Any, ...]]:

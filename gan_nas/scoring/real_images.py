@@ -1,6 +1,6 @@
 """The real side of scores: moments and features of a data set's parts, at a side, by a backbone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -11,14 +11,13 @@ from gan_nas.data.images import resizing_to
 from gan_nas.errors import Interrupted
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cache import cached
-from gan_nas.metrics.measures import Measure, embed, evenly
+from gan_nas.metrics.evenly import even_places, evenly, evenly_of_parts
+from gan_nas.metrics.measures import MOST, embed
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.reservoir import SIZE
 from gan_nas.progress import Progress, silent
 from gan_nas.scoring.reference import Split
 
 CHUNK = 500  # images resized and embedded at a time
-KEPT: tuple[Measure, ...] = ("kid",)  # any measure that keeps features
 WORDS: dict[Split, str] = {"train": "training", "held-out": "held-out"}
 
 
@@ -86,8 +85,12 @@ class RealImages:
     def features(self, split: Split) -> Tensor:
         """Return the features of at most 10,000 images of a split, float32 on the CPU."""
         if split not in self._features:
-            few = _evenly_of_all(self.parts(split), SIZE)
-            features = embed(self.backbone, self.at_side(few), KEPT).features
+            parts = self.parts(split)
+            few = evenly(parts[0], MOST)
+            if len(parts) > 1:
+                few = torch.cat([*evenly_of_parts(parts, MOST, sum(map(len, parts)))])
+            places = even_places(len(few), len(few))
+            features = embed(self.backbone, self.at_side(few), (), places).features
             assert features is not None
             self._features[split] = features
         return self._features[split]
@@ -101,18 +104,3 @@ class RealImages:
             yield resize(chunk.to(self.backbone.device), self.side, self.images.resize_by)
             done += len(chunk)
             self._progress("embedding real images", done, len(images), {})
-
-
-def _evenly_of_all(parts: Sequence[Tensor], num: int) -> Tensor:
-    """Return `num` rows of all parts together, evenly spaced, without joining them."""
-    if len(parts) == 1:
-        return evenly(parts[0], num)
-    total = sum(map(len, parts))
-    num = min(num, total)
-    places = torch.arange(num, device=parts[0].device) * total // num
-    rows, start = [], 0
-    for part in parts:
-        inside = places[(places >= start) & (places < start + len(part))] - start
-        rows.append(part.index_select(0, inside))
-        start += len(part)
-    return torch.cat(rows)

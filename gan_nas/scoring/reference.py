@@ -1,14 +1,17 @@
 """Reference statistics: what distances are measured against, made once and checked at each use."""
 
+import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from gan_nas.data import Images, resize
-from gan_nas.data.image_stream import ImageStream, PixelHash
+from gan_nas.data import DATA_SETS, Images, Preparation, resize
+from gan_nas.data.image_stream import ImageStream, PixelHash, open_images
 from gan_nas.data.images import AS_THEY_ARE, resizing_to
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed, nearest, shorten
 from gan_nas.metrics.backbone import Backbone
@@ -24,6 +27,8 @@ CHUNK_VALUES = 1 << 26  # but no more than 64 MiB of pixels
 
 # What must be equal here and in a passport, and how a sentence calls it.
 MUST_FIT = {"weights": "backbone", "resize": "resizing", "image_side": "pixels along a side"}
+
+logger = logging.getLogger(__name__)
 
 
 def make_statistics(
@@ -62,6 +67,13 @@ def make_statistics(
     moments = embed(backbone, prepared(), ()).moments
     if not bool(moments.scatter.isfinite().all()):
         raise RunFailed(f"the backbone {backbone.name} turned {images.name} into NaN or infinity")
+    num_features = len(moments.mean)
+    if moments.count <= num_features:
+        logger.warning(
+            "%s images do not fill the covariance of %s features; take more",
+            f"{moments.count:,}",
+            num_features,
+        )
     fingerprint = images.fingerprint if isinstance(images, Images) else pixels.fingerprint
     return Statistics.of(
         moments,
@@ -81,6 +93,18 @@ def make_statistics(
             "gan_nas": versions()["gan_nas"],
         },
     )
+
+
+def stream_of(data: str, preparation: Preparation) -> ImageStream | None:
+    """Open the images of a path as they are, however many; None stands for a data set's name.
+
+    Of the preparation background and filter count.
+    """
+    path = Path(data).expanduser()
+    if data in DATA_SETS or not path.exists():  # which load_images explains
+        return None
+    stream = open_images(path, preparation.background)
+    return replace(stream, resize_by=preparation.resize or "bilinear")
 
 
 def check_reference(

@@ -1,4 +1,4 @@
-"""Judge images once or several times: scores, their standard errors, and the passport."""
+"""Score images once or several times: scores, their standard errors, and the passport."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import sqrt
@@ -11,7 +11,7 @@ from gan_nas.scoring.protocols import Quantise, Scores
 from gan_nas.scoring.scorer import Scorer
 
 
-def judge(
+def score_repeatedly(
     scorer: Scorer,
     images_of: Callable[[int], Iterable[Tensor]],
     num: int,

@@ -12,12 +12,14 @@ from gan_nas.data import Images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cache import cached
+from gan_nas.metrics.evenly import even_places, evenly
 from gan_nas.metrics.fid_infinity import NUM_SIZES
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.kid import NUM_SUBSETS, usable_subset_size
 from gan_nas.metrics.manifold import Neighbours
 from gan_nas.metrics.measures import (
     FRECHET,
+    MOST,
     PAIRWISE,
     PAPERS,
     SEED,
@@ -26,12 +28,10 @@ from gan_nas.metrics.measures import (
     Measure,
     deviations_of,
     embed,
-    evenly,
     smallest_number,
     values_of,
 )
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.reservoir import SIZE, Reservoir
 from gan_nas.metrics.statistics import Statistics
 from gan_nas.progress import Progress, silent
 from gan_nas.scoring.protocols import Compared, Comparison, Passport, Quantise
@@ -47,7 +47,7 @@ DEVIATION = "deviation of"  # what begins the names of deviations in the cache
 class Scorer:
     """Scores uint8 images of `side` pixels against real images at that side.
 
-    Real and fake images have the stage's size first, then the backbone's. The distance's reference
+    Real and fake images have this side first, then the backbone's. The distance's reference
     (moments and root) is computed once: of the `split` of `images`, or of `num_reference` of them,
     evenly spaced; or it is `statistics`, beside which images are optional. The numbers of real
     images are kept in the folder `cache`. One pass gives all `measures`. Passes over real images
@@ -168,11 +168,18 @@ class Scorer:
         size = self.num_compared(num)
         if size < 2:
             return self.score(batches), None
-        kept = Reservoir(num, size)
-        fake = embed(self.backbone, self._checked(batches), self.measures, kept)
+        places = even_places(size, num)
+        fake = embed(self.backbone, self._checked(batches), self.measures, places)
+        if fake.moments.count != num:
+            raise InvalidInput(
+                f"{fake.moments.count} images came, not the {num} announced; announce as many as "
+                "come"
+            )
+        assert fake.features is not None
+        features = evenly(fake.features, size)
         values = self._values(fake, self.measures, self.num_splits, self._reference, self.split)
         logits = None if fake.logits is None else evenly(fake.logits, size)
-        few = Embedded(Moments.of(kept.features), logits, kept.features)
+        few = Embedded(Moments.of(features), logits, features)
         generated, own = self._beside(few, num, deviations=deviations)
         real, theirs = self._real(num, deviations=deviations)
         return values, Comparison(
@@ -238,9 +245,9 @@ class Scorer:
         measures = set(self.measures)
         settings: dict[str, int] = {}
         if PAIRWISE & measures:
-            settings["pairwise_images"] = SIZE
+            settings["pairwise_images"] = MOST
         if "kid" in measures:
-            num_real = min(SIZE, self._known.count(self.split))
+            num_real = min(MOST, self._known.count(self.split))
             settings["kid_subset_size"] = usable_subset_size(num_real, num_fake)
             settings["kid_subsets"] = NUM_SUBSETS
         if "prdc" in measures:
@@ -294,11 +301,9 @@ class Scorer:
         )
 
         def compute() -> dict[str, Tensor]:
-            kept = Reservoir(size, size)
-            few = embed(self.backbone, self._known.at_side(images), self._possible(num), kept)
-            values, own = self._beside(
-                few._replace(features=kept.features), num, deviations=deviations
-            )
+            places = even_places(size, size)
+            few = embed(self.backbone, self._known.at_side(images), self._possible(num), places)
+            values, own = self._beside(few, num, deviations=deviations)
             named = values | {f"{DEVIATION} {name}": value for name, value in own.items()}
             return {
                 name: torch.tensor(value, dtype=torch.float64, device="cpu")

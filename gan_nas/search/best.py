@@ -12,6 +12,20 @@ class Limit(NamedTuple):
     parameters: int | None = None
     macs: int | None = None
 
+    def keeps(self, parameters: int, macs: int) -> bool:
+        """Tell whether a cost is within."""
+        return all(
+            most is None or spent <= most
+            for most, spent in zip(self, (parameters, macs), strict=True)
+        )
+
+    @property
+    def words(self) -> str:
+        """Say what was asked for."""
+        names = ("parameters", "multiply-adds")
+        given = zip(self, names, strict=True)
+        return " and ".join(f"{most:,} {name}" for most, name in given if most is not None)
+
 
 def say_if_fewer(found: int, asked: int, why: str) -> None:
     """Warn in one sentence when a search or its derivation ends with fewer than were asked for."""

@@ -3,7 +3,7 @@
 The loop itself is that of all long work (runs/loop.py). No method is known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ from gan_nas.versions import versions
 def search(
     method: Method[C, S] | str,
     task: Task[C],
-    directory: Path,
+    directory: Path | str,
     *,
     progress: Progress = silent,
     again: bool = False,
@@ -57,6 +57,7 @@ def search(
     once when it did so before, unless `again`; Incompatible when the directory holds other
     settings; InvalidInput for limits that nothing can keep.
     """
+    directory = Path(directory)
     if isinstance(method, str):
         method = load_method(method)
     task = with_backbone(method, task, "search", progress)
@@ -91,7 +92,7 @@ def search(
 
 
 def derive(
-    directory: Path,
+    directory: Path | str,
     *,
     count: int,
     limit: Limit | None = None,
@@ -99,7 +100,7 @@ def derive(
     device: torch.device = CPU,
     backbone: Backbone | None = None,
     cache: Path | None = None,
-    stop: Any = never,
+    stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> SearchResult:
     """Write the best `count` genomes of a finished search and return them, best first.
@@ -108,6 +109,7 @@ def derive(
     nothing but its genomes is written. Methods that score what they derive need the images.
     Raises InvalidInput for a search that has not ended, or limits that nothing keeps.
     """
+    directory = Path(directory)
     method, finished = finished_search(directory)
     stored = finished.settings
     config = stored_settings(directory, stored, method.Config)
@@ -244,16 +246,18 @@ def with_backbone(
 def _rows(
     method: Method[Any, Any], task: Task[Any], found: Sequence[Find], directory: Path
 ) -> list[Found]:
-    """Write genomes, and return a row for each: file, values, cost."""
+    """Write genomes that keep the limits, and return a row for each: file, values, cost."""
     rows = []
     where = source_text(f"{method.title} search on {task.images.name}, seed {task.config.seed}")
     for find in found:
         reported = {f"{name}, shared weights": value for name, value in (find.scores or {}).items()}
         source = Source(where=where, reported={task.images.name: reported} if reported else {})
         genome = find.genome.model_copy(update={"source": source})
+        cost = generator_cost(genome.generator, task.side, task.channels)
+        if not task.config.limit.keeps(cost.parameters, cost.macs):
+            continue  # of a method that looks at no limits itself
         path = directory / "genomes" / f"{genome.genome_id}.json"
         genome.save(path)
-        cost = generator_cost(genome.generator, task.side, task.channels)
         rows.append(
             Found(
                 id=genome.genome_id,
@@ -264,6 +268,11 @@ def _rows(
                 values=find.values,
                 scores=find.scores or {},
             )
+        )
+    if not rows:
+        raise InvalidInput(
+            f"nothing that this search found keeps within {task.config.limit.words}: raise the "
+            "limit, or search again with it"
         )
     return rows
 

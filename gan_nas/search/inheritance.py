@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, InvalidInput
-from gan_nas.networks.adversarialnas import DownCellNetwork
 from gan_nas.networks.builder import (
-    MAX_RESOLUTION,
     build_discriminator,
     build_generator,
     choose_cells,
+    network_of,
 )
+from gan_nas.networks.resolution import MAX_RESOLUTION
 from gan_nas.networks.slots import inherited_state
 from gan_nas.networks.states import module_state
 from gan_nas.runs.results import SearchResult
@@ -27,12 +27,10 @@ from gan_nas.runs.run import Finished
 from gan_nas.runs.stored import stored_data, stored_settings
 from gan_nas.search.drive import finished_search, restored, stored_shape
 from gan_nas.search.method import ImageShape, Task, Trained
-from gan_nas.spaces.adversarialnas import AdversarialNASDiscriminator
-from gan_nas.spaces.degas import DEGASGenerator, operations
-from gan_nas.spaces.genome import DiscriminatorGenome, GeneratorGenome, Genome
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.registry import load_space
+from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
 from gan_nas.training.loop import Start
-
-CELLS = ("cells", "stages", "final_normal")  # what a search decides; the rest are sizes
 
 
 class Supernets(NamedTuple):
@@ -103,7 +101,7 @@ def check_sizes(supernets: Supernets, generator: GeneratorGenome) -> None:
             f"the genome is of the space {generator.space} and the search in {directory} of "
             f"{sizes.space}: weights are inherited within one space, or train from scratch"
         )
-    for name in type(sizes).model_fields.keys() - set(CELLS):
+    for name in load_space(sizes.space).sizes:
         asked, known = getattr(generator, name), getattr(sizes, name)
         if asked != known:
             hint = "derived_width must equal width to inherit" if name == "width" else ""
@@ -111,14 +109,13 @@ def check_sizes(supernets: Supernets, generator: GeneratorGenome) -> None:
                 f"the genome's {name} is {asked} and that of the supernet in {directory} {known}: "
                 f"{hint or 'it must be the same to inherit'}, or train from scratch"
             )
-    if isinstance(generator, DEGASGenerator) and isinstance(sizes, DEGASGenerator):
-        known_places = operations(sizes)
-        for place, op in operations(generator).items():
-            if op is not None and known_places[place] is None:
-                raise Incompatible(
-                    f"the genome has {op} at {place}, which the search in {directory} left out: "
-                    "take a genome without it, or train from scratch"
-                )
+    left_out = network_of(generator).left_out(supernets.trained.generator, generator)
+    if left_out:
+        place, op = next(iter(left_out.items()))
+        raise Incompatible(
+            f"the genome has {op} at {place}, which the search in {directory} left out: "
+            "take a genome without it, or train from scratch"
+        )
 
 
 def _completed(trained: Trained, derived: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -140,10 +137,9 @@ def _discriminator(
     """Return the tensors of a discriminator that the search trained, or None if it did not."""
     if trained is None:
         return None
-    if isinstance(trained, DownCellNetwork):
-        if not isinstance(genome, AdversarialNASDiscriminator):
-            return None
-        choose_cells(trained, genome)
+    if not isinstance(trained, network_of(genome).Network):
+        return None
+    choose_cells(trained, genome)
     tensors = {k: t.detach() for k, t in inherited_state(trained).items()}
     with torch.device("meta"):
         wanted = module_state(build_discriminator(genome, MAX_RESOLUTION, image_channels))

@@ -27,7 +27,9 @@ from gan_nas.runs.results import Conclusion, SearchResult
 from gan_nas.runs.run import never
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.search.best import Limit
-from gan_nas.spaces.genome import GeneratorGenome, Genome
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import EXAMPLE
+from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.streams import stream
 from gan_nas.training.timing import Phase
 
@@ -207,7 +209,7 @@ class Method(ABC, Generic[C, S]):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     columns: ClassVar[Sequence[Column]]
     """What a genome's `values` hold; the first ranks."""
-    example: ClassVar[str] = "autogan-cifar10-top1"
+    example: ClassVar[str] = EXAMPLE
     """A published genome to time beside it."""
     parts: ClassVar[str] = "cells"
     """What its generators are made of."""

@@ -7,15 +7,22 @@ edge out; a node that is left without any input is no architecture.
 """
 
 import itertools
-import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any, Literal, Self, get_args
+from random import Random
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from gan_nas.errors import InvalidInput
-from gan_nas.spaces.schema import Frozen, LatentDim, Width
+from gan_nas.spaces.drawing import ABSENT, Drawing, Edge, Node, Part
+from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.spaces.space import Places, Space, Values
+
+if TYPE_CHECKING:
+    from gan_nas.spaces.frameworks import Framework
 
 NormalOp = Literal[
     "none", "identity", "conv_1x1", "conv_3x3", "conv_5x5", "dil_conv_3x3", "dil_conv_5x5"
@@ -107,15 +114,13 @@ UP_CELLS = (UpCell,) * NUM_UP_CELLS
 DOWN_CELLS = (FirstDownCell, *(DownCell,) * (NUM_DOWN_CELLS - 1))
 
 
-class AdversarialNASGenerator(Frozen):
+class AdversarialNASGenerator(GeneratorGenome):
     """A generator of AdversarialNAS' space: a part of the latents into each cell, three Up-Cells.
 
     The authors' CIFAR-10 generators have three latent parts, their STL-10 generator two.
     """
 
     space: Literal["adversarialnas"]
-    width: Width
-    latent_dim: LatentDim
     cells: tuple[UpCell, ...] = Field(min_length=NUM_UP_CELLS, max_length=NUM_UP_CELLS)
     num_latent_parts: Literal[1, 2, 3] = Field(
         default=3,
@@ -128,6 +133,22 @@ class AdversarialNASGenerator(Frozen):
         """Say each cell in a few words, for tables."""
         return [cell.words for cell in self.cells]
 
+    @property
+    def summary(self) -> list[str]:
+        """Say what operations there are; the graphs are better drawn."""
+        ops = Counter(op for cell in self.cells for op in cell.edges.values() if op != ABSENT)
+        return [f"{ops.total()} edges: " + ", ".join(f"{n} {op}" for op, n in ops.most_common())]
+
+    @property
+    def latents(self) -> str:
+        """Say how long the latent vector is, and in how many parts it is split."""
+        return f"{self.latent_dim} in {self.num_latent_parts} parts"
+
+    @property
+    def drawing(self) -> Drawing:
+        """Return the cells as graphs; each takes up skips of all cells before it in node 3."""
+        return _drawing(self.cells)
+
     @model_validator(mode="after")
     def _latents_can_be_split(self) -> Self:
         if self.latent_dim % self.num_latent_parts:
@@ -138,12 +159,21 @@ class AdversarialNASGenerator(Frozen):
         return self
 
 
-class AdversarialNASDiscriminator(Frozen):
+class AdversarialNASDiscriminator(DiscriminatorGenome):
     """A discriminator of AdversarialNAS' space: four Down-Cells, each of which halves the size."""
 
     space: Literal["adversarialnas"]
-    width: Width
     cells: tuple[FirstDownCell, DownCell, DownCell, DownCell]
+
+    @property
+    def framework(self) -> "Framework":
+        """Return the authors' framework."""
+        return "hinge-sn"
+
+    @property
+    def drawing(self) -> Drawing:
+        """Return the cells as graphs."""
+        return _drawing(self.cells)
 
 
 def ops_of(literal: Any) -> tuple[str, ...]:
@@ -227,19 +257,86 @@ def count(cells: Sequence[CellType] = UP_CELLS, *, valid: bool = False) -> int:
     return prod(_count_cells(cell, valid) for cell in cells)
 
 
-def sample(draw: random.Random, width: int) -> AdversarialNASGenerator:
-    """Draw a generator uniformly from the valid ones."""
-    cells = tuple(UpCell.model_validate(_sample_edges(draw, cell)) for cell in UP_CELLS)
-    return AdversarialNASGenerator(
-        space="adversarialnas", width=width, latent_dim=LATENT_DIM, cells=cells
-    )
+class AdversarialNASSpace(Space[AdversarialNASGenerator]):
+    """AdversarialNAS' space: seven edges in each of three Up-Cells."""
+
+    name = "adversarialnas"
+    Generator = AdversarialNASGenerator
+    Discriminator = AdversarialNASDiscriminator
+    sizes = ("width", "latent_dim", "num_latent_parts")
+
+    def example(self, width: int) -> AdversarialNASGenerator:
+        """Return a generator that has every edge."""
+        matrix = [["none" in ops for ops in candidates(cell).values()] for cell in UP_CELLS]
+        return decode_generator(matrix, width)
+
+    def places(self, generator: AdversarialNASGenerator) -> Places:
+        """Return the operations of each edge, in the authors' order."""
+        return {
+            f"cells.{index}.{edge}": ops
+            for index, cell in enumerate(UP_CELLS)
+            for edge, ops in candidates(cell).items()
+        }
+
+    def discriminator(self, width: int) -> DiscriminatorGenome:
+        """Return AutoGAN's, against which the authors train what they find."""
+        return SNResNetDiscriminator(space="sn_resnet", width=width)
+
+    def sample(self, random: Random, width: int) -> AdversarialNASGenerator:
+        """Draw a generator uniformly from the valid ones, cell by cell."""
+        cells = tuple(UpCell.model_validate(_sample_edges(random, cell)) for cell in UP_CELLS)
+        return AdversarialNASGenerator(
+            space="adversarialnas", width=width, latent_dim=LATENT_DIM, cells=cells
+        )
+
+    def repair(
+        self, generator: AdversarialNASGenerator, values: Values, random: Random
+    ) -> AdversarialNASGenerator:
+        """Give a node without input an edge, as the authors' code does.
+
+        Theirs takes the likeliest of those that may enter it; without likelihoods one is drawn.
+        """
+        repaired = dict(values)
+        for index, cell in enumerate(UP_CELLS):
+            ops = candidates(cell)
+            edges = {edge: str(values[f"cells.{index}.{edge}"]) for edge in ops}
+            for group in needs(edges):
+                if all(edges[edge] == ABSENT for edge in group):
+                    edge = random.choice(group)
+                    edges[edge] = random.choice([op for op in ops[edge] if op != ABSENT])
+            repaired |= {f"cells.{index}.{edge}": op for edge, op in edges.items()}
+        return self.changed(generator, repaired)
 
 
-def sample_discriminator(draw: random.Random, width: int) -> AdversarialNASDiscriminator:
+SPACE = AdversarialNASSpace()
+
+
+def sample_discriminator(draw: Random, width: int) -> AdversarialNASDiscriminator:
     """Draw a discriminator uniformly from the valid ones."""
     cells = [_sample_edges(draw, cell) for cell in DOWN_CELLS]
     content = {"space": "adversarialnas", "width": width, "cells": tuple(cells)}
     return AdversarialNASDiscriminator.model_validate(content)
+
+
+def _drawing(cells: Sequence[Cell]) -> Drawing:
+    parts = [_part(cell, index) for index, cell in enumerate(cells)]
+    return Drawing(tuple(parts), op_columns=max(map(len, SHORT)))
+
+
+def _part(cell: Cell, index: int) -> Part:
+    """Return a cell's graph, its edges sorted by the node they enter; skips enter node 3."""
+    title, is_up = f"cell {index}", isinstance(cell, UpCell)
+    before, after = (2.0**i if is_up else 0.5**i for i in (index, index + 1))
+    resized = "1234" if is_up else "4"
+    nodes = tuple(Node(name, after if name in resized else before) for name in "01234")
+    edges = []
+    for edge, op in cell.edges.items():
+        source, target = edge.split("-")
+        edges.append(Edge(source, target, op, f"cells.{index}.{edge}"))
+    if is_up:
+        edges += [Edge("3", "3", "skip", part=earlier) for earlier in range(index)]
+    first, *others = sorted(edges, key=lambda edge: edge.target)
+    return Part(title, nodes, (first._replace(label=title), *others))
 
 
 def _decode(cells: Sequence[CellType], matrix: Matrix) -> tuple[dict[str, str], ...]:
@@ -265,7 +362,7 @@ def _decode_cell(index: int, cell: CellType, row: Sequence[int]) -> dict[str, st
     return edges
 
 
-def _sample_edges(draw: random.Random, cell: CellType) -> dict[str, Any]:
+def _sample_edges(draw: Random, cell: CellType) -> dict[str, Any]:
     while True:
         edges = {edge: draw.choice(ops) for edge, ops in candidates(cell).items()}
         if is_valid(edges):

@@ -7,7 +7,6 @@ tokens, first): the oldest cell is the most significant bit.
 """
 
 import itertools
-import random
 from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Annotated, Literal, get_args
@@ -15,7 +14,10 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, field_validator
 
 from gan_nas.errors import InvalidInput, shorten
-from gan_nas.spaces.schema import Frozen, LatentDim, Width
+from gan_nas.spaces.drawing import Drawing, Edge, Node, Part
+from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.spaces.space import Places, Space, Value
 
 Conv = Literal["post", "pre"]
 Norm = Literal["none", "batch", "instance"]
@@ -57,12 +59,10 @@ class AutoGANCell(Frozen):
         return f"{self.conv}{norm} {self.up}{shortcut}{skips}"
 
 
-class AutoGANGenerator(Frozen):
+class AutoGANGenerator(GeneratorGenome):
     """A generator of AutoGAN's space: linear stem, three cells, to-RGB."""
 
     space: Literal["autogan"]
-    width: Width
-    latent_dim: LatentDim
     cells: tuple[AutoGANCell, ...] = Field(min_length=3, max_length=3)
     skip_tap: Literal["post", "pre"] = Field(
         default="post",
@@ -74,6 +74,12 @@ class AutoGANGenerator(Frozen):
     def words(self) -> list[str]:
         """Say each cell in a few words, for tables."""
         return [cell.words for cell in self.cells]
+
+    @property
+    def drawing(self) -> Drawing:
+        """Return the cells as graphs: node 1 takes up skips and hands on its own."""
+        parts = [_part(cell, index, self.skip_tap) for index, cell in enumerate(self.cells)]
+        return Drawing(tuple(parts), max(len(e.op) for part in parts for e in part.edges))
 
     @field_validator("cells")
     @classmethod
@@ -127,13 +133,12 @@ def decode_cell(index: int, tokens: Sequence[int]) -> AutoGANCell:
                 f"number {position} of {NUM_TOKENS} and chooses {CHOICES[place]}"
             )
     conv, norm, up, shortcut, *skip = tokens
-    bits = skip[0] if skip else 0
     return AutoGANCell(
         conv=CONVS[conv],
         norm=NORMS[norm],
         up=UPS[up],
         shortcut=bool(shortcut),
-        skips=tuple(j for j in range(index) if bits >> (index - 1 - j) & 1),
+        skips=_skips(index, skip[0] if skip else 0),
     )
 
 
@@ -176,7 +181,50 @@ def count(num_cells: int = NUM_CELLS) -> int:
     return prod(prod(token_sizes(i)) for i in range(num_cells))
 
 
-def sample(draw: random.Random, width: int) -> AutoGANGenerator:
-    """Draw a generator uniformly from the space."""
-    sizes = [size for i in range(NUM_CELLS) for size in token_sizes(i)]
-    return decode([draw.randrange(size) for size in sizes], width)
+class AutoGANSpace(Space[AutoGANGenerator]):
+    """AutoGAN's space: 373,248 generators of three cells."""
+
+    name = "autogan"
+    Generator = AutoGANGenerator
+    sizes = ("width", "latent_dim", "skip_tap")
+
+    def example(self, width: int) -> AutoGANGenerator:
+        """Return the generator of zeros."""
+        return decode([0] * NUM_TOKENS, width)
+
+    def places(self, generator: AutoGANGenerator) -> Places:
+        """Return the tokens' choices, in the authors' order."""
+        places: dict[str, tuple[Value, ...]] = {}
+        for index in range(NUM_CELLS):
+            cell = f"cells.{index}"
+            places |= {f"{cell}.conv": CONVS, f"{cell}.norm": NORMS, f"{cell}.up": UPS}
+            places[f"{cell}.shortcut"] = (False, True)
+            if index:
+                places[f"{cell}.skips"] = tuple(_skips(index, t) for t in range(2**index))
+        return places
+
+    def discriminator(self, width: int) -> DiscriminatorGenome:
+        """Return SN-GAN's."""
+        return SNResNetDiscriminator(space="sn_resnet", width=width)
+
+
+SPACE = AutoGANSpace()
+
+
+def _skips(index: int, token: int) -> tuple[int, ...]:
+    """Return the earlier cells that a skip token of cell `index` stands for."""
+    return tuple(j for j in range(index) if token >> (index - 1 - j) & 1)
+
+
+def _part(cell: AutoGANCell, index: int, skip_tap: str) -> Part:
+    scale = float(2**index)
+    nodes = (Node("0", scale), Node("1", 2 * scale), Node("2", 2 * scale))
+    norm = "" if cell.norm == "none" else f" {cell.norm}-norm"
+    block = f"{cell.conv}{norm}"
+    tap = " before skips" if skip_tap == "pre" else ""
+    edges = [Edge("0", "1", f"{block} {cell.up} conv_3x3")]
+    edges += [Edge("1", "1", f"{cell.up} conv_1x1{tap}", part=j) for j in cell.skips]
+    edges.append(Edge("1", "2", f"{block} conv_3x3"))
+    if cell.shortcut:
+        edges.append(Edge("0", "2", f"{cell.up} conv_1x1"))
+    return Part(f"cell {index}", nodes, tuple(edges))

@@ -1,20 +1,27 @@
 """CT-GAN's critic (Wei et al. 2018), WGAN-GP's with dropout: one architecture of any width."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from gan_nas.spaces.schema import Frozen, Width
+from gan_nas.spaces.schema import DiscriminatorGenome
+
+if TYPE_CHECKING:
+    from gan_nas.spaces.frameworks import Framework
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
-class CTGANCritic(Frozen):
+class CTGANCritic(DiscriminatorGenome):
     """CT-GAN's residual critic for small images: no normalisation, dropout that is always on."""
 
     space: Literal["ctgan"]
-    width: Width
     dropout: tuple[Rate, Rate, Rate] = Field(
         default=(0.2, 0.5, 0.5),
         description="rates after the second, third and fourth block; zeros make it WGAN-GP's",
     )
+
+    @property
+    def framework(self) -> "Framework":
+        """Return CT-GAN's framework or, for a critic without dropout, WGAN-GP's."""
+        return "ctgan" if any(self.dropout) else "wgan-gp"

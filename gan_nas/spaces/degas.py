@@ -7,13 +7,14 @@ public code exists: where the paper leaves the graph open, one normal map a stag
 and so are the two variants, `stem_residual` and `final_normal`.
 """
 
-import random
-from math import prod
 from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from gan_nas.spaces.schema import Frozen, LatentDim, Width
+from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.drawing import ABSENT, Drawing, Edge, Node, Part
+from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
+from gan_nas.spaces.space import Places, Space
 
 NormalOp = Literal[
     "conv_1x1",
@@ -50,6 +51,9 @@ SHORT = {
 }
 
 
+ENDS = {"normal": ("0", "1"), "up": ("1", "2"), "residual": ("0", "2"), "final_normal": ("0", "1")}
+
+
 class DEGASStage(Frozen):
     """One stage, which doubles the size."""
 
@@ -66,7 +70,7 @@ class DEGASStage(Frozen):
         return f"{SHORT[self.normal]}, {SHORT[self.up]}{residual}"
 
 
-class DEGASGenerator(Frozen):
+class DEGASGenerator(GeneratorGenome):
     """A generator of DEGAS' space: linear stem, three stages, to-RGB.
 
     Whatever is here survives the paper's pruning, which never keeps a residual alone: every map
@@ -74,8 +78,6 @@ class DEGASGenerator(Frozen):
     """
 
     space: Literal["degas"]
-    width: Width
-    latent_dim: LatentDim
     stages: tuple[DEGASStage, DEGASStage, DEGASStage]
     final_normal: NormalOp | None = Field(
         default=None, description="a normal operation at full size, before to-RGB"
@@ -86,6 +88,25 @@ class DEGASGenerator(Frozen):
         """Say each stage in a few words, for tables."""
         last = [SHORT[self.final_normal]] if self.final_normal else []
         return [stage.words for stage in self.stages] + last
+
+    @property
+    def drawing(self) -> Drawing:
+        """Return the stages as graphs and, even if it is absent, the normal operation after them.
+
+        Node 0 is the stage before, node 1 the normal map and node 2 the up-sampled one.
+        """
+        edges: dict[str, list[Edge]] = {}
+        for place, op in operations(self).items():
+            stage, _, name = place.rpartition(".")
+            edge = Edge(*ENDS[name], op or ABSENT, _field(place), label=place)
+            edges.setdefault(f"stage {stage}" if stage else "final", []).append(edge)
+        parts = []
+        for index, (title, group) in enumerate(edges.items()):
+            ends = sorted({end for edge in group for end in (edge.source, edge.target)})
+            nodes = tuple(Node(end, float(2 ** (index + (end == "2")))) for end in ends)
+            parts.append(Part(title, nodes, tuple(group)))
+        note = "Of a stage, node 0 is the stage before it, 1 its normal map, 2 its up-sampled one."
+        return Drawing(tuple(parts), max(map(len, SHORT)), note)
 
 
 def candidates(
@@ -130,20 +151,37 @@ def from_operations(
     return DEGASGenerator.model_validate(content)
 
 
-def count(stem_residual: bool = False, final_normal: bool = False) -> int:
-    """Count the architectures: 1,166,400; with stem_residual 5,832,000; final_normal 9 times."""
-    return prod(
-        len(ops) + place.endswith("residual")
-        for place, ops in candidates(stem_residual, final_normal).items()
-    )
+class DEGASSpace(Space[DEGASGenerator]):
+    """DEGAS' space, or one of its variants, which open places that the others leave empty.
+
+    1,166,400 generators; with stem_residual 5,832,000; with final_normal 9 times as many.
+    """
+
+    name = "degas"
+    Generator = DEGASGenerator
+
+    def __init__(self, stem_residual: bool = False, final_normal: bool = False) -> None:
+        self.ops = candidates(stem_residual, final_normal)
+
+    def example(self, width: int) -> DEGASGenerator:
+        """Return the generator of all places' first operations."""
+        return from_operations({place: ops[0] for place, ops in self.ops.items()}, width)
+
+    def places(self, generator: DEGASGenerator) -> Places:
+        """Return the operations of each place, in the network's order; a residual may be absent."""
+        return {
+            _field(place): (*ops, None) if place.endswith("residual") else ops
+            for place, ops in self.ops.items()
+        }
+
+    def discriminator(self, width: int) -> DiscriminatorGenome:
+        """Return CT-GAN's critic."""
+        return CTGANCritic(space="ctgan", width=width)
 
 
-def sample(
-    draw: random.Random, width: int, stem_residual: bool = False, final_normal: bool = False
-) -> DEGASGenerator:
-    """Draw a generator uniformly from the space."""
-    ops = {
-        place: draw.choice((*ops, None) if place.endswith("residual") else ops)
-        for place, ops in candidates(stem_residual, final_normal).items()
-    }
-    return from_operations(ops, width)
+SPACE = DEGASSpace()
+
+
+def _field(place: str) -> str:
+    """Return the field that holds a place's operation."""
+    return place if place == "final_normal" else f"stages.{place}"

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
+from gan_nas.spaces.drawing import ABSENT
 from gan_nas.spaces.genome import Genome
 
 EDGE = re.compile(r"\.\d+-\d+$")  # the end of a place that holds an edge's operation
-ABSENT = "none"  # the operation that leaves an edge out
 SET = re.compile(r"\.skips$")  # the end of a place that holds a list whose order says nothing
 
 
@@ -49,8 +49,12 @@ def _walk(where: str, a: Any, b: Any) -> Iterator[Change]:
             yield from (Change(where, "removed", x, None) for x in a if x not in b)
             yield from (Change(where, "added", None, y) for y in b if y not in a)
             return
-        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+        for index, (x, y) in enumerate(zip(a, b, strict=False)):
             yield from _walk(f"{where}.{index}", x, y)
+        both = min(len(a), len(b))
+        for index in range(both, max(len(a), len(b))):
+            x, y = (side[index] if index < len(side) else None for side in (a, b))
+            yield Change(f"{where}.{index}", "added" if x is None else "removed", x, y)
     elif a == b:
         return
     elif _is_absent(where, a):

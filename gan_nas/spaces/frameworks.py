@@ -2,36 +2,29 @@
 
 `hinge-sn` is SN-GAN's, AutoGAN's and AdversarialNAS': hinge loss, a spectrally normalised
 discriminator. `wgan-gp` (Gulrajani et al. 2017) and `ctgan` (Wei et al. 2018), DEGAS' choice,
-need a critic without normalisation, the latter one with dropout. What a genome of a space is
-trained against unless somebody chooses otherwise, found or drawn, is said here alone. No torch.
+need a critic without normalisation, the latter one with dropout. No torch.
 """
 
-from collections.abc import Mapping
 from typing import Literal, get_args
 
 from gan_nas.spaces.ctgan import CTGANCritic
-from gan_nas.spaces.genome import DiscriminatorGenome, Genome, Source
+from gan_nas.spaces.genome import Genome, Source
+from gan_nas.spaces.registry import load_space
+from gan_nas.spaces.schema import DiscriminatorGenome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 Framework = Literal["hinge-sn", "wgan-gp", "ctgan"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
-FRAMEWORK_OF_SPACE: Mapping[str, Framework] = {
-    "autogan": "hinge-sn",
-    "adversarialnas": "hinge-sn",
-    "degas": "ctgan",
-}
 
 
 def framework_of(discriminator: DiscriminatorGenome) -> Framework:
     """Return the framework that a discriminator was made for."""
-    if not isinstance(discriminator, CTGANCritic):
-        return "hinge-sn"
-    return "ctgan" if any(discriminator.dropout) else "wgan-gp"
+    return discriminator.framework
 
 
 def default_discriminator(space: str, width: int) -> DiscriminatorGenome:
-    """Return what generators of a space are trained against by default: its papers' choice."""
-    return discriminator_of(FRAMEWORK_OF_SPACE[space], width)
+    """Return what generators of a space are trained against unless somebody chooses otherwise."""
+    return load_space(space).discriminator(width)
 
 
 def discriminator_of(framework: Framework, width: int) -> DiscriminatorGenome:

@@ -6,38 +6,82 @@ is not part of a genome; the data set gives it (bottom width = resolution / 2**c
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, ValidationError
-from pydantic_core import from_json
+from pydantic import (
+    BaseModel,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema, from_json, to_json
 
 from gan_nas.errors import Incompatible, InvalidInput, explain, shorten
 from gan_nas.files import read_text, write_text
-from gan_nas.spaces.adversarialnas import (
-    AdversarialNASDiscriminator,
-    AdversarialNASGenerator,
-    DownCell,
-    FirstDownCell,
-    UpCell,
-)
-from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
-from gan_nas.spaces.ctgan import CTGANCritic
-from gan_nas.spaces.degas import DEGASGenerator, DEGASStage
-from gan_nas.spaces.schema import Frozen
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.spaces import registry
+from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
 
 SCHEMA_VERSION = 1
 ID_DIGITS = 10
 MAX_SOURCE = 300  # characters
-SPACE_TAGS = ("autogan", "adversarialnas", "degas", "sn_resnet", "ctgan")
 
-GeneratorGenome = Annotated[
-    AutoGANGenerator | AdversarialNASGenerator | DEGASGenerator, Field(discriminator="space")
+
+class OfSpace:
+    """Marks a field that is read by the model of its `space`: a union that the registry holds.
+
+    `find` returns the model of a name, or None, and `models` all of them, for errors and schemas.
+    """
+
+    def __init__(
+        self,
+        base: type[Frozen],
+        find: Callable[[str], type[Frozen] | None],
+        models: Callable[[], Mapping[str, type[Frozen]]],
+    ) -> None:
+        self.base, self.find, self.models = base, find, models
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Validate by the model that is found, and write what it is."""
+        return core_schema.with_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe the union of all models there are now."""
+        models = {name: model.__pydantic_core_schema__ for name, model in self.models().items()}
+        return handler(core_schema.tagged_union_schema(models, discriminator="space"))
+
+    def _read(self, value: Any, info: ValidationInfo) -> Frozen:
+        if isinstance(value, self.base):
+            return value
+        if not isinstance(value, dict):
+            raise PydanticKnownError("model_attributes_type")
+        if "space" not in value:
+            raise PydanticKnownError("union_tag_not_found", {"discriminator": "'space'"})
+        name = value["space"]
+        model = self.find(name) if isinstance(name, str) else None
+        if model is None:
+            known = ", ".join(map(repr, self.models()))
+            context = {"discriminator": "'space'", "tag": str(name), "expected_tags": known}
+            raise PydanticKnownError("union_tag_invalid", context)
+        if info.mode == "json":  # as JSON again: strictly, a list of Python's is no tuple
+            return model.model_validate_json(to_json(value))
+        return model.model_validate(value)
+
+
+AnyGenerator = Annotated[
+    GeneratorGenome,
+    OfSpace(GeneratorGenome, registry.generator_model, registry.generator_models),
 ]
-DiscriminatorGenome = Annotated[
-    SNResNetDiscriminator | AdversarialNASDiscriminator | CTGANCritic,
-    Field(discriminator="space"),
+AnyDiscriminator = Annotated[
+    DiscriminatorGenome,
+    OfSpace(DiscriminatorGenome, registry.discriminator_model, registry.discriminator_models),
 ]
 
 
@@ -64,8 +108,8 @@ class Genome(Frozen):
 
     schema_version: int = Field(default=SCHEMA_VERSION, ge=SCHEMA_VERSION, le=SCHEMA_VERSION)
     name: str | None = Field(default=None, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
-    generator: GeneratorGenome
-    discriminator: DiscriminatorGenome
+    generator: AnyGenerator
+    discriminator: AnyDiscriminator
     source: Source | None = None
 
     @property
@@ -122,7 +166,7 @@ def parse_genome(text: str, where: str = "the genome") -> Genome:
     try:
         return Genome.model_validate_json(text)
     except ValidationError as error:
-        reason = explain(error, field_names(), SPACE_TAGS)
+        reason = explain(error, field_names())
         raise InvalidInput(f"{where} is not a genome: {reason}") from error
 
 
@@ -133,23 +177,10 @@ def read_genome(path: Path) -> Genome:
 
 def field_names() -> list[str]:
     """List every field name of the schema, for suggestions after a misspelt one."""
-    generators = (
-        AutoGANGenerator,
-        AutoGANCell,
-        AdversarialNASGenerator,
-        UpCell,
-        DEGASGenerator,
-        DEGASStage,
+    schema = Genome.model_json_schema()
+    return sorted(
+        {name for part in (schema, *schema["$defs"].values()) for name in part["properties"]}
     )
-    discriminators = (
-        SNResNetDiscriminator,
-        AdversarialNASDiscriminator,
-        FirstDownCell,
-        DownCell,
-        CTGANCritic,
-    )
-    fields = [model.model_fields for model in (Genome, Source, *generators, *discriminators)]
-    return sorted({field.alias or name for model in fields for name, field in model.items()})
 
 
 def _essence(model: BaseModel) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from gan_nas.spaces.genome import Genome, Source, parse_genome, read_genome, sou
 WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # both authors' for CIFAR-10; codes have none
 MATRIX_SHAPE = (3, 7)
 
+EXAMPLE = "autogan-cifar10-top1"  # where any will do
+
 
 def published_names() -> list[str]:
     """List the names of the packaged genomes."""

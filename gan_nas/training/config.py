@@ -33,9 +33,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gan_nas.configs import Settings
+from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.networks.initialisation import Initialisation
-from gan_nas.spaces.frameworks import FRAMEWORK_OF_SPACE, Framework
+from gan_nas.spaces.frameworks import Framework, framework_of
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.registry import load_space
 from gan_nas.training.gan import Precision, Turn
 from gan_nas.training.objectives import Passes
 
@@ -198,7 +200,7 @@ for _presets in PRESETS_OF_SPACES.values():
 # generators are scored with the statistics of a batch: re-estimated here. In the two small ones
 # the consistency weighs less: dropout is loud in a narrow critic, and at the paper's weight of 2
 # it learned to answer the same to everything.
-CRITIC: dict[str, Any] = {
+CRITIC_RECIPE: dict[str, Any] = {
     "lr_decay": "linear",
     "ema_decay": 0.0,
     "generator_init": "he",
@@ -208,7 +210,7 @@ CRITIC: dict[str, Any] = {
 }
 CRITIC_PRESETS: dict[str, dict[str, Any]] = {
     "demo": PRESETS["demo"]
-    | CRITIC
+    | CRITIC_RECIPE
     | {
         "steps": 750,
         "num_critic": 2,
@@ -217,9 +219,9 @@ CRITIC_PRESETS: dict[str, dict[str, Any]] = {
         "consistency_weight": 0.1,
     },
     "small": PRESETS["small"]
-    | CRITIC
+    | CRITIC_RECIPE
     | {"steps": 1_500, "num_critic": 2, "ema_decay": 0.995, "consistency_weight": 0.2},
-    "paper": CRITIC | {"steps": 100_000},
+    "paper": CRITIC_RECIPE | {"steps": 100_000},
 }
 CRITIC_PRESETS["published"] = CRITIC_PRESETS["paper"] | {
     "precision": "float32",
@@ -233,7 +235,13 @@ def presets_for(space: str, framework: Framework | None = None) -> dict[str, dic
 
     Without one in that which the space's generators are trained in by default.
     """
-    framework = framework or FRAMEWORK_OF_SPACE[space]
+    framework = framework or load_space(space).framework
     if framework == "hinge-sn":
         return PRESETS | PRESETS_OF_SPACES.get(space, {})
     return {name: {"framework": framework} | preset for name, preset in CRITIC_PRESETS.items()}
+
+
+def training_preset(genome: Genome, name: str = "demo", **changes: Any) -> TrainingConfig:
+    """Return the settings of a preset as they are for a genome, with some changed."""
+    presets = presets_for(genome.generator.space, framework_of(genome.discriminator))
+    return resolve(TrainingConfig, find_preset(presets, name), options=changes)

@@ -167,23 +167,6 @@ class Work:
         return lambda: seconds_of(phase), whole / sum(seconds)
 
 
-def search_work(
-    phases: Callable[[S, int, int, torch.device], Sequence[Phase]],
-    config: S,
-    resolution: int,
-    image_channels: int,
-    device: torch.device,
-    *,
-    batch_size: int,
-) -> Work:
-    """Return the work of a search whose `phases` follow from its settings, side and channels."""
-
-    def build(scale: Scale, on: torch.device) -> Sequence[Phase]:
-        return phases(scale.of(config), resolution // scale.side, image_channels, on)
-
-    return Work(build, side=resolution, batch_size=batch_size, device=device)
-
-
 def memory_bytes(
     work: Work, images: Images, resolution: int, *, scores: bool = True, start: int = 0
 ) -> int:
@@ -199,7 +182,8 @@ def memory_bytes(
     data = round(pixels * sum(side**2 for side in sides))
     over = OVERHEADS["cpu" if work.device.type == "cpu" else "cuda"]
     alive = over.steps * max(
-        max(phase.training, phase.generating, SAVING * phase.kept) for phase in work.simulated
+        (max(phase.training, phase.generating, SAVING * phase.kept) for phase in work.simulated),
+        default=0,
     )
     scoring = over.scoring * _scoring_bytes(images) if scores else 0.0
     # On a GPU what training has freed serves scoring whole.

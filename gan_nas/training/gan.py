@@ -63,7 +63,7 @@ class GAN:
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
         # What a step calls; `compile` replaces them.
         self._generate: Callable[[Tensor], Tensor] = generator
-        self._judge = discriminator
+        self._discriminate = discriminator
 
     @property
     def device(self) -> torch.device:
@@ -73,7 +73,7 @@ class GAN:
     def compile(self) -> None:
         """Let torch.compile fuse both networks' training passes."""
         self._generate = torch.compile(self.generator)
-        self._judge = torch.compile(self.discriminator)  # type: ignore[assignment]
+        self._discriminate = torch.compile(self.discriminator)  # type: ignore[assignment]
 
     def scale_learning_rates(self, factor: float) -> None:
         """Set both learning rates to their first values times a factor."""
@@ -108,12 +108,12 @@ class GAN:
             with torch.no_grad():
                 fake = self._generate(z)
             real, fake = _like_weights(real, fake), full(fake)
-            return self.objective.discriminator_loss(self._judge, real, fake, random)
+            return self.objective.discriminator_loss(self._discriminate, real, fake, random)
 
     def generator_loss(self, z: Tensor, random: Random = None) -> Tensor:
         """Return the generator's loss."""
         with self._autocast():
-            return self.objective.generator_loss(self._judge, self._generate(z), random)
+            return self.objective.generator_loss(self._discriminate, self._generate(z), random)
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:

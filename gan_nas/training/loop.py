@@ -1,6 +1,6 @@
 """Train one genome, from scratch or from given weights: the work behind `retrain` and its scores.
 
-The moving average of the generator's weights is scored. Settings and presets: training/config.py.
+The moving average of the generator's weights is scored. Settings and presets: config.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from gan_nas.data.batches import Batches
 from gan_nas.errors import RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
+from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.states import Saved, load_groups, load_module_state, module_state, read_groups
 from gan_nas.networks.weights import save_generator
 from gan_nas.progress import Progress, silent
@@ -52,11 +53,11 @@ def train(
     genome: Genome,
     images: Images,
     config: TrainingConfig,
-    directory: Path,
+    directory: Path | str,
     *,
-    resolution: int,
-    device: torch.device,
-    backbone: Backbone,
+    resolution: int | None = None,
+    device: torch.device | str = "cpu",
+    backbone: Backbone | None = None,
     cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
@@ -68,7 +69,9 @@ def train(
     What is trained, and recorded, is the genome as it suits the framework. Without a `start`
     weights are drawn, as in the papers.
 
-    `cache` is a folder where the numbers of real images are kept between runs.
+    The `resolution` is the images' `default_resolution` if it is not given, and the `backbone` the
+    classifier, which is trained on the images first where the package or `cache` has none for them.
+    `cache` is a folder where it and the numbers of real images are kept between runs.
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), samples/*.png, curves.png, log.jsonl, result.json.
@@ -77,6 +80,10 @@ def train(
     Incompatible when the directory holds other settings.
     """
     genome = suited(genome, config.framework)
+    directory, device = Path(directory), torch.device(device)
+    resolution = resolution or images.default_resolution
+    if backbone is None:
+        backbone = load_backbone("classifier", images, cache, device, stop)
     settings = {
         "method": "retrain",
         "genome": genome.model_dump(mode="json"),

@@ -26,17 +26,17 @@ Random = torch.Generator | None
 class Objective(Protocol):
     """The two losses of a framework, as float32 scalars.
 
-    `judge` is the discriminator, `real` and `fake` are as many images (N, C, S, S) in float32,
-    `random` is the step's stream on their device, which only the hinge loss can do without.
+    `real` and `fake` are as many images (N, C, S, S) in float32, `random` is the step's stream on
+    their device, which only the hinge loss can do without.
     """
 
     def discriminator_loss(
-        self, judge: nn.Module, real: Tensor, fake: Tensor, random: Random
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, random: Random
     ) -> Tensor:
         """Return what the discriminator minimises; the fakes have no graph."""
         ...
 
-    def generator_loss(self, judge: nn.Module, fake: Tensor, random: Random) -> Tensor:
+    def generator_loss(self, discriminator: nn.Module, fake: Tensor, random: Random) -> Tensor:
         """Return what the generator minimises; the gradient flows through the fakes."""
         ...
 
@@ -52,21 +52,21 @@ class Hinge:
     passes: Passes = "together"
 
     def discriminator_loss(
-        self, judge: nn.Module, real: Tensor, fake: Tensor, random: Random
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, random: Random
     ) -> Tensor:
         """Return E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]."""
         del random
         if self.passes == "together":
-            scores = full(judge(torch.cat([real, fake])))
+            scores = full(discriminator(torch.cat([real, fake])))
             of_real, of_fake = scores[: len(real)], scores[len(real) :]
         else:
-            of_real, of_fake = full(judge(real)), full(judge(fake))
+            of_real, of_fake = full(discriminator(real)), full(discriminator(fake))
         return hinge_discriminator_loss(of_real, of_fake)
 
-    def generator_loss(self, judge: nn.Module, fake: Tensor, random: Random) -> Tensor:
+    def generator_loss(self, discriminator: nn.Module, fake: Tensor, random: Random) -> Tensor:
         """Return -E[D(G(z))]."""
         del random
-        return generator_loss(full(judge(fake)))
+        return generator_loss(full(discriminator(fake)))
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,17 @@ class WGANGP:
     penalty: float
 
     def discriminator_loss(
-        self, judge: nn.Module, real: Tensor, fake: Tensor, random: Random
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, random: Random
     ) -> Tensor:
         """Return E[D(G(z))] - E[D(x)] + penalty E[(||grad D(x^)|| - 1)^2]."""
-        of_real, of_fake = full(judge(torch.cat([real, fake]))).chunk(2)
-        steep = gradient_penalty(judge, real, fake, _shares(real, random))
+        of_real, of_fake = full(discriminator(torch.cat([real, fake]))).chunk(2)
+        steep = gradient_penalty(discriminator, real, fake, _shares(real, random))
         return wasserstein_critic_loss(of_real, of_fake) + self.penalty * steep
 
-    def generator_loss(self, judge: nn.Module, fake: Tensor, random: Random) -> Tensor:
+    def generator_loss(self, discriminator: nn.Module, fake: Tensor, random: Random) -> Tensor:
         """Return -E[D(G(z))]."""
         del random
-        return generator_loss(full(judge(fake)))
+        return generator_loss(full(discriminator(fake)))
 
 
 @dataclass(frozen=True)
@@ -104,20 +104,20 @@ class CTGAN:
     consistency_margin: float
 
     def discriminator_loss(
-        self, judge: nn.Module, real: Tensor, fake: Tensor, random: Random
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, random: Random
     ) -> Tensor:
         """Return WGAN-GP's loss + weight E[max(0, distance of two draws - margin)].
 
         The authors' code weighs before it subtracts the margin, which is 0 there: the same. What
         comes before the first dropout is computed once for both draws on the real images.
         """
-        assert isinstance(judge, Critic)
-        of_real, of_fake = judge.look(torch.cat([real, fake])).chunk(2)
-        scores, features = judge.judge(torch.cat([of_real, of_real, of_fake]), random)
+        assert isinstance(discriminator, Critic)
+        of_real, of_fake = discriminator.look(torch.cat([real, fake])).chunk(2)
+        scores, features = discriminator.verdict(torch.cat([of_real, of_real, of_fake]), random)
         real_a, real_b, fakes = full(scores).chunk(3)
         features_a, features_b, _ = full(features).chunk(3)
         steep = gradient_penalty(
-            lambda between: judge(between, random), real, fake, _shares(real, random)
+            lambda between: discriminator(between, random), real, fake, _shares(real, random)
         )
         apart = consistency_term(real_a, real_b, features_a, features_b, self.consistency_margin)
         return (
@@ -126,9 +126,9 @@ class CTGAN:
             + self.consistency_weight * apart
         )
 
-    def generator_loss(self, judge: nn.Module, fake: Tensor, random: Random) -> Tensor:
+    def generator_loss(self, discriminator: nn.Module, fake: Tensor, random: Random) -> Tensor:
         """Return -E[D(G(z))]."""
-        return generator_loss(full(judge(fake, random)))
+        return generator_loss(full(discriminator(fake, random)))
 
 
 def full(x: Tensor) -> Tensor:

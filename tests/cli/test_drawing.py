@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from commands import Command
 
-from gan_nas.cli.drawing import LINE_WIDTH, STAGE_LINE_WIDTH, is_drawn
+from gan_nas.cli.drawing import is_drawn
 from gan_nas.spaces.adversarialnas import UpCell, sample_discriminator
-from gan_nas.spaces.degas import from_operations, operations, sample
+from gan_nas.spaces.degas import DEGASSpace, from_operations, operations
 from gan_nas.spaces.diff import diff
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome, published_names
@@ -22,8 +22,8 @@ FOUND = published_genome("adversarialnas-cifar10")
 WITH_MMD = published_genome("mmd-adversarialnas-cifar10")
 TOP1 = published_genome("autogan-cifar10-top1")
 GRAPHS = [name for name in published_names() if "adversarialnas" in name]
-CELL_WIDTH = LINE_WIDTH + len("┬▶ 3")
-STAGE_WIDTH = STAGE_LINE_WIDTH + len("┬▶ 2")
+CELL_WIDTH = len("0 ─ dil_conv_5x5 ─┬▶ 3")
+STAGE_WIDTH = len("0 ─ nearest_conv_1x1 ─┬▶ 2")
 STAGE_PLACES = {"0-1": "normal", "1-2": "up", "0-2": "residual"}
 EDGE = re.compile(r"(?:(\d) [─┄] |  )(skip of cell \d|\w+)[ ─┄]+(?:[─┄┬][▶ ] (\d)|┤|┘) *")
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
@@ -39,7 +39,9 @@ def searched(genome: Genome, seed: int) -> Genome:
 
 def staged(seed: int, final_normal: bool = False) -> Genome:
     """Return a random genome of DEGAS' space; its first stage may have a residual."""
-    generator = sample(random.Random(seed), 8, stem_residual=True, final_normal=final_normal)
+    generator = DEGASSpace(stem_residual=True, final_normal=final_normal).sample(
+        random.Random(seed), 8
+    )
     critic = SNResNetDiscriminator(space="sn_resnet", width=8)
     return Genome(generator=generator, discriminator=critic)
 

@@ -8,7 +8,7 @@ from gan_nas.cli.build import costs_of
 from gan_nas.spaces.degas import from_operations
 from gan_nas.spaces.genome import Genome, parse_genome
 from gan_nas.spaces.published import load_genome, published_genome, published_names
-from gan_nas.spaces.random_genomes import SPACES
+from gan_nas.spaces.registry import BUILT_IN
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 README = (Path(__file__).parents[2] / "genomes" / "README.md").read_text()
@@ -74,7 +74,7 @@ def test_an_unknown_genome_gets_a_suggestion(gan_nas: Command) -> None:
     assert "did you mean sngan-cifar10?" in answer.err
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", BUILT_IN)
 def test_samples_are_json_lines_that_the_seed_decides(gan_nas: Command, space: str) -> None:
     draw = ("genomes", "--sample", space, "--count", 3, "--width", 8, "--seed")
     lines = gan_nas(*draw, 1).out.splitlines()
@@ -95,7 +95,10 @@ def test_samples_can_become_files(gan_nas: Command, tmp_path: Path) -> None:
 
 def test_every_space_that_can_be_sampled_is_named(gan_nas: Command) -> None:
     asked = " ".join(gan_nas("genomes", "--help").out.replace("│", " ").split())
-    assert "Draw random genomes of a space: autogan, adversarialnas or degas." in asked
+    assert (
+        "Draw random genomes of a space: autogan, adversarialnas, degas or an installed one."
+        in asked
+    )
     refused = gan_nas("genomes", "--sample", "adversarial")
     assert refused.code == 2
     assert "did you mean adversarialnas?" in refused.err

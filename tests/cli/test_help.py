@@ -14,13 +14,13 @@ from gan_nas.scoring.protocols import PROTOCOLS
 from gan_nas.scoring.reference import SPLITS
 from gan_nas.search import load_method, method_names
 from gan_nas.spaces.frameworks import FRAMEWORKS
-from gan_nas.spaces.random_genomes import SPACES
-from gan_nas.training.config import presets_for
+from gan_nas.spaces.registry import BUILT_IN
+from gan_nas.training.loop import presets_for
 
 METHODS = method_names()
 SEARCH_PRESETS = {name for method in METHODS for name in load_method(method).presets}
 TRAINING_PRESETS = {
-    name for space in SPACES for framework in FRAMEWORKS for name in presets_for(space, framework)
+    name for space in BUILT_IN for framework in FRAMEWORKS for name in presets_for(space, framework)
 }
 
 
@@ -43,7 +43,7 @@ def texts(command: str) -> list[str]:
         ("retrain", FRAMEWORKS),
         ("retrain", DATA_SETS),
         ("reconstruct", DATA_SETS),
-        ("genomes", SPACES),
+        ("genomes", BUILT_IN),
         ("bench", METHODS),
         ("score", PROTOCOLS),
         ("score", MEASURES),

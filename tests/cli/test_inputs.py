@@ -6,12 +6,10 @@ import torch
 from gan_nas.cli.inputs import (
     compute_on,
     default_directory,
-    default_resolution,
     options_again,
     settings,
     whole_number,
 )
-from gan_nas.data import load_images
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.search import load_method, method_names
 from gan_nas.training.config import PRESETS, TrainingConfig, presets_for
@@ -89,10 +87,6 @@ def test_only_other_values_than_the_defaults_are_repeated() -> None:
         "--data-root",
         "./-y",
     )
-
-
-def test_digits_are_trained_at_16_pixels() -> None:
-    assert default_resolution(load_images("digits")) == 16
 
 
 @pytest.mark.parametrize("method", method_names())

@@ -45,7 +45,7 @@ def test_score_needs_data_of_the_same_kind(gan_nas: Command, trained: Path, tmp_
     assert gan_nas("build", "sngan-cifar10", *options, "--channels", 3).code == 0
     unknown = gan_nas("score", fresh, "-n", 10)
     assert unknown.code == 2
-    assert "name the real ones with --data" in unknown.err
+    assert "name the real ones (--data)" in unknown.err
     colour = gan_nas("score", fresh, "-n", 10, "--data", "digits")
     assert colour.code == 4
     assert "makes images of 3 channels and digits has 1" in colour.err
@@ -137,9 +137,8 @@ def made(on_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     from gan_nas.networks.weights import load_generator
     from gan_nas.scoring.scorer import generate
 
-    generator, about = load_generator(on_digits, torch.device("cpu"))
-    latent_dim = about.genome.generator.latent_dim
-    images = torch.cat(list(generate(generator, 60, latent_dim, 0, "cpu")))
+    generator = load_generator(on_digits)
+    images = torch.cat(list(generate(generator, 60, generator.latent_dim, 0, "cpu")))
     root = tmp_path_factory.mktemp("made")
     paths = {"folder": root / "images", "zip": root / "images.zip", "npz": root / "images.npz"}
     paths["folder"].mkdir()
@@ -174,7 +173,7 @@ def test_images_as_they_are_need_data_and_cannot_be_repeated(
 ) -> None:
     refused = gan_nas("score", made["zip"])
     assert refused.code == 2
-    assert "these are images: name the real ones with --data" in refused.err
+    assert "these are images: name the real ones (--data)" in refused.err
     refused = gan_nas("score", made["zip"], "--data", "digits", "--repeats", 2)
     assert refused.code == 2
     assert "repeats is for generators" in refused.err
@@ -318,9 +317,9 @@ def test_fewer_images_than_features_warn_and_are_right(gan_nas: Command, on_digi
     assert "20 images are few for 64 features" in scored.err
     digits = load_images("digits")
     backbone: Backbone = load_backbone("classifier", digits, cache_dir(), "cpu")
-    generator, about = load_generator(on_digits, torch.device("cpu"))
-    latents = about.genome.generator.latent_dim
-    fake, _ = backbone.embed(torch.cat(list(generate(generator, 20, latents, 0, "cpu"))))
+    generator = load_generator(on_digits)
+    drawn = generate(generator, 20, generator.latent_dim, 0, "cpu")
+    fake, _ = backbone.embed(torch.cat(list(drawn)))
     real, _ = backbone.embed(digits.at(16).train)
     distance = frechet_distance(Moments.of(real), Moments.of(fake))
     assert scored.json["scores"]["frechet_distance[classifier]"] == pytest.approx(

@@ -117,3 +117,14 @@ def test_folders_come_from_the_environment_or_the_home(monkeypatch: pytest.Monke
     assert (cache_dir(), data_root()) == (Path("/somewhere"), Path("/somewhere/data"))
     monkeypatch.setenv("GAN_NAS_DATA_ROOT", "~/sets")
     assert data_root() == Path.home() / "sets"
+
+
+@pytest.mark.parametrize(("side", "resolution"), [(8, 8), (9, 16), (32, 32), (33, 40)])
+def test_images_are_trained_at_a_side_that_three_cells_make(side: int, resolution: int) -> None:
+    assert Images("own", noise(1, 3, side, side), noise(1, 3, side, side)).default_resolution == (
+        resolution
+    )
+
+
+def test_digits_are_trained_at_16_pixels() -> None:
+    assert load_images("digits").default_resolution == 16

@@ -12,7 +12,7 @@ BLOCK = 64 << 20  # beyond what malloc would keep by itself
 
 FAULTS = f"""
 import ctypes, resource
-from gan_nas.allocator import keep_freed_memory
+from gan_nas.machine.allocator import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -84,7 +84,7 @@ def test_a_quota_of_a_core_leaves_one(files: dict[str, str], tmp_path: Path) -> 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity here")
 def test_a_process_held_on_one_core_has_one(tmp_path: Path) -> None:
     code = (
-        "import os\nfrom gan_nas.machine import available_cores\n"
+        "import os\nfrom gan_nas.machine.cores import available_cores\n"
         f"os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\nprint(available_cores())"
     )
     program = [sys.executable, "-P", "-c", code]

@@ -6,7 +6,7 @@ import pytest
 from gan_nas.machine.instructions import BELOW_AMX, VARIABLES, avoid_amx
 
 CODE = """
-from gan_nas.instructions import avoid_amx
+from gan_nas.machine.instructions import avoid_amx
 avoid_amx()
 import torch
 torch.manual_seed(0)

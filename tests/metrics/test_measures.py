@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gan_nas.data import load_images
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone, custom_backbone
+from gan_nas.metrics.evenly import even_places, evenly, evenly_of_parts
 from gan_nas.metrics.fid_infinity import fid_infinity
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.inception_score import inception_style_score, shuffled_order
@@ -22,7 +23,6 @@ from gan_nas.metrics.measures import (
     USUAL,
     Measure,
     embed,
-    evenly,
     parse_measures,
     smallest_number,
     values_of,
@@ -181,11 +181,29 @@ def test_unknown_measures_are_named(text: str, said: str) -> None:
         parse_measures(text)
 
 
-def test_rows_are_spaced_evenly() -> None:
-    rows = torch.arange(10, device="cpu")[:, None]
-    assert evenly(rows, 3).flatten().tolist() == [0, 3, 6]
-    for num in (10, 11):
-        assert evenly(rows, num) is rows
+@pytest.mark.parametrize(("total", "num"), [(1, 1), (10, 10), (10, 3), (5, 100), (99, 98), (7, 0)])
+@pytest.mark.parametrize("batch", [1, 4, 1000])
+def test_rows_are_spaced_evenly_however_they_come(total: int, num: int, batch: int) -> None:
+    rows = torch.arange(total, device="cpu")[:, None]
+    few = min(num, total)
+    expected = [i * total // few for i in range(few)]
+    with torch.device("meta"):
+        parts = list(evenly_of_parts(torch.split(rows, batch), num, total))
+        assert [int(row) for part in parts for row in part] == expected
+        assert evenly(rows, num).flatten().tolist() == expected
+        assert evenly(rows, num) is rows or num < total
+        kept = embed(
+            backbone(), torch.split(images(total, 0), batch), (), even_places(num, total)
+        ).features
+    assert kept is not None
+    torch.testing.assert_close(kept, backbone().embed(images(total, 0))[0][expected])
+
+
+def test_a_comparison_of_more_or_fewer_images_than_announced_is_refused() -> None:
+    scorer = Scorer(backbone(), load_images("digits"), 8)
+    for num in (39, 41):
+        with pytest.raises(InvalidInput, match=f"40 images came, not the {num} announced"):
+            scorer.compare([images(40, 0)], num)
 
 
 @pytest.mark.parametrize("measure", MEASURES)

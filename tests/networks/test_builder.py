@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.builder import (
-    MAX_RESOLUTION,
-    bottom_width,
     build_discriminator,
     build_generator,
     build_supernet,
@@ -19,6 +17,7 @@ from gan_nas.networks.builder import (
 from gan_nas.networks.cost import num_parameters
 from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.layers import ToRGB
+from gan_nas.networks.resolution import MAX_RESOLUTION, bottom_width
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.spaces.autogan import AutoGANGenerator, decode
 from gan_nas.spaces.published import published_genome, published_names
@@ -72,13 +71,13 @@ def test_published_generators_have_their_sizes(name: str, resolution: int, param
 @pytest.mark.parametrize("name", published_names())
 def test_every_published_genome_builds(name: str) -> None:
     genome = published_genome(name)
-    judge = meta(lambda: build_discriminator(genome.discriminator, 32))
+    critic = meta(lambda: build_discriminator(genome.discriminator, 32))
     own = genome.discriminator
     without_head_bias = {128: 1_053_824, 512: 16_798_208}[own.width]
-    assert num_parameters(judge) == without_head_bias + (own.space == "ctgan")
+    assert num_parameters(critic) == without_head_bias + (own.space == "ctgan")
     with torch.device("meta"):
         images = build_generator(genome.generator, 32)(torch.empty(2, genome.generator.latent_dim))
-        assert judge(images).shape == (2, 1)
+        assert critic(images).shape == (2, 1)
 
 
 @pytest.mark.parametrize("resolution", [0, -8, 4, 12, 20, 36, 511, 520, 10**9])
@@ -296,8 +295,8 @@ def test_a_genomes_sizes_are_the_networks() -> None:
     network = build_generator(genome, 24, image_channels=2)
     assert network.stem.weight.shape == (5 * 3 * 3, 7)
     assert network.to_rgb.conv.weight.shape == (2, 5, 3, 3)
-    judge = build_discriminator(SNResNetDiscriminator(space="sn_resnet", width=6), 24, 2)
-    assert judge.block1.conv1.weight.shape == (6, 2, 3, 3)
+    critic = build_discriminator(SNResNetDiscriminator(space="sn_resnet", width=6), 24, 2)
+    assert critic.block1.conv1.weight.shape == (6, 2, 3, 3)
 
 
 @pytest.mark.parametrize(

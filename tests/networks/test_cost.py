@@ -7,12 +7,13 @@ import torch
 
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
+from gan_nas.networks.parts import layers_of
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
-JUDGE = SNResNetDiscriminator(space="sn_resnet", width=128)
+DISCRIMINATOR = SNResNetDiscriminator(space="sn_resnet", width=128)
 TOP1 = published_genome("autogan-cifar10-top1").generator
 SMALLEST = decode((1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 0), 256)
 LARGEST = decode((1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 2, 1, 3), 256)
@@ -60,7 +61,7 @@ def test_the_papers_1_77_gigaflops_are_multiply_adds() -> None:
 
 @pytest.mark.parametrize(("resolution", "gigamacs"), [(32, 0.2721), (48, 0.6122)])
 def test_published_sizes_of_the_discriminator(resolution: int, gigamacs: float) -> None:
-    cost = discriminator_cost(JUDGE, resolution)
+    cost = discriminator_cost(DISCRIMINATOR, resolution)
     assert cost.parameters == 1_053_824
     assert round(cost.macs / 1e9, 4) == gigamacs
 
@@ -166,3 +167,16 @@ def test_multiply_adds_of_an_image_do_not_depend_on_the_width_of_merged_kernels(
     """Merging deconvolution and convolution grows with width cubed, but once for a batch."""
     narrow, wide = (generator_cost(LARGEST.model_copy(update={"width": w}), 32) for w in (64, 512))
     assert wide.macs_run / wide.macs == pytest.approx(narrow.macs_run / narrow.macs, rel=0.01)
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_layers_add_up_to_the_whole(name: str) -> None:
+    genome = published_genome(name).resized(16, 16)
+    layers, cost = layers_of(genome, 32), genome_cost(genome, 32)
+    for network in ("generator", "discriminator"):
+        own = [layer for layer in layers if layer.network == network]
+        for number in ("parameters", "macs"):
+            total = getattr(getattr(cost, network), number)
+            assert sum(getattr(layer, number) for layer in own) == total
+    assert layers[0].output == [16 * 4 * 4]
+    assert layers[-1].output == [1]

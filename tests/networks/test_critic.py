@@ -81,7 +81,7 @@ def test_it_computes_what_the_authors_wrote() -> None:
     features = relu(h).mean((2, 3))
     expected = features @ w["head.weight"].t() + w["head.bias"]
     torch.testing.assert_close(network(x), expected, rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close(network.judge(network.look(x)).features, features)
+    torch.testing.assert_close(network.verdict(network.look(x)).features, features)
     assert num_parameters(network) == sum(p.numel() for p in w.values())
 
 
@@ -111,7 +111,7 @@ def test_a_rate_is_the_share_that_is_dropped_and_the_mean_stays(rate: float) -> 
         block.conv2.weight.data.zero_()
     h = torch.ones(64, 64, 4, 4, device=CPU)
     with torch.no_grad():
-        features = network.judge(h, seeded()).features
+        features = network.verdict(h, seeded()).features
     values = (features * 16 * (1 - rate)).round()  # of 16 positions, how many are left
     torch.testing.assert_close(features, values / 16 / (1 - rate))
     assert float(features.mean()) == pytest.approx(1, abs=0.02)
@@ -126,9 +126,9 @@ def test_draws_together_are_draws_apart(dropout: tuple[float, float, float]) -> 
     network = critic(dropout=dropout).double()
     real, fake = images(4, "real", torch.float64), images(4, "fake", torch.float64)
     seen = network.look(torch.cat([real, fake]))
-    joined = network.judge(torch.cat([seen[:4], seen[:4], seen[4:]]), seeded())
+    joined = network.verdict(torch.cat([seen[:4], seen[:4], seen[4:]]), seeded())
     random = seeded()
-    apart = [network.judge(network.look(x), random) for x in (real, real, fake)]
+    apart = [network.verdict(network.look(x), random) for x in (real, real, fake)]
     for own, parts in zip(joined, zip(*apart, strict=True), strict=True):
         torch.testing.assert_close(own, torch.cat(parts), rtol=1e-12, atol=1e-12)
     if any(dropout):

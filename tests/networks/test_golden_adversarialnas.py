@@ -28,7 +28,6 @@ from gan_nas.networks.adversarialnas import DownCellNetwork, UpCellNetwork
 from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
-    build_super_discriminator,
     build_supernet,
 )
 from gan_nas.networks.cost import discriminator_cost, generator_cost, num_parameters, published_macs
@@ -87,7 +86,7 @@ def super_g(width: int) -> UpCellNetwork:
 
 
 def super_d(width: int) -> DownCellNetwork:
-    return build_super_discriminator(decode_discriminator(SOME_D, width), 32)
+    return build_supernet(decode_discriminator(SOME_D, width), 32)
 
 
 class Supernets:

@@ -21,7 +21,6 @@ from gan_nas.networks.adversarialnas import (
 from gan_nas.networks.builder import (
     build_discriminator,
     build_generator,
-    build_super_discriminator,
     build_supernet,
     choose_cells,
 )
@@ -564,7 +563,7 @@ def new_pair(genome: Searched) -> Pair:
 def new_supernet(genome: Searched) -> SuperNetwork:
     if isinstance(genome, AdversarialNASGenerator):
         return drawn(build_supernet(genome, RESOLUTION))
-    return drawn(build_super_discriminator(genome, RESOLUTION))
+    return drawn(build_supernet(genome, RESOLUTION))
 
 
 def derived_network(supernet: SuperNetwork, genome: Searched) -> nn.Module:
@@ -742,7 +741,7 @@ def test_merged_supernets_keep_at_most_half_for_the_backward_pass(role: str) -> 
             batches = [torch.empty(n, 120) for n in (1, 2)]
         else:
             genome = DISCRIMINATORS[0].model_copy(update={"width": 16})
-            network = build_super_discriminator(genome, 32)
+            network = build_supernet(genome, 32)
             batches = [torch.empty(n, 3, 32, 32) for n in (1, 2)]
         weights = [empty_weights(cell) for cell in network.cells]
     network.eval()  # power iterations keep nothing
@@ -775,7 +774,7 @@ def bytes_kept(network: nn.Module, x: Tensor, weights: list[dict[str, Tensor]]) 
 def test_on_the_meta_device() -> None:
     with torch.device("meta"):
         generator = build_supernet(LIVE, 32)
-        discriminator = build_super_discriminator(DISCRIMINATORS[0], 32)
+        discriminator = build_supernet(DISCRIMINATORS[0], 32)
         images = generator(torch.empty(2, 120), [empty_weights(cell) for cell in generator.cells])
         scores = discriminator(images, [empty_weights(cell) for cell in discriminator.cells])
     assert images.shape == (2, 3, 32, 32)

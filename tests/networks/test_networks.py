@@ -43,9 +43,9 @@ def test_active_cells_give_the_sides_of_the_stages(stage: int) -> None:
     side = 4 * 2 ** (stage + 1)
     assert images.shape == (2, 3, side, side)
     assert images.abs().max() <= 1
-    judge = discriminator(4)
-    judge.num_active_cells = stage + 1
-    assert judge(images).shape == (2, 1)
+    critic = discriminator(4)
+    critic.num_active_cells = stage + 1
+    assert critic(images).shape == (2, 1)
 
 
 def test_all_cells_are_active_at_first() -> None:
@@ -65,8 +65,8 @@ def test_images_have_the_channels_asked_for(image_channels: int) -> None:
     genome = TOP1.model_copy(update={"width": 3})
     images = build_generator(genome, 16, image_channels)(latents())
     assert images.shape == (2, image_channels, 16, 16)
-    judge = SNResNetDiscriminator(space="sn_resnet", width=3)
-    assert build_discriminator(judge, 16, image_channels)(images).shape == (2, 1)
+    critic = SNResNetDiscriminator(space="sn_resnet", width=3)
+    assert build_discriminator(critic, 16, image_channels)(images).shape == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -184,16 +184,16 @@ def test_the_discriminator_sums_over_the_image() -> None:
 def test_the_memory_format_changes_nothing(name: str) -> None:
     genome = published_genome(name).generator.model_copy(update={"width": 8})
     network = generator(genome, 16).double()
-    judge = discriminator(8).double().eval()
-    initialise(judge.float(), stream(0, "judge"))
-    judge.double()
+    critic = discriminator(8).double().eval()
+    initialise(critic.float(), stream(0, "judge"))
+    critic.double()
     z = latents().double()
     images = network(z)
-    scores = judge(images)
+    scores = critic(images)
     network.to(memory_format=torch.channels_last)
-    judge.to(memory_format=torch.channels_last)
+    critic.to(memory_format=torch.channels_last)
     torch.testing.assert_close(network(z), images, rtol=1e-10, atol=1e-10)
-    torch.testing.assert_close(judge(network(z)), scores, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(critic(network(z)), scores, rtol=1e-9, atol=1e-9)
 
 
 def test_each_image_depends_on_its_own_latent_alone() -> None:

@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.builder import build_generator, build_stage_supernet, choose_cells
+from gan_nas.networks.builder import build_generator, choose_cells
 from gan_nas.networks.cost import generator_cost, num_parameters
-from gan_nas.networks.degas import StageNetwork, normal_ops, up_ops
+from gan_nas.networks.degas import StageNetwork, build_stage_supernet, normal_ops, up_ops
 from gan_nas.networks.ops import published_order
 from gan_nas.networks.slots import inherited_state
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
     UP_OPS,
     DEGASGenerator,
+    DEGASSpace,
     candidates,
     from_operations,
     operations,
-    sample,
 )
 
 VARIANTS = [(False, False), (True, False), (False, True), (True, True)]
@@ -64,7 +64,7 @@ def normals(seed: int, *size: int) -> Tensor:
 
 
 def drawn(seed: int, width: int = 6, **variant: bool) -> DEGASGenerator:
-    return sample(random.Random(seed), width, **variant)
+    return DEGASSpace(**variant).sample(random.Random(seed), width)
 
 
 def redraw(network: nn.Module, seed: int = 0) -> None:

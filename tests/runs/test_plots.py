@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_nas.runs.plots import GAP, PAPER, save_curves, save_grid
+from gan_nas.runs.plots import GAP, GROUND, save_curves, save_grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -21,7 +21,7 @@ def test_a_grid_shows_every_image_pixel_by_pixel(tmp_path: Path, channels: int) 
         top, left = GAP + i // 3 * (16 + GAP), GAP + i % 3 * (16 + GAP)
         shown = sheet[top : top + 16 : 2, left : left + 16 : 2]
         assert np.array_equal(shown, image.permute(1, 2, 0).numpy())
-    assert (sheet[-16:, -16:] == PAPER).all()  # the place of a sixth image
+    assert (sheet[-16:, -16:] == GROUND).all()  # the place of a sixth image
     assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource
-from gan_nas.files import seal, unseal
+from gan_nas.files import open_own, seal, unseal
 from gan_nas.networks.states import (
     load_module_state,
     load_optimizer_state,
@@ -265,6 +265,22 @@ def test_two_processes_cannot_work_on_one_run(run: Run) -> None:
         pass
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("../outside"), os.mkfifo])
+def test_nothing_in_the_place_of_the_lock_is_followed(
+    run: Run, make: Callable[[Path], None]
+) -> None:
+    (run.directory.parent / "outside").write_text("mine")
+    run.close()
+    assert run.path(".lock").read_bytes() == b""
+    run.path(".lock").unlink()
+    make(run.path(".lock"))
+    with pytest.raises(InvalidInput, match=r"\.lock is a (link|FIFO)"):
+        Run.open(run.directory, CONFIG)
+    with pytest.raises(OSError, match=r"symbolic|it is a FIFO"):
+        open_own(run.path(".lock"), os.O_RDWR | os.O_CREAT)  # put there after it was looked at
+
+
 def test_a_forgotten_run_lets_go_of_its_directory(run: Run) -> None:
     run.close()
     Run.open(run.directory, CONFIG)
@@ -291,7 +307,7 @@ KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
 import torch
-from gan_nas.runs import Run
+from gan_nas.runs.run import Run
 
 torch.set_num_threads(1)
 root = Path(sys.argv[1])

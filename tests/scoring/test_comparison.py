@@ -16,7 +16,7 @@ from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import load_statistics, save_statistics
 from gan_nas.scoring.protocols import Comparison
 from gan_nas.scoring.reference import make_statistics
-from gan_nas.scoring.repeated import judge
+from gan_nas.scoring.repeated import score_repeatedly
 from gan_nas.scoring.scorer import Scorer
 
 NUM = 600  # generated images
@@ -175,7 +175,7 @@ def test_statistics_of_all_images_compare_with_the_training_images_alone() -> No
 
 def test_several_passes_give_means_and_standard_errors_of_the_comparison() -> None:
     scorer = Scorer(BACKBONE, data(50, 0), 8)
-    judged = judge(scorer, lambda seed: [drawn(NUM, seed)], NUM, seed=3, repeats=4)
+    judged = score_repeatedly(scorer, lambda seed: [drawn(NUM, seed)], NUM, seed=3, repeats=4)
     passes = [scorer.compare([drawn(NUM, seed)], NUM)[1] for seed in range(3, 7)]
     assert judged.comparison is not None
     values = [one.generated[DISTANCE] for one in passes if one]

@@ -8,7 +8,7 @@ import torch
 from tiny import backbone, digits
 from torch import Tensor
 
-from gan_nas.scoring.repeated import judge
+from gan_nas.scoring.repeated import score_repeatedly
 from gan_nas.scoring.scorer import Scorer, to_uint8
 
 NUM = 60
@@ -31,7 +31,9 @@ def test_repeats_give_means_and_their_standard_errors(scorer: Scorer) -> None:
         asked.append(seed)
         return drawn(seed)
 
-    judged = judge(scorer, images, NUM, seed=5, repeats=4, protocol="default", name="mine")
+    judged = score_repeatedly(
+        scorer, images, NUM, seed=5, repeats=4, protocol="default", name="mine"
+    )
     assert asked == [5, 6, 7, 8]
     passes = [scorer.score(drawn(seed)) for seed in asked]
     assert judged.scores.keys() == judged.errors.keys() == passes[0].keys()
@@ -49,14 +51,14 @@ def test_repeats_give_means_and_their_standard_errors(scorer: Scorer) -> None:
 
 def test_the_same_seed_gives_the_same_bytes(scorer: Scorer) -> None:
     def text(seed: int) -> str:
-        return judge(scorer, drawn, NUM, seed=seed, repeats=2).model_dump_json()
+        return score_repeatedly(scorer, drawn, NUM, seed=seed, repeats=2).model_dump_json()
 
     assert text(3) == text(3)
     assert text(3) != text(4)
 
 
 def test_one_pass_has_no_errors(scorer: Scorer) -> None:
-    judged = judge(scorer, drawn, NUM, seed=1)
+    judged = score_repeatedly(scorer, drawn, NUM, seed=1)
     assert judged.errors == {}
     assert judged.scores == scorer.score(drawn(1))
     assert judged.passport == scorer.passport(NUM, 1)
@@ -64,7 +66,7 @@ def test_one_pass_has_no_errors(scorer: Scorer) -> None:
 
 def test_images_as_they_are_have_neither_seed_nor_quantising(scorer: Scorer) -> None:
     images = [digits().held_out[:NUM]]
-    judged = judge(scorer, lambda _: images, NUM, seed=None, quantise="none")
+    judged = score_repeatedly(scorer, lambda _: images, NUM, seed=None, quantise="none")
     assert judged.scores == scorer.score(images)
     assert (judged.passport.seed, judged.passport.quantise) == (None, "none")
     differences = judged.passport.differences(scorer.passport(NUM, 0))

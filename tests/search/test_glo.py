@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.networks.builder import build_generator, build_stage_supernet
-from gan_nas.networks.degas import StageNetwork
+from gan_nas.networks.builder import build_generator
+from gan_nas.networks.degas import StageNetwork, build_stage_supernet
 from gan_nas.networks.ops import published_order
 from gan_nas.search.degas.config import PRESETS, Config
 from gan_nas.search.degas.glo import GLO, Alpha, batch_statistics

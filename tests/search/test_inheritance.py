@@ -22,10 +22,11 @@ from gan_nas.search import METHODS
 from gan_nas.search.inheritance import Supernets, read_supernets, start_from
 from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.adversarialnas import sample_discriminator
-from gan_nas.spaces.degas import operations
+from gan_nas.spaces.degas import DEGASSpace, operations
 from gan_nas.spaces.frameworks import suited
-from gan_nas.spaces.genome import DiscriminatorGenome, Genome
-from gan_nas.spaces.random_genomes import load_space, sample_genomes
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.spaces.schema import DiscriminatorGenome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig
@@ -217,8 +218,7 @@ def test_a_place_that_the_search_left_out_is_refused(
     searches: dict[str, Path], tmp_path: Path, variant: str, place: str
 ) -> None:
     draw = random.Random(0)
-    sample = load_space("degas").sample
-    generators = [sample(draw, 4, **{variant: True}) for _ in range(9)]
+    generators = [DEGASSpace(**{variant: True}).sample(draw, 4) for _ in range(9)]
     chosen = [g for g in generators if operations(g)[place] is not None]
     genome = sample_genomes("degas", 1, 0, 4, 4)[0].model_copy(update={"generator": chosen[0]})
     with pytest.raises(Incompatible, match=f"at {place}, which the search"):

@@ -166,7 +166,7 @@ def test_another_default_device_does_not_matter(start: latents.Start) -> None:
 def test_two_processes_make_the_same_latents() -> None:
     code = """
 import hashlib, torch
-from gan_nas.search.latents import initial_latents
+from gan_nas.search.degas.latents import initial_latents
 torch.set_num_threads(1)
 x = torch.arange(30 * 192, device="cpu").pow(2).remainder(251).to(torch.uint8).view(30, 3, 8, 8)
 for start in ("pca", "gauss"):
@@ -187,7 +187,7 @@ def test_fifty_thousand_images_take_little_memory() -> None:
     """Constant over the number of images: 16 bytes times 3,072 squared are 150 MB."""
     code = """
 import resource, torch
-from gan_nas.search.latents import initial_latents
+from gan_nas.search.degas.latents import initial_latents
 torch.set_num_threads(1)
 x = torch.randint(0, 256, (50_000, 3, 32, 32), dtype=torch.uint8, device="cpu")
 used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -20,13 +20,13 @@ from gan_nas.search.adversarialnas.derivation import (
 )
 from gan_nas.search.adversarialnas.prices import generator_prices
 from gan_nas.spaces.adversarialnas import (
+    SPACE,
     UP_CELLS,
     AdversarialNASGenerator,
     UpCell,
     candidates,
     is_valid,
     live_edges,
-    sample,
 )
 
 OPS = candidates(UpCell)
@@ -39,7 +39,7 @@ Rows = dict[str, list[float]]
 
 def drawn(number: int, seed: int = 0, **changes: Any) -> list[AdversarialNASGenerator]:
     draw = random.Random(seed)
-    content = [sample(draw, WIDTH).model_dump() | changes for _ in range(number)]
+    content = [SPACE.sample(draw, WIDTH).model_dump() | changes for _ in range(number)]
     return [AdversarialNASGenerator.model_validate(one) for one in content]
 
 

@@ -23,13 +23,13 @@ from gan_nas.search.degas.pruning import (
 )
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
+    SPACE,
     UP_OPS,
     DEGASGenerator,
+    DEGASSpace,
     candidates,
-    count,
     from_operations,
     operations,
-    sample,
 )
 
 WIDTH, SIDE, CHANNELS = 4, 16, 1
@@ -109,7 +109,7 @@ def prices() -> Prices:
 
 
 def sizes(**changes: Any) -> DEGASGenerator:
-    generator = sample(random.Random(0), WIDTH).model_dump() | changes
+    generator = SPACE.sample(random.Random(0), WIDTH).model_dump() | changes
     return DEGASGenerator.model_validate(generator)
 
 
@@ -247,7 +247,7 @@ def test_the_best_of_the_whole_space_are_the_best_of_all(prices: Prices, ties: b
     """With and without limits: all 1,166,400 architectures are scored and priced."""
     rows = drawn(5, candidates(), ties=ties)
     total, cost = everything(rows, prices)
-    assert len(total) == count()
+    assert len(total) == SPACE.count()
     found = best_architectures(rows, 200)
     check(rows, found, 200)
     np.testing.assert_allclose([one.score for one in found], np.sort(total)[::-1][:200], atol=1e-9)
@@ -305,7 +305,7 @@ def test_the_prices_of_the_parts_sum_up_to_the_cost(
     assert list(found.ops) == list(places)
     draw = random.Random(side)
     for _ in range(8):
-        genome = sample(draw, like.width, stem_residual, final_normal)
+        genome = DEGASSpace(stem_residual, final_normal).sample(draw, like.width)
         with torch.device("meta"):
             network = build_generator(genome, side, channels)
             z = torch.empty(1, genome.latent_dim)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.builder import build_super_discriminator, build_supernet
+from gan_nas.networks.builder import build_supernet
 from gan_nas.search.adversarialnas.relaxation import (
     Logits,
     Mixture,
@@ -233,7 +233,7 @@ def hard_generator(alpha: Logits) -> Relaxed:
 
 def hard_discriminator(beta: Logits) -> Relaxed:
     with torch.device("meta"):
-        network = build_super_discriminator(decode_discriminator(DOWN, 4), 16, 1)
+        network = build_supernet(decode_discriminator(DOWN, 4), 16, 1)
     network = fresh(network, 0, "weights", CPU)
     return Relaxed(network, beta, mixture="gumbel", noise_on="logprob", hard=True)
 

@@ -367,8 +367,8 @@ def test_operations_are_drawn_uniformly_from_valid_cells(networks: list[Any]) ->
 
 def test_sampling_does_without_torch() -> None:
     code = (
-        "import sys; from gan_nas.sampling import sample_genomes; "
-        "from gan_nas.published import load_genome; "
+        "import sys; from gan_nas.spaces.random_genomes import sample_genomes; "
+        "from gan_nas.spaces.published import load_genome; "
         "sample_genomes('adversarialnas', 3, 0); load_genome('adversarialnas-cifar10'); "
         "sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     )

@@ -304,8 +304,8 @@ def test_places_are_drawn_independently() -> None:
 
 def test_sampling_does_without_torch() -> None:
     code = (
-        "import sys; from gan_nas.sampling import sample_genomes; "
-        "from gan_nas.diff import diff; from gan_nas.published import load_genome; "
+        "import sys; from gan_nas.spaces.random_genomes import sample_genomes; "
+        "from gan_nas.spaces.diff import diff; from gan_nas.spaces.published import load_genome; "
         "diff(*sample_genomes('degas', 2, 0)); load_genome('ctgan-cifar10'); "
         "sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     )

@@ -42,14 +42,9 @@ def random_stages(number: int) -> list[Genome]:
     genomes = []
     for _ in range(number):
         rates = (draw.choice((0.0, 0.2, 0.5)), draw.choice((0.2, 0.5)), 0.5)
-        genomes.append(
-            Genome(
-                generator=degas.sample(
-                    draw, 8, stem_residual=True, final_normal=draw.random() < 0.5
-                ),
-                discriminator=CTGANCritic(space="ctgan", width=8, dropout=rates),
-            )
-        )
+        space = degas.DEGASSpace(stem_residual=True, final_normal=draw.random() < 0.5)
+        critic = CTGANCritic(space="ctgan", width=8, dropout=rates)
+        genomes.append(Genome(generator=space.sample(draw, 8), discriminator=critic))
     return genomes
 
 

@@ -55,7 +55,7 @@ def test_beside_few_real_images_stand_as_few_generated_ones(tmp_path: Path) -> N
     config = TrainingConfig.model_validate(tiny.TRAINING | {"steps": 2})
     settings: dict[str, Any] = {"resolution": 16, "device": tiny.CPU, "backbone": tiny.backbone()}
     result = train(tiny.GENOME, images, config, tmp_path, **settings)
-    network, _ = load_generator(tmp_path / "generator.safetensors", tiny.CPU)
+    network = load_generator(tmp_path / "generator.safetensors", tiny.CPU)
     scorer = Scorer(tiny.backbone(), images.at(16), 16)
     few = scorer.score(generate(network, 20, 128, 0, tiny.CPU))
     assert result.compared is not None
@@ -66,7 +66,8 @@ def test_beside_few_real_images_stand_as_few_generated_ones(tmp_path: Path) -> N
 
 def test_the_file_alone_gives_the_score_of_the_run(trained: tuple[Path, TrainingResult]) -> None:
     directory, result = trained
-    network, about = load_generator(directory / "generator.safetensors", tiny.CPU)
+    network = load_generator(directory / "generator.safetensors", tiny.CPU)
+    about = network.about
     assert about.genome == tiny.GENOME
     scorer = Scorer(tiny.backbone(), tiny.digits().at(about.resolution), about.resolution)
     scores = scorer.score(generate(network, 150, 128, 0, tiny.CPU))
@@ -78,7 +79,7 @@ def test_no_steps_write_the_untrained_generator(tmp_path: Path) -> None:
     result = tiny.run_training(tmp_path / "run", steps=0)
     assert result.steps == 0
     assert result.first == result.last == result.best
-    network, _ = load_generator(tmp_path / "run" / "generator.safetensors", tiny.CPU)
+    network = load_generator(tmp_path / "run" / "generator.safetensors", tiny.CPU)
     assert network(torch.zeros(2, 128)).shape == (2, 1, 16, 16)
 
 
@@ -95,7 +96,7 @@ def test_reestimated_norms_change_the_batch_norms_of_the_file(tmp_path: Path) ->
     tiny.run_training(tmp_path / "live")
     tiny.run_training(tmp_path / "own", norm_statistics="reestimated")
     networks = [
-        load_generator(tmp_path / name / "generator.safetensors", tiny.CPU)[0]
+        load_generator(tmp_path / name / "generator.safetensors", tiny.CPU).network
         for name in ("live", "own")
     ]
     a, b = (network.get_buffer("to_rgb.norm.running_var") for network in networks)
@@ -178,12 +179,12 @@ def test_what_is_written_is_the_genome_that_was_trained(
     framework: Framework, tmp_path: Path
 ) -> None:
     result = tiny.run_training(tmp_path / "run", framework=framework, steps=1)
-    _, about = load_generator(tmp_path / "run" / "generator.safetensors", tiny.CPU)
-    judge = about.genome.discriminator
+    about = load_generator(tmp_path / "run" / "generator.safetensors").about
+    trained = about.genome.discriminator
     assert result.genome_id == about.genome.genome_id
     assert about.genome.generator == tiny.GENOME.generator
-    assert isinstance(judge, CTGANCritic) == (framework != "hinge-sn")
-    assert judge.width == tiny.GENOME.discriminator.width
+    assert isinstance(trained, CTGANCritic) == (framework != "hinge-sn")
+    assert trained.width == tiny.GENOME.discriminator.width
     settings = json.loads((tmp_path / "run" / "config.json").read_text())
     assert settings["genome"] == about.genome.model_dump(mode="json")
     assert about.lineage["config"]["framework"] == framework

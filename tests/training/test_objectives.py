@@ -7,7 +7,8 @@ from torch import Tensor
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome, published_names
-from gan_nas.spaces.random_genomes import SPACES, sample_genomes
+from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.spaces.registry import BUILT_IN
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
@@ -18,7 +19,7 @@ from gan_nas.training.plan import new_gan
 CPU = torch.device("cpu")
 GENOME = published_genome("ctgan-cifar10").resized(8, 8)
 GENOMES = [published_genome(name) for name in published_names()]
-GENOMES += [genome for space in SPACES for genome in sample_genomes(space, 1, seed=0)]
+GENOMES += [genome for space in BUILT_IN for genome in sample_genomes(space, 1, seed=0)]
 
 
 def make(framework: Framework, genome: Genome = GENOME, **changes: object) -> GAN:
@@ -109,7 +110,7 @@ def test_ctgan_is_the_sum_of_its_terms() -> None:
     with torch.no_grad():
         fake = gan.generator(z)
     random = stream(0, "noise")
-    a, b, of_fake = (critic.judge(critic.look(x), random) for x in (real, real, fake))
+    a, b, of_fake = (critic.verdict(critic.look(x), random) for x in (real, real, fake))
     epsilon = torch.rand(4, 1, 1, 1, generator=random, device=CPU)
     steep = gradient_penalty(lambda x: critic(x, random), real, fake, epsilon)
     apart = consistency_term(a.scores, b.scores, a.features, b.features, 0.0)

@@ -23,7 +23,8 @@ from gan_nas.spaces.adversarialnas import (
     AdversarialNASGenerator,
 )
 from gan_nas.spaces.frameworks import default_discriminator
-from gan_nas.spaces.genome import DiscriminatorGenome, Genome
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.schema import DiscriminatorGenome
 
 
 def best_genomes(gan: SuperGAN, count: int, limit: Limit, side: int, channels: int) -> list[Find]:

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.networks.adversarialnas import edge_ops
-from gan_nas.networks.builder import bottom_width, build_generator
+from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import num_parameters, published_macs
 from gan_nas.networks.layers import plain_conv
+from gan_nas.networks.resolution import bottom_width
 from gan_nas.networks.slots import Absent
 from gan_nas.search.adversarialnas.derivation import Price, Prices
 from gan_nas.spaces.adversarialnas import AdversarialNASGenerator, UpCell, candidates

@@ -11,7 +11,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.builder import build_discriminator, build_super_discriminator, build_supernet
+from gan_nas.networks.builder import build_discriminator, build_supernet
 from gan_nas.networks.cost import GanCost, network_cost, num_parameters
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.states import Saved, saved_optimizer
@@ -242,13 +242,13 @@ def supernet_costs(config: Config, resolution: int, image_channels: int) -> GanC
 
 def networks(config: Config, resolution: int, image_channels: int) -> tuple[nn.Module, nn.Module]:
     """Build both networks of a search without their weights, on the meta device."""
-    judge = decode_discriminator(SOME_DISCRIMINATOR, config.discriminator_width)
+    some_discriminator = decode_discriminator(SOME_DISCRIMINATOR, config.discriminator_width)
     resnet = SNResNetDiscriminator(space="sn_resnet", width=config.discriminator_width)
     sizes = sizes_of(config, config.width)
     with torch.device("meta"):
         generator = build_supernet(sizes, resolution, image_channels)
         if config.discriminator in ("searched", "super"):
-            return generator, build_super_discriminator(judge, resolution, image_channels)
+            return generator, build_supernet(some_discriminator, resolution, image_channels)
         return generator, build_discriminator(resnet, resolution, image_channels)
 
 

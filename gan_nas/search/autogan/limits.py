@@ -15,8 +15,8 @@ from torch import Tensor
 
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.autogan import AutoGANUpCell, autogan_choices
-from gan_nas.networks.builder import bottom_width
 from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
+from gan_nas.networks.resolution import bottom_width
 from gan_nas.networks.slots import fixed
 from gan_nas.spaces.autogan import (
     NUM_CELLS,

@@ -140,10 +140,9 @@ def _on_meta(
 ) -> tuple[AutoGANNetwork, SNResNet]:
     """Build both networks without their weights."""
     with torch.device("meta"):
-        return (
-            build_supernet(_sizes(config), resolution, image_channels),
-            SNResNet(config.discriminator_width, image_channels),
-        )
+        generator = build_supernet(_sizes(config), resolution, image_channels)
+        assert isinstance(generator, AutoGANNetwork)
+        return generator, SNResNet(config.discriminator_width, image_channels)
 
 
 def _sizes(config: Config) -> AutoGANGenerator:

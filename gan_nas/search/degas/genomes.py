@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import torch
 
 from gan_nas.errors import InvalidInput
-from gan_nas.networks.builder import build_stage_supernet
-from gan_nas.networks.degas import StageNetwork
+from gan_nas.networks.degas import StageNetwork, build_stage_supernet
 from gan_nas.search.best import Limit, say_if_fewer
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.glo import Alpha

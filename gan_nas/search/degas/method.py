@@ -16,7 +16,7 @@ from gan_nas.search.degas.phases import extra_memory, phase_of
 from gan_nas.search.degas.reconstruction import State as Record
 from gan_nas.search.degas.search import DEGASSearch, fresh_supernet
 from gan_nas.search.method import Column, Method, Task, mean_entropies
-from gan_nas.spaces.degas import count
+from gan_nas.spaces.degas import DEGASSpace
 from gan_nas.training.timing import Phase
 
 
@@ -50,7 +50,7 @@ class DEGAS(Method[Settings, Record]):
     def sizes(self, config: Settings, side: int, channels: int) -> dict[str, int | Cost]:
         """Return the size of the space and of the supernet."""
         return {
-            "generators": count(config.stem_residual, config.final_normal),
+            "generators": DEGASSpace(config.stem_residual, config.final_normal).count(),
             "supernet_parameters": num_parameters(supernet(config, side, channels)),
         }
 

@@ -1,0 +1,45 @@
+"""`gan-nas schema`: the JSON Schema of what commands read, write and print."""
+
+from importlib import import_module
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from gan_nas.cli import options
+from gan_nas.cli.printing import show_json
+from gan_nas.errors import InvalidInput, nearest
+
+# The model that a file, or the output of --json, is a dump of.
+MODELS = {
+    "genome": "gan_nas.spaces.genome:Genome",
+    "generator": "gan_nas.networks.weights:GeneratorFile",
+    "scores": "gan_nas.scoring.protocols:Scores",
+    "training-result": "gan_nas.runs.results:TrainingResult",
+}
+
+
+def schema(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"What of: {options.one_of(list(MODELS))}.")
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Print the JSON Schema of a genome, of the metadata in a generator file, or of a result.
+
+    Scores are what gan-nas score -o writes, a training's result is in result.json of its run.
+
+    Example: gan-nas schema scores > scores.schema.json
+    """
+    del as_json  # a schema is JSON, whether asked for or not
+    show_json(model_of(name).model_json_schema())
+
+
+def model_of(name: str) -> type[BaseModel]:
+    """Import the model of this name; raises InvalidInput with the names there are."""
+    if name not in MODELS:
+        hint = nearest(name, list(MODELS)) or f"; there are {', '.join(MODELS)}"
+        raise InvalidInput(f"there is no schema of {name!r}{hint}")
+    module, _, kind = MODELS[name].partition(":")
+    model: type[BaseModel] = getattr(import_module(module), kind)
+    return model

@@ -1,0 +1,81 @@
+"""The spaces there are, by name: those of this package, then those of other distributions."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from gan_nas.errors import Incompatible, InvalidInput, nearest
+from gan_nas.plugins import load_plugin, plugin_names
+from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.spaces.space import Space
+
+GROUP = "gan_nas.spaces"
+BUILT_IN = ("autogan", "adversarialnas", "degas")  # each a file of this folder
+DISCRIMINATORS = ("sn_resnet", "adversarialnas", "ctgan")
+HAND_MADE: dict[str, type[DiscriminatorGenome]] = {
+    "sn_resnet": SNResNetDiscriminator,
+    "ctgan": CTGANCritic,
+}
+
+
+def space_names() -> tuple[str, ...]:
+    """List the names of all spaces, those of other distributions last."""
+    return (*BUILT_IN, *plugin_names(GROUP, (*BUILT_IN, *DISCRIMINATORS)))
+
+
+def load_space(name: str) -> Space[Any]:
+    """Return a space by name.
+
+    Raises InvalidInput for an unknown name, Incompatible for a distribution that is broken.
+    """
+    if name in BUILT_IN:
+        space: Space[Any] = import_module(f"gan_nas.spaces.{name}").SPACE
+        return space
+    known = space_names()
+    if name not in known:
+        hint = nearest(name, list(known))
+        raise InvalidInput(f"unknown space {name}{hint}; known are {', '.join(known)}")
+    space = load_plugin(GROUP, name, Space, "the space")
+    if space.name != name:
+        raise Incompatible(
+            f"the space {name} of another distribution calls itself {space.name}: "
+            "its entry point must have its own name"
+        )
+    return space
+
+
+def working_spaces() -> Iterator[Space[Any]]:
+    """Yield the spaces of this package and those of other distributions that are not broken."""
+    for name in space_names():
+        try:
+            yield load_space(name)
+        except Incompatible:  # who asks for it by name is told
+            continue
+
+
+def generator_models() -> dict[str, type[GeneratorGenome]]:
+    """Return the models of generators by space."""
+    return {space.name: space.Generator for space in working_spaces()}
+
+
+def discriminator_models() -> dict[str, type[DiscriminatorGenome]]:
+    """Return the models of discriminators by their name."""
+    searched = {space.name: space.Discriminator for space in working_spaces()}
+    names = dict.fromkeys((*DISCRIMINATORS, *searched))
+    models = {name: HAND_MADE.get(name) or searched.get(name) for name in names}
+    return {name: model for name, model in models.items() if model is not None}
+
+
+def generator_model(name: str) -> type[GeneratorGenome] | None:
+    """Return the model of generators of a space, or None for a space that is not known."""
+    return load_space(name).Generator if name in BUILT_IN or name in space_names() else None
+
+
+def discriminator_model(name: str) -> type[DiscriminatorGenome] | None:
+    """Return the model of a kind of discriminators, or None for one that is not known."""
+    if name in HAND_MADE:
+        return HAND_MADE[name]
+    is_known = name in BUILT_IN or name in space_names()
+    return load_space(name).Discriminator if is_known else None

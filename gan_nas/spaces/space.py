@@ -1,0 +1,139 @@
+"""The contract of a search space (no torch).
+
+A space is one file that holds SPACE, an object of a class derived from `Space`, beside the frozen
+pydantic model of its generators; `gan_nas/networks/` has a file of the same name that says how they
+compute (`networks/contract.py`). Other distributions name theirs by entry points of the groups
+`gan_nas.spaces` and `gan_nas.networks`.
+
+What a search decides is a place: a field of the generator's JSON, named as `diff` names it, such as
+"cells.1.up". All other fields are sizes. From the places follows all that a search needs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from math import prod
+from random import Random
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
+
+if TYPE_CHECKING:
+    from gan_nas.spaces.frameworks import Framework
+
+G = TypeVar("G", bound=GeneratorGenome)
+
+Value = str | bool | tuple[int, ...] | None
+Places = Mapping[str, tuple[Value, ...]]  # what may stand at each place, the first as a default
+Values = Mapping[str, Value]  # what stands there
+
+
+class Space(ABC, Generic[G]):
+    """A set of generators: its model, its places, and what is derived from them."""
+
+    name: str
+    Generator: type[G]
+    Discriminator: type[DiscriminatorGenome] | None = None
+    """The model of discriminators of the same name, where they are searched too."""
+    sizes: tuple[str, ...] = ("width", "latent_dim")
+    """What a supernet and the genomes that inherit its weights have in common."""
+
+    @abstractmethod
+    def example(self, width: int) -> G:
+        """Return some generator of the papers' other sizes."""
+
+    @abstractmethod
+    def places(self, generator: G) -> Places:
+        """Return what may stand at each place of generators of these sizes, in a fixed order."""
+
+    @abstractmethod
+    def discriminator(self, width: int) -> DiscriminatorGenome:
+        """Return what the papers train generators of this space against, searched or drawn."""
+
+    @property
+    def framework(self) -> "Framework":
+        """Return the framework of the papers: that of their discriminator."""
+        return self.discriminator(1).framework
+
+    def count(self) -> int:
+        """Count the generators of a size; as in the papers, invalid ones count."""
+        return prod(map(len, self.places(self.example(1)).values()))
+
+    def sample(self, random: Random, width: int) -> G:
+        """Draw a generator uniformly from the valid ones."""
+        example = self.example(width)
+        places = self.places(example)
+        while True:
+            values = {place: random.choice(choices) for place, choices in places.items()}
+            if self.is_valid(example, values):
+                return self.changed(example, values)
+
+    def values(self, generator: G) -> dict[str, Value]:
+        """Return what stands at each place."""
+        content = generator.model_dump()
+        return {place: _read(content, place) for place in self.places(generator)}
+
+    def changed(self, generator: G, values: Values) -> G:
+        """Return the generator with other values at some places.
+
+        Raises pydantic's ValidationError for what is no generator.
+        """
+        content: Any = generator.model_dump()
+        for place, value in values.items():
+            content = _written(content, place.split("."), value)
+        return self.Generator.model_validate(content)
+
+    def is_valid(self, generator: G, values: Values) -> bool:
+        """Tell whether a generator of these sizes can have these values."""
+        try:
+            self.changed(generator, values)
+        except ValidationError:
+            return False
+        return True
+
+    def repair(self, generator: G, values: Values, random: Random) -> G:
+        """Return a generator of these sizes with these values, made valid by as few other ones.
+
+        Places are drawn anew, one more at a time; valid values are left alone.
+        """
+        places = self.places(generator)
+        repaired = dict(values)
+        while not self.is_valid(generator, repaired):
+            place = random.choice(list(places))
+            repaired[place] = random.choice(places[place])
+        return self.changed(generator, repaired)
+
+    def neighbours(self, generator: G) -> Iterator[G]:
+        """Yield every valid generator that differs at one place."""
+        own = self.values(generator)
+        for place, choices in self.places(generator).items():
+            for value in choices:
+                if value != own[place] and self.is_valid(generator, {place: value}):
+                    yield self.changed(generator, {place: value})
+
+    def crossover(self, a: G, b: G, random: Random) -> G:
+        """Return a generator of a's sizes with a's or b's value at each place, then repaired."""
+        ours, theirs = self.values(a), self.values(b)
+        child = {
+            place: theirs[place] if place in theirs and random.random() < 0.5 else value
+            for place, value in ours.items()
+        }
+        return self.repair(a, child, random)
+
+
+def _read(content: Any, place: str) -> Any:
+    for key in place.split("."):
+        content = content[int(key) if isinstance(content, tuple) else key]
+    return content
+
+
+def _written(content: Any, keys: list[str], value: Value) -> Any:
+    """Return nested content with another value at a path of keys."""
+    if not keys:
+        return value
+    key, *rest = keys
+    if isinstance(content, tuple):
+        index = int(key)
+        return (*content[:index], _written(content[index], rest, value), *content[index + 1 :])
+    return content | {key: _written(content[key], rest, value)}

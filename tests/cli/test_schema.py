@@ -1,0 +1,50 @@
+"""The schema of each result is printed, and what is written fits the model that it is of."""
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import Command
+
+from gan_nas.cli.schema import MODELS, model_of
+from gan_nas.networks.weights import read_metadata
+from gan_nas.spaces.genome import Genome
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_schema_is_of_an_object_that_is_described(gan_nas: Command, name: str) -> None:
+    schema = gan_nas("schema", name).json
+    assert schema["type"] == "object"
+    assert schema["title"] == model_of(name).__name__
+    assert schema["description"].split("\n")[0].endswith((".", ":"))
+    assert schema["required"]
+
+
+def test_the_schema_of_a_genome_is_that_of_genomes(gan_nas: Command) -> None:
+    printed = gan_nas("schema", "genome")
+    assert printed == gan_nas("genomes", "--schema")
+    assert printed.json == Genome.model_json_schema()
+
+
+def test_a_name_without_a_schema_gets_a_suggestion(gan_nas: Command) -> None:
+    answer = gan_nas("schema", "score")
+    assert (answer.code, answer.out) == (2, "")
+    assert "there is no schema of 'score', did you mean scores?" in answer.err
+    for name in MODELS:
+        assert name in gan_nas("schema", "x").err
+
+
+def test_what_is_written_fits_its_model(gan_nas: Command, trained: Path, tmp_path: Path) -> None:
+    written = tmp_path / "scores.json"
+    assert gan_nas("score", trained, "-n", 20, "-o", written).code == 0
+    texts = {
+        "genome": gan_nas("genomes", "ctgan-cifar10", "--json").out,
+        "generator": read_metadata(trained).model_dump_json(),
+        "scores": written.read_text(),
+        "training-result": (trained.parent / "result.json").read_text(),
+    }
+    assert texts.keys() == MODELS.keys()
+    for name, text in texts.items():
+        schema = gan_nas("schema", name).json
+        assert set(schema["required"]) <= json.loads(text).keys(), name
+        model_of(name).model_validate_json(text)

@@ -1,0 +1,116 @@
+"""The public API: which names there are, that they come lazily, and how the README uses them."""
+
+import ast
+import inspect
+import pkgutil
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+import gan_nas as gn
+
+NAMES = re.findall(
+    r"\w+",
+    """
+    Backbone GanNasError Generator Genome Images Preparation Scorer Scores TrainingConfig
+    build_discriminator build_generator compare custom_backbone diff genome_cost layers_of
+    load_backbone load_generator load_genome load_images published_names read_scores
+    sample_genomes score train training_preset
+    """,
+)
+
+
+def test_exactly_these_names_are_public() -> None:
+    assert gn.__all__ == NAMES
+    assert {*NAMES, "__version__"} <= set(dir(gn))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_is_a_documented_thing_of_its_module(name: str) -> None:
+    value = getattr(gn, name)
+    assert (value.__name__, value.__module__.split(".")[0]) == (name, "gan_nas")
+    assert (inspect.getdoc(value) or "").split("\n")[0].endswith(".")
+
+
+def test_no_public_name_is_one_of_a_folder_which_would_take_its_place() -> None:
+    folders = {module.name for module in pkgutil.iter_modules(gn.__path__)}
+    assert not folders & set(NAMES)
+
+
+def test_a_name_that_is_not_there_is_told() -> None:
+    with pytest.raises(AttributeError, match="'gan_nas' has no attribute 'nothing'"):
+        _ = gn.nothing  # type: ignore[attr-defined]
+
+
+def test_type_checkers_see_the_same_names_from_the_same_modules() -> None:
+    seen = {
+        alias.asname: f"{node.module}".removeprefix("gan_nas.")
+        for node in ast.walk(ast.parse(Path(inspect.getfile(gn)).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    assert seen == gn.HOMES
+
+
+def run(code: str, folder: Path) -> str:
+    program = [sys.executable, "-P", "-W", "error", "-c", code]
+    result = subprocess.run(program, cwd=folder, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def test_importing_the_package_imports_nothing_else(tmp_path: Path) -> None:
+    loaded = run(
+        "import sys, importlib, typing\nbefore = set(sys.modules)\nimport gan_nas\n"
+        "print(*set(sys.modules) - before)\n",
+        tmp_path,
+    )
+    assert loaded.split() == ["gan_nas"]
+
+
+def test_genomes_come_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys, gan_nas as gn\n"
+        "gn.diff(*gn.sample_genomes('autogan', 2, seed=0)), gn.load_genome('ctgan-cifar10')\n"
+        "print(gn.__version__, 'torch' in sys.modules)\n"
+    )
+    assert run(code, tmp_path).split() == [gn.__version__, "False"]
+
+
+EXAMPLE = """
+import gan_nas as gn
+
+genome, digits = gn.load_genome("autogan-cifar10-top1").resized(16, 16), gn.load_images("digits")
+gn.train(genome, digits, gn.training_preset(genome, "demo"), "runs/top1")
+generator = gn.load_generator("runs/top1/best.safetensors")
+images = generator(torch.randn(64, generator.latent_dim))  # (64, 1, 16, 16) in [-1, 1]
+print(gn.score(generator, digits).scores)
+"""
+
+
+def test_the_example_trains_draws_and_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = {**tiny.TRAINING, "steps": 2, "num_scored": 20}
+    code = EXAMPLE.replace("resized(16, 16)", "resized(4, 4)")
+    code = code.replace('"demo"', f'"demo", **{small}').replace("digits).", "digits, num=20).")
+    (tmp_path / "example.py").write_text(f"import torch{code}", encoding="utf-8")
+    found = runpy.run_path("example.py")
+    images = found["images"]
+    assert isinstance(images, torch.Tensor)
+    assert (images.shape, images.dtype) == ((64, 1, 16, 16), torch.float32)
+    assert images.abs().max() <= 1
+    generator = found["generator"]
+    assert isinstance(generator, gn.Generator)
+    assert not generator.training
+    assert generator.genome == gn.load_genome("autogan-cifar10-top1").resized(4, 4)
+    assert (generator.resolution, generator.lineage["data"]) == (16, "digits")
+    assert "frechet_distance[classifier]" in capsys.readouterr().out
