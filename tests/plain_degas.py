@@ -55,7 +55,7 @@ class PlainSuperG(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.to_rgb(self.stages(self.stem(z).unflatten(1, (-1, 4, 4))))  # type: ignore[no-any-return]
+        return self.to_rgb(self.stages(self.stem(z).unflatten(1, (-1, 4, 4))))
 
 
 class PlainGLO:

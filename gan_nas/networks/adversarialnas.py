@@ -1,6 +1,6 @@
 """AdversarialNAS' cells, written once with slots, and its networks (Gao et al. 2020)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import torch
@@ -8,22 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.networks.contract import Networks, SpaceNetwork
-from gan_nas.networks.layers import MakeConv, ToRGB, plain_conv
-from gan_nas.networks.mixing import (
-    UNKNOWN,
-    UNWEIGHTED,
-    Norms,
-    Weights,
-    add,
-    fan_out,
-    mandatory,
-    up_fan_out,
-)
-from gan_nas.networks.ops import Interpolate, Projection, Reordered
+from gan_nas.networks.layers import Interpolate, MakeConv, Projection, ToRGB, plain_conv, to_map
+from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, mandatory, weighted_sum
 from gan_nas.networks.resolution import bottom_width
-from gan_nas.networks.separable import SeparableDeconvolution, UpSamplingConv
 from gan_nas.networks.slots import Absent, Candidates, Choices, Fill, mixed
-from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear, largest_singular_values
+from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     AdversarialNASDiscriminator,
@@ -69,13 +58,11 @@ class UpCellNetwork(nn.Module):
         S is 8 * bottom_width. `weights` are those of a supernet's mixed edges, cell by cell.
         """
         parts = [
-            stem(part).unflatten(1, (-1, self.bottom_width << i, self.bottom_width << i))
+            to_map(stem(part), self.bottom_width << i, self.to_rgb.conv.weight)
             for i, (stem, part) in enumerate(
                 zip(self.stems, z.chunk(len(self.stems), 1), strict=True)
             )
         ]
-        if self.to_rgb.conv.weight.is_contiguous(memory_format=torch.channels_last):
-            parts = [part.contiguous(memory_format=torch.channels_last) for part in parts]
         x = parts[0]
         skips: list[Tensor | None] = []
         for index, cell in enumerate(self.cells):
@@ -83,10 +70,10 @@ class UpCellNetwork(nn.Module):
                 x = x + parts[index]
             x, skip = cell(x, skips, weights[index] if weights else UNWEIGHTED)
             skips.append(skip)
-        return self.to_rgb(x)  # type: ignore[no-any-return]
+        return self.to_rgb(x)
 
 
-class DownCellNetwork(Reordered):
+class DownCellNetwork(nn.Module):
     """AdversarialNAS' discriminator: Down-Cells, each of which halves the size, and a linear head.
 
     AdversarialNAS (Gao et al. 2020), sec. 3.1. `fills` holds one fill for each cell.
@@ -103,19 +90,12 @@ class DownCellNetwork(Reordered):
     def forward(self, images: Tensor, weights: Sequence[Weights] | None = None) -> Tensor:
         """Map images (N, image channels, S, S) in [-1, 1] to scores (N, 1), unbounded."""
         x = images
-        all_run = weights is not None and any(w.dim() for w in weights[0].values())
-        norms = self._norms() if all_run and not self.published_order else UNKNOWN
         for index, cell in enumerate(self.cells):
-            x = cell(x, weights[index] if weights else UNWEIGHTED, norms)
-        return self.head(F.relu(x).sum((2, 3)))  # type: ignore[no-any-return]
-
-    def _norms(self) -> Norms:
-        """Return the norms of all convolutions, computed together."""
-        convs = [module for module in self.modules() if isinstance(module, SpectralConv2d)]
-        return dict(zip(convs, largest_singular_values(convs), strict=True))
+            x = cell(x, weights[index] if weights else UNWEIGHTED)
+        return self.head(F.relu(x).sum((2, 3)))
 
 
-class AdversarialNASUpCell(Reordered):
+class AdversarialNASUpCell(nn.Module):
     """AdversarialNAS' Up-Cell: operations on the edges of a graph, skips into node 3.
 
     AdversarialNAS (Gao et al. 2020), Fig. 2. Skips are not searched: a 1x1 convolution after
@@ -132,33 +112,39 @@ class AdversarialNASUpCell(Reordered):
             }
         )
         mode = "bilinear" if index == 1 else "nearest"
+        ups = [Interpolate(mode, 2 ** (index - j)) for j in range(index)]
         self.skips = nn.ModuleList(
-            fill(f"skip {j}", {"present": _projection(channels, mode, 2 ** (index - j))})
-            for j in range(index)
+            fill(f"skip {j}", {"present": partial(Projection, channels, up)})
+            for j, up in enumerate(ups)
         )
 
     def forward(
         self, x: Tensor, skips: Sequence[Tensor | None], weights: Weights = UNWEIGHTED
     ) -> tuple[Tensor, Tensor | None]:
         """Map (N, C, H, W) and the earlier cells' skips to output and skip, (N, C, 2H, 2W)."""
-        merge = not self.published_order
-        out = partial(_fan_out, self.edges, weights, merge=merge)
-        ups = [self.edges["0-1"], self.edges["0-2"]]
-        x1, x2 = up_fan_out(x, ups, weights, merge=merge)
-        x13, x14 = out(x1, "1-3", "1-4")
-        x23, x24 = out(x2, "2-3", "2-4")
+        x1, x2 = self.up_sampled(x, weights, "0-1", "0-2")
+        x13, x14 = self.leaving(x1, weights, "1-3", "1-4")
+        x23, x24 = self.leaving(x2, weights, "2-3", "2-4")
         received = [
             None if skip is None else mandatory(project, weights)(skip)
             for project, skip in zip(self.skips, skips, strict=True)
         ]
         x3 = add(x13, x23, *received)
-        (x34,) = out(x3, "3-4")
+        (x34,) = self.leaving(x3, weights, "3-4")
         x4 = add(x14, x24, x34)
         assert x4 is not None, "a valid cell has an output"
         return x4, x3
 
+    def up_sampled(self, x: Tensor, weights: Weights, *names: str) -> list[Tensor | None]:
+        """Return what the up-sampling edges put out, (N, C, 2H, 2W)."""
+        return [weighted_sum(self.edges[name], x, weights) for name in names]
 
-class AdversarialNASDownCell(Reordered):
+    def leaving(self, x: Tensor | None, weights: Weights, *names: str) -> list[Tensor | None]:
+        """Return what edges that leave one node put out, each sum_i w_i op_i(x) (eq. 1)."""
+        return [weighted_sum(self.edges[name], x, weights, rectify=True) for name in names]
+
+
+class AdversarialNASDownCell(nn.Module):
     """AdversarialNAS' Down-Cell: AdversarialNAS (Gao et al. 2020), Fig. 2.
 
     All convolutions are spectrally normalised. In the first cell, whose input is the image, no
@@ -185,17 +171,21 @@ class AdversarialNASDownCell(Reordered):
             }
         )
 
-    def forward(self, x: Tensor, weights: Weights = UNWEIGHTED, norms: Norms = UNKNOWN) -> Tensor:
+    def forward(self, x: Tensor, weights: Weights = UNWEIGHTED) -> Tensor:
         """Map (N, C, H, W) to (N, C, H / 2, W / 2)."""
-        merge = not self.published_order
-        out = partial(_fan_out, self.edges, weights, merge=merge, norms=norms)
-        x1, x02, x03 = out(x, "0-1", "0-2", "0-3", rectify=self.rectify)
-        x12, x13 = out(x1, "1-2", "1-3")
-        (x24,) = out(add(x02, x12), "2-4")
-        (x34,) = out(add(x03, x13), "3-4")
+        x1, x02, x03 = self.leaving(x, weights, "0-1", "0-2", "0-3", rectify=self.rectify)
+        x12, x13 = self.leaving(x1, weights, "1-2", "1-3")
+        (x24,) = self.leaving(add(x02, x12), weights, "2-4")
+        (x34,) = self.leaving(add(x03, x13), weights, "3-4")
         x4 = add(x24, x34)
         assert x4 is not None, "a valid cell has an output"
         return x4
+
+    def leaving(
+        self, x: Tensor | None, weights: Weights, *names: str, rectify: bool = True
+    ) -> list[Tensor | None]:
+        """Return what edges that leave one node put out, each sum_i w_i op_i(x) (eq. 1)."""
+        return [weighted_sum(self.edges[name], x, weights, rectify=rectify) for name in names]
 
 
 class UpCellNetworks(SpaceNetwork[AdversarialNASGenerator]):
@@ -288,21 +278,46 @@ def adversarialnas_choices(
     return choices
 
 
-def _fan_out(
-    edges: nn.ModuleDict,
-    weights: Weights,
-    x: Tensor | None,
-    *names: str,
-    merge: bool,
-    norms: Norms = UNKNOWN,
-    rectify: bool = True,
-) -> list[Tensor | None]:
-    leaving = [edges[name] for name in names]
-    return fan_out(x, leaving, weights, norms=norms, rectify=rectify, merge=merge)
+class UpSamplingConv(nn.Module):
+    """AdversarialNAS' interpolation: scale by two, ReLU, 1x1 convolution.
+
+    The paper says bilinear interpolation has no weights; in the code, and in the published number
+    of parameters, it has this convolution.
+    """
+
+    def __init__(self, channels: int, mode: str) -> None:
+        super().__init__()
+        self.up = Interpolate(mode, 2)
+        self.conv = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, 2H, 2W)."""
+        return self.conv(F.relu(self.up(x)))
 
 
-def _projection(channels: int, mode: str, factor: int) -> Callable[[], nn.Module]:
-    return lambda: Projection(channels, Interpolate(mode, factor))
+class SeparableDeconvolution(nn.Module):
+    """AdversarialNAS' transposed convolution: ReLU, depthwise 3x3 of stride 2, 1x1; no biases."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.ConvTranspose2d(
+            channels, channels, 3, 2, padding=1, output_padding=1, groups=channels, bias=False
+        )
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, 2H, 2W)."""
+        return self.pointwise(self.spread(F.relu(x)))
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Double the size of each channel.
+
+        On a CPU always in float32: bfloat16 takes 60 times as long there (torch 2.15).
+        """
+        if x.device.type != "cpu":
+            return self.depthwise(x)
+        with torch.autocast("cpu", enabled=False):
+            return self.depthwise(x.to(self.depthwise.weight.dtype)).to(x.dtype)
 
 
 CONVS = {  # name -> kernel size, dilation
@@ -317,10 +332,7 @@ CONVS = {  # name -> kernel size, dilation
 def edge_ops(
     names: Iterable[str], conv: MakeConv, in_channels: int, out_channels: int, stride: int = 1
 ) -> Candidates:
-    """Return AdversarialNAS' operations by name; the ReLU before a convolution is the cell's.
-
-    A cell's edges that leave one node share it: see mixing.py.
-    """
+    """Return AdversarialNAS' operations by name; the ReLU before a convolution is the cell's."""
     others: Candidates = {
         "none": Absent,
         "identity": nn.Identity,

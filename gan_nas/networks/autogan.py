@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.networks.contract import Networks, SpaceNetwork
-from gan_nas.networks.layers import ToRGB
-from gan_nas.networks.ops import Deconvolution, Interpolate, Projection, UpConv
+from gan_nas.networks.layers import Deconvolution, Interpolate, Projection, ToRGB, to_map
 from gan_nas.networks.resolution import bottom_width
-from gan_nas.networks.slots import Absent, Candidates, Choices, Fill
+from gan_nas.networks.slots import Absent, Candidates, Choices, Fill, selected
 from gan_nas.spaces.autogan import AutoGANCell, AutoGANGenerator
 
 
@@ -44,14 +42,12 @@ class AutoGANNetwork(nn.Module):
 
         S is bottom_width * 2**num_active_cells.
         """
-        x = self.stem(z).unflatten(1, (-1, self.bottom_width, self.bottom_width))
-        if self.to_rgb.conv.weight.is_contiguous(memory_format=torch.channels_last):
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = to_map(self.stem(z), self.bottom_width, self.to_rgb.conv.weight)
         skips: list[Tensor] = []
         for cell in list(self.cells)[: self.num_active_cells]:
             x, skip = cell(x, skips)
             skips.append(skip)
-        return self.to_rgb(x)  # type: ignore[no-any-return]
+        return self.to_rgb(x)
 
 
 class AutoGANUpCell(nn.Module):
@@ -147,7 +143,7 @@ class PreActivation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same or twice the size; x itself is left alone."""
-        return self.conv(F.relu(self.norm(x)))  # type: ignore[no-any-return]
+        return self.conv(F.relu(self.norm(x)))
 
 
 class PostActivation(nn.Module):
@@ -161,6 +157,19 @@ class PostActivation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same or twice the size."""
         return F.relu(self.norm(self.conv(x)))
+
+
+class UpConv(nn.Module):
+    """Up-sample by two, then convolve 3x3."""
+
+    def __init__(self, channels: int, up: nn.Module) -> None:
+        super().__init__()
+        self.up = up
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, 2H, 2W)."""
+        return self.conv(selected(self.up)(x))
 
 
 def norms(channels: int) -> Candidates:

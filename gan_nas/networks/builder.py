@@ -10,6 +10,7 @@ from torch import nn
 
 from gan_nas.errors import Incompatible
 from gan_nas.networks.contract import Networks, SpaceNetwork
+from gan_nas.networks.merged import merge
 from gan_nas.networks.slots import choose, fixed
 from gan_nas.plugins import load_plugin, plugin_names
 from gan_nas.spaces import registry
@@ -45,7 +46,7 @@ def build_supernet(
     """
     network = network_of(genome).build_supernet(genome, resolution, image_channels)
     choose_cells(network, genome)
-    return network
+    return merge(network)
 
 
 def choose_cells(supernet: nn.Module, genome: GeneratorGenome | DiscriminatorGenome) -> None:
@@ -73,7 +74,7 @@ def _build(
 ) -> nn.Module:
     of_space = network_of(genome)
     fills = [fixed(chosen) for chosen in of_space.choices(genome)]
-    return of_space.build(genome, fills, resolution, image_channels)
+    return merge(of_space.build(genome, fills, resolution, image_channels))
 
 
 def _load(space: str) -> Networks:

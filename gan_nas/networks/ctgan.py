@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.blocks import ResidualBlock
 from gan_nas.networks.contract import Networks, SpaceNetwork
-from gan_nas.networks.ops import Reordered, conv3x3_then_halve
+from gan_nas.networks.layers import plain_conv
 from gan_nas.networks.resolution import bottom_width
 from gan_nas.networks.slots import Choices, Fill
 from gan_nas.spaces.ctgan import CTGANCritic
@@ -32,10 +33,10 @@ class Critic(nn.Module):
     def __init__(self, width: int, image_channels: int, dropout: Sequence[float]) -> None:
         super().__init__()
         self.dropout = tuple(dropout)
-        self.block1 = FirstBlock(image_channels, width)
-        self.block2 = Block(width, downsample=True)
-        self.block3 = Block(width, downsample=False)
-        self.block4 = Block(width, downsample=False)
+        self.block1 = ResidualBlock(image_channels, width, plain_conv, is_first=True)
+        self.block2 = ResidualBlock(width, width, plain_conv, downsample=True)
+        self.block3 = ResidualBlock(width, width, plain_conv)
+        self.block4 = ResidualBlock(width, width, plain_conv)
         self.head = nn.Linear(width, 1)
 
     def forward(self, images: Tensor, random: torch.Generator | None = None) -> Tensor:
@@ -47,7 +48,7 @@ class Critic(nn.Module):
 
     def look(self, images: Tensor) -> Tensor:
         """Map images (N, image channels, S, S) to (N, C, S / 4, S / 4): all before any dropout."""
-        return self.block2(self.block1(images))  # type: ignore[no-any-return]
+        return self.block2(self.block1(images))
 
     def verdict(self, h: Tensor, random: torch.Generator | None = None) -> Verdict:
         """Map what `look` returned to scores and features."""
@@ -77,47 +78,6 @@ class Critics(SpaceNetwork[CTGANCritic]):
 
 
 NETWORKS = Networks(discriminator=Critics())
-
-
-class FirstBlock(Reordered):
-    """The block on the image: no activation before it, halves the size."""
-
-    def __init__(self, in_channels: int, channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.shortcut = nn.Conv2d(in_channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, image channels, H, W) to (N, C, H / 2, W / 2)."""
-        h = _convolve_and_halve(self.conv2, F.relu(self.conv1(x)), self.published_order)
-        return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
-
-
-class Block(Reordered):
-    """Two rectified convolutions and a shortcut around them, with or without halving the size."""
-
-    def __init__(self, channels: int, downsample: bool) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.shortcut = nn.Conv2d(channels, channels, 1) if downsample else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to half or the same size."""
-        h = F.relu(self.conv1(F.relu(x)))
-        if self.shortcut is None:
-            return x + self.conv2(h)  # type: ignore[no-any-return]
-        h = _convolve_and_halve(self.conv2, h, self.published_order)
-        if self.published_order:
-            return h + F.avg_pool2d(self.shortcut(x), 2)
-        return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
-
-
-def _convolve_and_halve(conv: nn.Conv2d, x: Tensor, published_order: bool) -> Tensor:
-    if published_order:
-        return F.avg_pool2d(conv(x), 2)
-    return conv3x3_then_halve(x, conv.weight, conv.bias)
 
 
 def _drop(h: Tensor, rate: float, random: torch.Generator | None) -> Tensor:

@@ -1,34 +1,25 @@
-"""DEGAS' stage, written once, and the weighted sums of its operations in a search.
+"""DEGAS' stage, written once with slots, its operations, and its generator.
 
 DEGAS (Doveh & Giryes 2019), sec. 3.2: the normal map is made from the stage before it, the
 up-sampled one is the sum of an up-sampling of the normal map and, where there is one, a residual
 up-sampling of the stage before. In a search each place is a MixedOp (eq. 1).
-
-While all operations are mixed, norms have no weights, so everything that starts with a norm of one
-map starts from the same rectified map. All up-samplings of a stage then are one transposed 6x6
-convolution with merged kernels over both maps, the 1x1 and 3x3 convolutions of a normal place are
-one 3x3, and weights of normalised operations scale in the norm: equal up to rounding.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.networks.contract import Networks, SpaceNetwork
-from gan_nas.networks.layers import ToRGB
-from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, terms_of
-from gan_nas.networks.ops import Interpolate, Reordered, box_sum
+from gan_nas.networks.layers import Interpolate, ToRGB, to_map
+from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, weighted_sum
 from gan_nas.networks.resolution import bottom_width
-from gan_nas.networks.slots import Candidates, Choices, Fill, choose, mixed
+from gan_nas.networks.slots import Candidates, Choices, Fill, mixed
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS, DEGASGenerator, operations
 
-KERNEL = 6  # side of the merged up-sampling kernel
 
-
-class StageNetwork(Reordered):
+class StageNetwork(nn.Module):
     """DEGAS' generator: linear stem, stages that double the size, to-RGB.
 
     DEGAS (Doveh & Giryes 2019), sec. 3.2. One fill decides all places. While `searching`,
@@ -64,18 +55,21 @@ class StageNetwork(Reordered):
 
         S is bottom_width * 2**stages. `weights` are those of a supernet's places, by name.
         """
-        x = self.stem(z).unflatten(1, (-1, self.bottom_width, self.bottom_width))
-        if self.to_rgb.conv.weight.is_contiguous(memory_format=torch.channels_last):
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = to_map(self.stem(z), self.bottom_width, self.to_rgb.conv.weight)
         for stage in self.stages:
             x = stage(x, weights)
         if self.final_normal is not None:
-            merge = not self.published_order
-            x = normal_sum(Source(x), self.final_normal, weights, merge=merge)
-        return self.to_rgb(x)  # type: ignore[no-any-return]
+            x = self.normal_sum(self.final_normal, x, weights)
+        return self.to_rgb(x)
+
+    def normal_sum(self, place: nn.Module, x: Tensor, weights: Weights) -> Tensor:
+        """Return what a normal place makes of a map (N, C, H, W): sum_i w_i op_i(x) (eq. 1)."""
+        total = weighted_sum(place, x, weights)
+        assert total is not None
+        return total
 
 
-class DEGASStage(Reordered):
+class DEGASStage(nn.Module):
     """One stage of DEGAS' generator; `fill` decides places such as "0.normal"."""
 
     def __init__(
@@ -90,13 +84,12 @@ class DEGASStage(Reordered):
 
     def forward(self, x: Tensor, weights: Weights = UNWEIGHTED) -> Tensor:
         """Map (N, C, H, W) to (N, C, 2H, 2W)."""
-        merge = not self.published_order
-        source = Source(x)
-        normal = normal_sum(source, self.normal, weights, merge=merge)
-        ups = [(Source(normal), self.up)]
+        normal = weighted_sum(self.normal, x, weights)
+        up = weighted_sum(self.up, normal, weights)  # (N, C, 2H, 2W)
         if self.residual is not None:
-            ups.append((source, self.residual))
-        return up_sum(ups, weights, merge=merge)
+            up = add(up, weighted_sum(self.residual, x, weights))
+        assert up is not None
+        return up
 
 
 class StageNetworks(SpaceNetwork[DEGASGenerator]):
@@ -126,144 +119,19 @@ class StageNetworks(SpaceNetwork[DEGASGenerator]):
         self, genome: DEGASGenerator, resolution: int, image_channels: int
     ) -> StageNetwork:
         """Build the network of the space, with the variants' places where the genome has them."""
-        return build_stage_supernet(
-            genome,
-            resolution,
+        return StageNetwork(
+            mixed,
+            genome.width,
+            genome.latent_dim,
+            bottom_width(resolution, len(genome.stages)),
             image_channels,
-            stem_residual=genome.stages[0].residual is not None,
-            final_normal=genome.final_normal is not None,
+            residuals=[bool(i) or s.residual is not None for i, s in enumerate(genome.stages)],
+            has_final_normal=genome.final_normal is not None,
+            searching=True,
         )
 
 
 NETWORKS = Networks(generator=StageNetworks())
-
-
-def build_stage_supernet(
-    genome: DEGASGenerator,
-    resolution: int,
-    image_channels: int = 3,
-    *,
-    stem_residual: bool = False,
-    final_normal: bool = False,
-) -> StageNetwork:
-    """Build the network of all of DEGAS' space, with the genome's sizes; the genome is set first.
-
-    The two variants are places that a genome may leave empty.
-    """
-    network = StageNetwork(
-        mixed,
-        genome.width,
-        genome.latent_dim,
-        bottom_width(resolution, len(genome.stages)),
-        image_channels,
-        residuals=[bool(index) or stem_residual for index in range(len(genome.stages))],
-        has_final_normal=final_normal,
-        searching=True,
-    )
-    choose(network, operations(genome))
-    return network
-
-
-class Source:
-    """A feature map, with what several operations make of it first."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-        self._rectified: Tensor | None = None
-        self._normalised: Tensor | None = None
-
-    @property
-    def rectified(self) -> Tensor:
-        """Return the map after ReLU."""
-        if self._rectified is None:
-            self._rectified = F.relu(self.x)
-        return self._rectified
-
-    @property
-    def normalised(self) -> Tensor:
-        """Return the map after a norm without weights, and ReLU."""
-        if self._normalised is None:
-            self._normalised = F.relu(_norm(self.x))
-        return self._normalised
-
-
-def normal_sum(source: Source, place: nn.Module, weights: Weights, *, merge: bool = True) -> Tensor:
-    """Return what a normal place makes of a map (N, C, H, W)."""
-    terms = terms_of(place, weights)
-    if not merge or len(terms) == 1:
-        total = add(*(_scaled(s, op(source.x)) for s, op in terms))
-        assert total is not None
-        return total
-    parts: list[Tensor] = []
-    kernel: Tensor | None = None
-    for scale, op in terms:
-        assert scale is not None
-        match op:
-            case NormConv():
-                side = op.conv.kernel_size[0]
-                own = F.pad(op.conv.weight * scale, [(3 - side) // 2] * 4)
-                kernel = own if kernel is None else kernel + own
-            case NormPool():
-                parts.append(_norm(op.pool(source.x), scale))
-            case SeparableConv():
-                parts.append(_separable(source.rectified, [op], scale))
-            case nn.Sequential():
-                parts.append(_separable(source.rectified, list(op), scale))
-            case _:
-                parts.append(source.x * scale)
-    if kernel is not None:
-        parts.append(F.conv2d(source.normalised, kernel, padding=1))
-    total = add(*parts)
-    assert total is not None
-    return total
-
-
-def up_sum(
-    ups: Sequence[tuple[Source, nn.Module]], weights: Weights, *, merge: bool = True
-) -> Tensor:
-    """Return the sum of what up-sampling places make of their maps: (N, C, 2H, 2W)."""
-    sums = [(source, terms_of(place, weights)) for source, place in ups]
-    if not merge or any(len(terms) == 1 for _, terms in sums):
-        total = add(*(_scaled(s, op(source.x)) for source, terms in sums for s, op in terms))
-        assert total is not None
-        return total
-    kernels = []
-    for _, terms in sums:
-        kernel: Tensor | None = None
-        for scale, op in terms:
-            assert scale is not None
-            assert isinstance(op, NormUp)
-            own = op.transposed_kernel() * scale
-            own = F.pad(own, [(KERNEL - own.shape[-1]) // 2] * 4)
-            kernel = own if kernel is None else kernel + own
-        assert kernel is not None
-        kernels.append(kernel)
-    h = torch.cat([source.normalised for source, _ in sums], 1)
-    return F.conv_transpose2d(h, torch.cat(kernels), stride=2, padding=KERNEL // 2 - 1)
-
-
-def _separable(rectified: Tensor, layers: Sequence[nn.Module], scale: Tensor) -> Tensor:
-    """Return separable convolutions of a rectified map, scaled in the last norm."""
-    h = rectified
-    for layer in layers:
-        assert isinstance(layer, SeparableConv)
-        if layer is not layers[0]:
-            h = F.relu(h)
-        h = layer.pointwise(layer.depthwise(h))
-        h = _norm(h, scale if layer is layers[-1] else None)
-    return h
-
-
-def _norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
-    """Normalise by the batch's statistics, times a scalar."""
-    # Not expanded alone: PyTorch 2.15's backward pass on a CPU reads the weights of channels_last
-    # maps as if they lay one after the other, whatever their strides.
-    weight = None if scale is None else scale.expand(x.shape[1]).contiguous()
-    return F.batch_norm(x, None, None, weight, training=True)
-
-
-def _scaled(scale: Tensor | None, x: Tensor) -> Tensor:
-    return x if scale is None else x * scale
 
 
 def normal_ops(channels: int, searching: bool = False) -> Candidates:
@@ -315,7 +183,7 @@ class NormConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same size."""
-        return self.conv(F.relu(self.norm(x)))  # type: ignore[no-any-return]
+        return self.conv(F.relu(self.norm(x)))
 
 
 class NormPool(nn.Module):
@@ -331,7 +199,7 @@ class NormPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same size."""
-        return self.norm(self.pool(x))  # type: ignore[no-any-return]
+        return self.norm(self.pool(x))
 
 
 class SeparableConv(nn.Module):
@@ -354,14 +222,11 @@ class SeparableConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same size."""
-        return self.norm(self.pointwise(self.depthwise(F.relu(x))))  # type: ignore[no-any-return]
+        return self.norm(self.pointwise(self.depthwise(F.relu(x))))
 
 
-class NormUp(Reordered):
-    """Batch norm, ReLU, then double the size: DEGAS' up-sampling operations.
-
-    `transposed_kernel` is the same map as one transposed convolution of stride 2.
-    """
+class NormUp(nn.Module):
+    """Batch norm, ReLU, then double the size: DEGAS' up-sampling operations."""
 
     def __init__(self, channels: int, kernel_size: int, nearest: bool, searching: bool) -> None:
         super().__init__()
@@ -379,23 +244,7 @@ class NormUp(Reordered):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, 2H, 2W)."""
         h = F.relu(self.norm(x))
-        if self.up is None:
-            return self.conv(h)  # type: ignore[no-any-return]
-        if self.published_order:
-            return self.conv(self.up(h))  # type: ignore[no-any-return]
-        if self.conv.kernel_size == (1, 1):
-            return self.up(self.conv(h))  # type: ignore[no-any-return]
-        kernel = self.transposed_kernel()
-        return F.conv_transpose2d(h, kernel, self.conv.bias, stride=2, padding=1)
-
-    def transposed_kernel(self) -> Tensor:
-        """Return the kernel (I, O, K, K), K even, for a padding of K / 2 - 1."""
-        weight = self.conv.weight
-        if self.up is None:
-            return weight
-        if self.conv.kernel_size == (1, 1):
-            return weight.transpose(0, 1).expand(-1, -1, 2, 2)
-        return box_sum(weight.flip(2, 3)).transpose(0, 1)
+        return self.conv(h if self.up is None else self.up(h))
 
 
 def _op_norm(channels: int, searching: bool, affine: bool = True) -> nn.BatchNorm2d:

@@ -6,6 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_nas.networks.slots import selected
+
+
+def to_map(x: Tensor, side: int, like: Tensor) -> Tensor:
+    """Bring a stem's output (N, C * side * side) to (N, C, side, side), laid out as weights are."""
+    x = torch.unflatten(x, 1, (-1, side, side))
+    if like.is_contiguous(memory_format=torch.channels_last):
+        x = x.contiguous(memory_format=torch.channels_last)
+    return x
+
 
 class ToRGB(nn.Module):
     """Batch norm, ReLU, 3x3 convolution, tanh."""
@@ -20,19 +30,61 @@ class ToRGB(nn.Module):
         return torch.tanh(self.conv(F.relu(self.norm(x))))
 
 
+class Interpolate(nn.Module):
+    """Scale height and width by a whole factor."""
+
+    def __init__(self, mode: str, factor: int) -> None:
+        super().__init__()
+        self.mode, self.factor = mode, factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, factor H, factor W)."""
+        align_corners = None if self.mode == "nearest" else False
+        return F.interpolate(
+            x, scale_factor=self.factor, mode=self.mode, align_corners=align_corners
+        )
+
+
+class Deconvolution(nn.ConvTranspose2d):
+    """Double height and width with learned kernels that do not overlap."""
+
+    bias: nn.Parameter
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 2, stride=2)
+
+
+class Projection(nn.Module):
+    """Up-sample, then convolve 1x1: the shortcuts and skips into a cell."""
+
+    def __init__(self, channels: int, up: nn.Module) -> None:
+        super().__init__()
+        self.up = up
+        self.conv = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, factor H, factor W)."""
+        return self.conv(selected(self.up)(x))
+
+
 class MakeConv(Protocol):
     """What makes a convolution padded to keep the size at stride 1."""
 
     def __call__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, dilation: int
-    ) -> nn.Module:
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> nn.Conv2d:
         """Return the convolution."""
         ...
 
 
 def plain_conv(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int, dilation: int
-) -> nn.Module:
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1
+) -> nn.Conv2d:
     """Make an ordinary convolution."""
     padding = dilation * (kernel_size // 2)
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_nas.networks.builder import build_discriminator, build_generator
-from gan_nas.networks.ops import published_order
+from gan_nas.networks.merged import published_order
 from gan_nas.spaces.genome import Genome
 
 

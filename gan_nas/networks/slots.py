@@ -61,7 +61,7 @@ class Choice(nn.Module):
 
 
 class MixedOp(Choice):
-    """All candidates of an edge; mixing.py sums them with weights, or takes the active one."""
+    """All candidates of an edge, to be summed with weights (mixing.py), or the active one."""
 
 
 def mixed(token: str, candidates: Candidates) -> nn.Module:

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.errors import InvalidInput
+from gan_nas.networks.blocks import ResidualBlock
 from gan_nas.networks.contract import Networks, SpaceNetwork
-from gan_nas.networks.ops import Reordered, conv3x3_then_halve
 from gan_nas.networks.resolution import MAX_RESOLUTION
 from gan_nas.networks.slots import Choices, Fill
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
@@ -24,10 +24,10 @@ class SNResNet(nn.Module):
     def __init__(self, width: int, image_channels: int) -> None:
         super().__init__()
         self.num_active_cells = 3
-        self.block1 = FirstDownBlock(image_channels, width)
-        self.block2 = DownBlock(width, downsample=True)
-        self.block3 = DownBlock(width, downsample=False)
-        self.block4 = DownBlock(width, downsample=False)
+        self.block1 = ResidualBlock(image_channels, width, SpectralConv2d, is_first=True)
+        self.block2 = ResidualBlock(width, width, SpectralConv2d, downsample=True)
+        self.block3 = ResidualBlock(width, width, SpectralConv2d)
+        self.block4 = ResidualBlock(width, width, SpectralConv2d)
         self.head = SpectralLinear(width, 1, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ class SNResNet(nn.Module):
         for block in [self.block1, self.block2, self.block3][: self.num_active_cells]:
             x = block(x)
         x = F.relu(self.block4(x))
-        return self.head(x.sum((2, 3)))  # type: ignore[no-any-return]
+        return self.head(x.sum((2, 3)))
 
 
 class SNResNets(SpaceNetwork[SNResNetDiscriminator]):
@@ -62,44 +62,3 @@ class SNResNets(SpaceNetwork[SNResNetDiscriminator]):
 
 
 NETWORKS = Networks(discriminator=SNResNets())
-
-
-class FirstDownBlock(Reordered):
-    """SN-GAN's first discriminator block: no activation on the image, halves the size."""
-
-    def __init__(self, in_channels: int, channels: int) -> None:
-        super().__init__()
-        self.conv1 = SpectralConv2d(in_channels, channels, 3)
-        self.conv2 = SpectralConv2d(channels, channels, 3)
-        self.shortcut = SpectralConv2d(in_channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, image channels, H, W) to (N, C, H / 2, W / 2)."""
-        h = _convolve_and_halve(self.conv2, F.relu(self.conv1(x)), self.published_order)
-        return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
-
-
-class DownBlock(Reordered):
-    """SN-GAN's residual discriminator block, with or without halving the size."""
-
-    def __init__(self, channels: int, downsample: bool) -> None:
-        super().__init__()
-        self.conv1 = SpectralConv2d(channels, channels, 3)
-        self.conv2 = SpectralConv2d(channels, channels, 3)
-        self.shortcut = SpectralConv2d(channels, channels, 1) if downsample else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to half or the same size."""
-        h = F.relu(self.conv1(F.relu(x)))
-        if self.shortcut is None:
-            return x + self.conv2(h)  # type: ignore[no-any-return]
-        h = _convolve_and_halve(self.conv2, h, self.published_order)
-        if self.published_order:
-            return h + F.avg_pool2d(self.shortcut(x), 2)
-        return h + self.shortcut(F.avg_pool2d(x, 2))  # type: ignore[no-any-return]
-
-
-def _convolve_and_halve(conv: SpectralConv2d, x: Tensor, published_order: bool) -> Tensor:
-    if published_order:
-        return F.avg_pool2d(conv(x), 2)
-    return conv3x3_then_halve(x, conv.normalised_weight(), conv.bias)

@@ -6,7 +6,6 @@ per train-mode forward pass (also when the weights are frozen), none in eval mod
 flows through sigma with u and v constant.
 """
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -21,7 +20,7 @@ def largest_singular_value(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) 
 
     weight is viewed as (out, rest); u has shape (out,), v has shape (rest,).
     """
-    with _full_precision(weight.device):
+    with full_precision(weight.device):
         matrix = weight.flatten(1)
         if iterate:
             with torch.no_grad():
@@ -29,33 +28,6 @@ def largest_singular_value(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) 
                 u.copy_(F.normalize(torch.mv(matrix, v), dim=0, eps=EPSILON))
         # Clones, because a second forward pass may move u and v before this one's backward pass.
         return torch.dot(u.clone(), torch.mv(matrix, v.clone()))
-
-
-def largest_singular_values(convs: Sequence["SpectralConv2d"]) -> list[Tensor]:
-    """Return sigma of each convolution's weight; one power iteration in train mode.
-
-    Weights of equal shape go through it together: a few large products in place of many small.
-    """
-    groups: dict[torch.Size, list[int]] = {}
-    for index, conv in enumerate(convs):
-        groups.setdefault(conv.weight.shape, []).append(index)
-    sigmas: dict[int, Tensor] = {}
-    for members in groups.values():
-        chosen = [convs[index] for index in members]
-        with _full_precision(chosen[0].weight.device):
-            matrices = torch.stack([conv.weight.flatten(1) for conv in chosen])  # (n, out, rest)
-            u = torch.stack([conv.weight_u for conv in chosen]).unsqueeze(2)
-            v = torch.stack([conv.weight_v for conv in chosen]).unsqueeze(2)
-            if chosen[0].training:
-                with torch.no_grad():
-                    v = F.normalize(matrices.mT @ u, dim=1, eps=EPSILON)
-                    u = F.normalize(matrices @ v, dim=1, eps=EPSILON)
-                    for conv, new_u, new_v in zip(chosen, u, v, strict=True):
-                        conv.weight_u.copy_(new_u[:, 0])
-                        conv.weight_v.copy_(new_v[:, 0])
-            found = (u * (matrices @ v)).sum((1, 2))
-        sigmas.update(zip(members, found.unbind(), strict=True))
-    return [sigmas[index] for index in range(len(convs))]
 
 
 def spectral_weight(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) -> Tensor:
@@ -111,7 +83,7 @@ class SpectralLinear(nn.Linear):
         return F.linear(x, weight, self.bias)
 
 
-def _full_precision(device: torch.device) -> AbstractContextManager[None]:
+def full_precision(device: torch.device) -> AbstractContextManager[None]:
     """Switch autocast off; the meta device knows no autocast."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 

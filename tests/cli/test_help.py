@@ -15,7 +15,7 @@ from gan_nas.scoring.reference import SPLITS
 from gan_nas.search import load_method, method_names
 from gan_nas.spaces.frameworks import FRAMEWORKS
 from gan_nas.spaces.registry import BUILT_IN
-from gan_nas.training.loop import presets_for
+from gan_nas.training.config import presets_for
 
 METHODS = method_names()
 SEARCH_PRESETS = {name for method in METHODS for name in load_method(method).presets}

@@ -42,7 +42,7 @@ def search(directory: Path, stop: Callable[[], bool] = never, **changes: Any) ->
 
 def derive(directory: Path, count: int, **limits: int) -> list[dict[str, Any]]:
     result = degas.derive(directory, count=count, device=CPU, **limits)
-    return result["genomes"]  # type: ignore[no-any-return]
+    return result["genomes"]
 
 
 def working(directory: Path, searching: bool = True, **changes: Any) -> _Reconstruction:

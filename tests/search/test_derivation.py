@@ -30,7 +30,7 @@ Rows = dict[str, list[float]]
 
 
 def golden(name: str) -> NDArray[Any]:
-    return GOLDEN[f"derive/{name}"]  # type: ignore[no-any-return]
+    return GOLDEN[f"derive/{name}"]
 
 
 def numbers(cells: Sequence[CellType], derived: Sequence[Mapping[str, str]]) -> list[list[int]]:

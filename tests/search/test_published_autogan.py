@@ -119,7 +119,7 @@ class Doubled:
         self.batches = batches
 
     def at(self, step: int) -> Tensor:
-        return self.batches.at(step).double()  # type: ignore[no-any-return]
+        return self.batches.at(step).double()
 
 
 def working(directory: Path, config: Config) -> _Search:

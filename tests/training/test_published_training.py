@@ -40,7 +40,7 @@ class Doubled:
         self.batches = batches
 
     def at(self, step: int) -> Tensor:
-        return self.batches.at(step).double()  # type: ignore[no-any-return]
+        return self.batches.at(step).double()
 
 
 def largest_difference(directory: Path, name: str, **changes: Any) -> float:

@@ -138,7 +138,7 @@ class Relaxed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the supernet with freshly drawn weights."""
-        return self.network(x, self.draw())  # type: ignore[no-any-return]
+        return self.network(x, self.draw())
 
     def draw(self) -> list[dict[str, Tensor]]:
         """Draw for each cell edge -> weights: a vector over its operations, a scalar if `hard`."""

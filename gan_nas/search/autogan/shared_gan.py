@@ -8,6 +8,7 @@ import torch
 from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
 from gan_nas.networks.builder import build_supernet
 from gan_nas.networks.cost import Cost, generator_cost, num_parameters
+from gan_nas.networks.merged import merge
 from gan_nas.networks.slots import choose
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.search.autogan.config import Config
@@ -142,7 +143,7 @@ def _on_meta(
     with torch.device("meta"):
         generator = build_supernet(_sizes(config), resolution, image_channels)
         assert isinstance(generator, AutoGANNetwork)
-        return generator, SNResNet(config.discriminator_width, image_channels)
+        return generator, merge(SNResNet(config.discriminator_width, image_channels))
 
 
 def _sizes(config: Config) -> AutoGANGenerator:

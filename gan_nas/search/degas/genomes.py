@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import torch
 
 from gan_nas.errors import InvalidInput
-from gan_nas.networks.degas import StageNetwork, build_stage_supernet
+from gan_nas.networks.builder import build_supernet
+from gan_nas.networks.degas import StageNetwork
 from gan_nas.search.best import Limit, say_if_fewer
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.glo import Alpha
@@ -37,13 +38,9 @@ def sizes_of(config: Config, width: int) -> DEGASGenerator:
 def supernet(config: Config, resolution: int, image_channels: int) -> StageNetwork:
     """Build a search's network without its weights, on the meta device."""
     with torch.device("meta"):
-        return build_stage_supernet(
-            sizes_of(config, config.width),
-            resolution,
-            image_channels,
-            stem_residual=config.stem_residual,
-            final_normal=config.final_normal,
-        )
+        network = build_supernet(sizes_of(config, config.width), resolution, image_channels)
+    assert isinstance(network, StageNetwork)
+    return network
 
 
 def best_genomes(

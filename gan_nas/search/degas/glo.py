@@ -205,7 +205,7 @@ class GLO:
     def _generate(self, z: Tensor, weights: Mapping[str, Tensor] | None) -> Tensor:
         with autocast(self.device, self.config.precision):
             images = self.network(z, weights) if weights else self.network(z)
-        return images.float()  # type: ignore[no-any-return]
+        return images.float()
 
     def _compare(self, images: Tensor, indices: Tensor) -> Tensor:
         config = self.config
