@@ -11,7 +11,7 @@ from gan_nas.search.adversarialnas.derivation import (
     log_probability_of,
 )
 from gan_nas.search.adversarialnas.prices import generator_prices
-from gan_nas.search.adversarialnas.relaxation import Logits
+from gan_nas.search.adversarialnas.relaxation import CellLogits
 from gan_nas.search.adversarialnas.super_gan import SuperGAN, sizes_of
 from gan_nas.search.best import Limit, out_of_reach, say_if_fewer
 from gan_nas.search.method import Find
@@ -33,7 +33,8 @@ def best_genomes(gan: SuperGAN, count: int, limit: Limit, side: int, channels: i
         found = ranked(config, gan.alpha, count)
     else:
         prices = generator_prices(sizes_of(config, config.derived_width), side, channels)
-        found = best_generators(UP_CELLS, gan.alpha.log_probabilities(), count, prices, limit)
+        scores = gan.alpha.by_cell(gan.alpha.log_probabilities())
+        found = best_generators(UP_CELLS, scores, count, prices, limit)
     say_if_fewer(len(found), count, "no more keep within the limits")
     discriminator = discriminator_of(gan)
     return [
@@ -42,9 +43,9 @@ def best_genomes(gan: SuperGAN, count: int, limit: Limit, side: int, channels: i
     ]
 
 
-def ranked(config: Config, logits: Logits, count: int) -> list[Found]:
+def ranked(config: Config, logits: CellLogits, count: int) -> list[Found]:
     """Return the architectures of highest log-probability, or the published one and then those."""
-    scores = logits.log_probabilities()
+    scores = logits.by_cell(logits.log_probabilities())
     found = best_architectures(logits.cells, scores, count)
     if config.derivation == "exact":
         return found

@@ -9,7 +9,6 @@ from gan_nas.networks.builder import build_supernet
 from gan_nas.networks.degas import StageNetwork
 from gan_nas.search.best import Limit, out_of_reach, say_if_fewer
 from gan_nas.search.degas.config import Config
-from gan_nas.search.degas.glo import Alpha
 from gan_nas.search.degas.pruning import (
     Operations,
     PlacePrices,
@@ -17,6 +16,7 @@ from gan_nas.search.degas.pruning import (
     cheapest,
     generator_prices,
 )
+from gan_nas.search.logits import Logits, Row
 from gan_nas.search.method import Find
 from gan_nas.spaces.degas import NUM_STAGES, DEGASGenerator, candidates, from_operations
 from gan_nas.spaces.frameworks import Framework, discriminator_of
@@ -26,6 +26,12 @@ from gan_nas.spaces.genome import Genome
 def places(config: Config) -> dict[str, tuple[str, ...]]:
     """Return the places that a search decides, and their operations."""
     return candidates(config.stem_residual, config.final_normal)
+
+
+def new_alpha(config: Config, device: torch.device) -> Logits:
+    """Return logits of zero for all places."""
+    rows = {place: Row("logits", len(ops)) for place, ops in places(config).items()}
+    return Logits(rows, device=device)
 
 
 def sizes_of(config: Config, width: int) -> DEGASGenerator:
@@ -43,7 +49,7 @@ def supernet(config: Config, resolution: int, image_channels: int) -> StageNetwo
 
 
 def best_genomes(
-    config: Config, alpha: Alpha, count: int, limit: Limit, side: int, channels: int
+    config: Config, alpha: Logits, count: int, limit: Limit, side: int, channels: int
 ) -> list[Find]:
     """Return the best `count` genomes within a limit, the pruned one first if it keeps it."""
     prices = None if limit == Limit() else _prices(config, side, channels)
