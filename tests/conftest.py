@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import strangers
 import torch
 
 from gan_nas.machine.instructions import avoid_amx
@@ -26,3 +27,16 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f"{path} is not here")
     return path
+
+
+@pytest.fixture(scope="session")
+def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tests' own package is installed."""
+    return strangers.install(tmp_path_factory.mktemp("plugin"))
+
+
+@pytest.fixture
+def plugin(plugin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tests' own package, installed while a test runs."""
+    monkeypatch.syspath_prepend(plugin_folder)
+    return plugin_folder

@@ -1,6 +1,7 @@
 """The public API: which names there are, that they come lazily, and how the README uses them."""
 
 import ast
+import importlib
 import inspect
 import pkgutil
 import re
@@ -14,14 +15,16 @@ import tiny
 import torch
 
 import gan_nas as gn
+from gan_nas.errors import InvalidInput
+from gan_nas.search.method import SearchConfig
 
 NAMES = re.findall(
     r"\w+",
     """
-    Backbone GanNasError Generator Genome Images Preparation Scorer Scores TrainingConfig
-    build_discriminator build_generator compare custom_backbone diff genome_cost layers_of
-    load_backbone load_generator load_genome load_images published_names read_scores
-    sample_genomes score train training_preset
+    Backbone GanNasError Generator Genome Images Preparation Scorer Scores Task TrainingConfig
+    build_discriminator build_generator compare custom_backbone derive diff genome_cost layers_of
+    load_backbone load_generator load_genome load_images load_method published_names read_scores
+    sample_genomes score search train training_preset
     """,
 )
 
@@ -34,13 +37,19 @@ def test_exactly_these_names_are_public() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_is_a_documented_thing_of_its_module(name: str) -> None:
     value = getattr(gn, name)
-    assert (value.__name__, value.__module__.split(".")[0]) == (name, "gan_nas")
+    assert value.__name__.split(".")[-1] == name
+    assert callable(value)
     assert (inspect.getdoc(value) or "").split("\n")[0].endswith(".")
 
 
-def test_no_public_name_is_one_of_a_folder_which_would_take_its_place() -> None:
+def test_a_public_name_that_is_a_folders_is_the_folder_which_can_be_called(tmp_path: Path) -> None:
     folders = {module.name for module in pkgutil.iter_modules(gn.__path__)}
-    assert not folders & set(NAMES)
+    assert folders & set(NAMES) == {"search"}
+    task = gn.Task(config=SearchConfig(), images=tiny.digits())
+    for _ in range(2):  # before and after its files are loaded
+        with pytest.raises(InvalidInput, match="unknown method autogam, did you mean autogan"):
+            gn.search("autogam", task, tmp_path)
+        importlib.import_module("gan_nas.search.drive")
 
 
 def test_a_name_that_is_not_there_is_told() -> None:
@@ -56,7 +65,7 @@ def test_type_checkers_see_the_same_names_from_the_same_modules() -> None:
         for alias in node.names
         if alias.asname
     }
-    assert seen == gn.HOMES
+    assert seen == gn.HOMES | {"search": "search.drive"}
 
 
 def run(code: str, folder: Path) -> str:

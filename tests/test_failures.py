@@ -1,6 +1,7 @@
 """Trainings that diverge or collapse: what they leave, and what happens the next time."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from tiny import CPU, GENOME, TRAINING, backbone, digits, run_training
 
 from gan_nas.errors import FailedOutcome, InvalidInput, RunFailed
 from gan_nas.runs.checkpoints import folders, step_of
+from gan_nas.runs.results import Retraining
 from gan_nas.runs.run import Run
 from gan_nas.runs.stored import stored_config, stored_settings
-from gan_nas.search.degas import search as degas
+from gan_nas.search.drive import derive, method_of, search
+from gan_nas.search.method import Task
 from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
@@ -123,7 +126,7 @@ def test_a_trial_that_fails_stops_no_other_and_all_that_fail_leave_no_winner(
 ) -> None:
     robust = published_genome("autogan-cifar10-top1").resized(4, 4)
 
-    def trials(*genomes: Genome, again: bool = False) -> dict[str, Any]:
+    def trials(*genomes: Genome, again: bool = False) -> Retraining:
         return retrain_all(
             tmp_path,
             genomes,
@@ -136,27 +139,28 @@ def test_a_trial_that_fails_stops_no_other_and_all_that_fail_leave_no_winner(
         )
 
     alone = trials(GENOME)
-    assert alone["winner"] is None
-    assert [row["outcome"] for row in alone["retrained"]] == ["diverged"]
+    assert alone.winner is None
+    assert [trial.outcome for trial in alone.trials] == ["diverged"]
     again = trials(GENOME, again=True)
     assert again == alone
     both = trials(GENOME, robust)
-    assert [row["outcome"] for row in both["retrained"]] == ["completed", "diverged"]
-    assert both["winner"] == robust.genome_id
-    assert "run it again" in both["retrained"][1]["why"]
+    assert [trial.outcome for trial in both.trials] == ["completed", "diverged"]
+    assert both.winner == robust.genome_id
+    assert "run it again" in str(both.trials[1].why)
 
 
 def test_a_search_that_failed_says_so_until_it_is_run_again(tmp_path: Path) -> None:
     run = copy("degas-interrupted", tmp_path / "run")
     stored = stored_config(run)
-    config = stored_settings(run, stored, degas.Config)
+    method = method_of(run)
+    task = Task(config=stored_settings(run, stored, method.Config), images=digits())
     with pytest.raises(RunFailed), Run.open(run, stored):
         raise RunFailed("the search diverged")
     with pytest.raises(RunFailed, match="the search diverged"):
-        degas.search(config, digits(), run, device=CPU, stop=never_again)
+        search(method, replace(task, stop=never_again), run)
     with pytest.raises(InvalidInput, match="has failed: the search diverged"):
-        degas.derive(run, count=1, device=CPU)
-    assert degas.search(config, digits(), run, device=CPU, again=True)["genomes"]
+        derive(run, count=1)
+    assert search(method, task, run, again=True).genomes
     assert not (run / "outcome.json").exists()
 
 

@@ -47,12 +47,14 @@ def available_memory(root: Path = ROOT) -> int | None:
 
 def peak_memory() -> int | None:
     """Return the most bytes of memory that this process has had so far, or None on Windows."""
-    if sys.platform == "win32":
-        return None
-    from resource import RUSAGE_SELF, getrusage
+    most: int | None = None
+    if sys.platform != "win32":
+        from resource import RUSAGE_SELF, getrusage
 
-    most = getrusage(RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
+        most = getrusage(RUSAGE_SELF).ru_maxrss
+        if sys.platform != "darwin":  # which counts in bytes, and Linux in kilobytes
+            most *= 1024
+    return most
 
 
 def _quotas(root: Path) -> Iterator[float]:

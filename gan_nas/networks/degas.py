@@ -15,7 +15,7 @@ from gan_nas.networks.contract import Networks, SpaceNetwork
 from gan_nas.networks.layers import Interpolate, ToRGB, to_map
 from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, weighted_sum
 from gan_nas.networks.resolution import bottom_width
-from gan_nas.networks.slots import Candidates, Choices, Fill, choose, mixed
+from gan_nas.networks.slots import Candidates, Choices, Fill, mixed
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS, DEGASGenerator, operations
 
 
@@ -119,42 +119,19 @@ class StageNetworks(SpaceNetwork[DEGASGenerator]):
         self, genome: DEGASGenerator, resolution: int, image_channels: int
     ) -> StageNetwork:
         """Build the network of the space, with the variants' places where the genome has them."""
-        return build_stage_supernet(
-            genome,
-            resolution,
+        return StageNetwork(
+            mixed,
+            genome.width,
+            genome.latent_dim,
+            bottom_width(resolution, len(genome.stages)),
             image_channels,
-            stem_residual=genome.stages[0].residual is not None,
-            final_normal=genome.final_normal is not None,
+            residuals=[bool(i) or s.residual is not None for i, s in enumerate(genome.stages)],
+            has_final_normal=genome.final_normal is not None,
+            searching=True,
         )
 
 
 NETWORKS = Networks(generator=StageNetworks())
-
-
-def build_stage_supernet(
-    genome: DEGASGenerator,
-    resolution: int,
-    image_channels: int = 3,
-    *,
-    stem_residual: bool = False,
-    final_normal: bool = False,
-) -> StageNetwork:
-    """Build the network of all of DEGAS' space, with the genome's sizes; the genome is set first.
-
-    The two variants are places that a genome may leave empty.
-    """
-    network = StageNetwork(
-        mixed,
-        genome.width,
-        genome.latent_dim,
-        bottom_width(resolution, len(genome.stages)),
-        image_channels,
-        residuals=[bool(index) or stem_residual for index in range(len(genome.stages))],
-        has_final_normal=final_normal,
-        searching=True,
-    )
-    choose(network, operations(genome))
-    return network
 
 
 def normal_ops(channels: int, searching: bool = False) -> Candidates:

@@ -8,14 +8,14 @@ import tiny
 import torch
 
 from gan_nas.bench.steps import report
-from gan_nas.search.autogan import search as autogan
+from gan_nas.search.autogan.config import Config
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
 from gan_nas.training.plan import new_gan, training_phase
 from gan_nas.training.timing import StepTimes, time_phase
 
 TRAINING = TrainingConfig.model_validate(tiny.TRAINING)
-SEARCH = autogan.Config.model_validate(tiny.SEARCH)
+SEARCH = Config.model_validate(tiny.SEARCH)
 
 
 def timed(repeats: int, budget: float = float("inf")) -> tuple[GAN, StepTimes]:

@@ -39,7 +39,7 @@ def test_search_prints_log_probabilities_and_what_they_rest_on(
 
 def test_derive_keeps_a_limit_and_the_order(gan_nas: Command, searched: Path) -> None:
     free = gan_nas("derive", searched, "--top-k", 4, "--json").json["genomes"]
-    ranks = [row["log_probability"] for row in free]
+    ranks = [row["values"]["log_probability"] for row in free]
     assert ranks == sorted(ranks, reverse=True)
     most = min(row["parameters"] for row in free)
     limited = gan_nas("derive", searched, "--top-k", 2, "--max-params", most, "--json").json

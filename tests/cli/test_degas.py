@@ -11,6 +11,7 @@ from tiny import DEGAS, TRAINING
 from gan_nas.cli import run
 from gan_nas.configs import resolve
 from gan_nas.errors import InvalidInput
+from gan_nas.runs.results import SearchResult
 from gan_nas.search.degas.config import PRESETS, Config
 from gan_nas.spaces.published import load_genome
 
@@ -48,10 +49,10 @@ def test_search_prints_log_odds_and_what_they_rest_on(
 
 def test_search_reports_json(gan_nas: Command, searched: Path, options: list[str]) -> None:
     result = gan_nas("search", *options, "--run", searched, "--json").json
-    assert set(result) == {
-        *("method", "run", "resolution", "genomes", "loss", "entropy", "histogram", "seconds"),
-    }
+    assert set(result) == set(SearchResult.model_fields)
     assert result["method"] == "degas"
+    assert (set(result["facts"]), set(result["supernet"])) == ({"entropy", "histogram"}, {"loss"})
+    assert (result["real"], result["compared"], result["passport"]) == ({}, None, None)
     assert len(result["genomes"]) == 2
     assert json.loads((searched / "result.json").read_text()) == result
 
@@ -81,9 +82,9 @@ def test_help_config_lists_every_preset(gan_nas: Command) -> None:
 
 def test_derive_keeps_a_limit_the_order_and_known_losses(gan_nas: Command, searched: Path) -> None:
     free = gan_nas("derive", searched, "--top-k", 4, "--json").json["genomes"]
-    ranks = [row["log_odds"] for row in free]
+    ranks = [row["values"]["log_odds"] for row in free]
     assert ranks == sorted(ranks, reverse=True)
-    assert [("loss" in row) for row in free] == [True, True, False, False]
+    assert [("loss" in row["values"]) for row in free] == [True, True, False, False]
     assert "log-odds" in gan_nas("derive", searched, "--top-k", 3).out
     most = min(row["parameters"] for row in free)
     limited = gan_nas("derive", searched, "--top-k", 2, "--max-params", most, "--json").json
@@ -109,8 +110,9 @@ def test_derived_genomes_are_retrained_and_one_wins(
 ) -> None:
     training = sets(TRAINING | {"steps": 1})
     result = gan_nas("derive", searched, "--top-k", 2, "--retrain", *training, "--json").json
-    assert [row["outcome"] for row in result["retrained"]] == ["completed"] * 2
-    assert result["winner"] in {row["id"] for row in result["genomes"]}
+    retraining = result["retraining"]
+    assert [trial["outcome"] for trial in retraining["trials"]] == ["completed"] * 2
+    assert retraining["winner"] in {row["id"] for row in result["genomes"]}
 
 
 def test_found_genomes_are_compared_built_and_reconstructed(

@@ -27,18 +27,19 @@ def test_without_a_winner_derive_prints_its_table_and_exits_with_5(
     options = ("derive", run, "--top-k", 2, "--retrain", *sets(COLLAPSES))
     answer = gan_nas(*options, "--json")
     assert answer.code == 5
-    assert answer.json["winner"] is None
-    outcomes = {row["outcome"] for row in answer.json["retrained"]}
+    retraining = answer.json["retraining"]
+    assert retraining["winner"] is None
+    outcomes = {trial["outcome"] for trial in retraining["trials"]}
     assert outcomes <= {"collapsed", "diverged"}
     assert "there is no winner" in answer.err
     shown = gan_nas(*options)
     assert shown.code == 5
-    for row in answer.json["retrained"]:
-        assert row["id"] in shown.out
-        assert row["outcome"] in shown.out
-        assert json.loads((run / "retrained" / row["id"] / "outcome.json").read_text())
+    for trial in retraining["trials"]:
+        assert trial["id"] in shown.out
+        assert trial["outcome"] in shown.out
+        assert json.loads((run / "retrained" / trial["id"] / "outcome.json").read_text())
     assert "--again for the same once more" in shown.err
-    assert gan_nas(*options, "--again", "--json").json["retrained"] == answer.json["retrained"]
+    assert gan_nas(*options, "--again", "--json").json["retraining"] == retraining
 
 
 def test_retrain_fails_as_before_until_it_is_asked_to_run_again(

@@ -12,12 +12,13 @@ from gan_nas.metrics.loading import KINDS
 from gan_nas.metrics.measures import MEASURES
 from gan_nas.scoring.protocols import PROTOCOLS
 from gan_nas.scoring.reference import SPLITS
-from gan_nas.search import METHODS, load_method
+from gan_nas.search import load_method, method_names
 from gan_nas.spaces.frameworks import FRAMEWORKS
 from gan_nas.spaces.registry import BUILT_IN
-from gan_nas.training.loop import presets_for
+from gan_nas.training.config import presets_for
 
-SEARCH_PRESETS = {name for method in METHODS for name in load_method(method).PRESETS}
+METHODS = method_names()
+SEARCH_PRESETS = {name for method in METHODS for name in load_method(method).presets}
 TRAINING_PRESETS = {
     name for space in BUILT_IN for framework in FRAMEWORKS for name in presets_for(space, framework)
 }

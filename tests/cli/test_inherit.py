@@ -77,9 +77,9 @@ def test_derive_trains_what_it_found_from_the_searchs_weights(
     options = (finished_search, "--top-k", 1)
     training = ("--retrain", *sets(TRAINING | {"steps": 1}), "--inherit")
     answer = gan_nas("derive", *options, *training, "--json")
-    (row,) = answer.json["retrained"]
-    assert row["inherited_from"]["method"] == "autogan"
-    assert row["files"]["last"].split("/")[-2] == f"{row['id']}-inherited"
+    (trial,) = answer.json["retraining"]["trials"]
+    assert trial["result"]["inherited_from"]["method"] == "autogan"
+    assert trial["result"]["files"]["last"].split("/")[-2] == f"{trial['id']}-inherited"
     assert "inherited" in gan_nas("derive", *options, *training).out
     alone = gan_nas("derive", *options, "--inherit")
     assert alone.code == 2

@@ -11,7 +11,7 @@ from gan_nas.cli.inputs import (
     whole_number,
 )
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.search import METHODS, load_method
+from gan_nas.search import load_method, method_names
 from gan_nas.training.config import PRESETS, TrainingConfig, presets_for
 
 
@@ -89,12 +89,12 @@ def test_only_other_values_than_the_defaults_are_repeated() -> None:
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", method_names())
 def test_auto_precision_is_the_presets_or_the_devices(method: str) -> None:
     """The authors' code computes in float32, on a GPU too."""
     chosen = load_method(method)
     for presets, model in (
-        (chosen.PRESETS, chosen.Config),
+        (chosen.presets, chosen.Config),
         (presets_for(method), TrainingConfig),
     ):
         found = {

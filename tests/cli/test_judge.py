@@ -91,5 +91,5 @@ def test_derive_and_its_trials_are_judged_by_the_searchs_own_network(
     training = ("--retrain", *sets(TRAINING | {"steps": 1}))
     answer = gan_nas("derive", run, "--top-k", 1, "--json", *training)
     assert answer.code == 0, answer.err
-    (row,) = answer.json["retrained"]
-    assert judged_by(answer.json["passport"]) == judged_by(row["passport"]) == before
+    (trial,) = answer.json["retraining"]["trials"]
+    assert judged_by(answer.json["passport"]) == judged_by(trial["result"]["passport"]) == before

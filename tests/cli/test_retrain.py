@@ -48,7 +48,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(
     options = ("--data", folder, "--width", 4, "--run", tmp_path / "run", "--dry-run")
     plan = gan_nas("retrain", "autogan-cifar10-top1", *options, "--json").json
     assert plan["steps"] == plan["config"]["steps"] == 1500
-    assert plan["generator"]["parameters"] > 0
+    assert plan["sizes"]["generator"]["parameters"] > 0
     assert plan["predicted_seconds"] > 0
     assert not (tmp_path / "run").exists()
     shown = gan_nas("retrain", "autogan-cifar10-top1", *options).out
@@ -108,7 +108,7 @@ def test_derive_trains_what_it_found_in_a_framework(
     options = (finished_search, "--top-k", 1, "--retrain", *sets(TRAINING | {"steps": 1}))
     answer = gan_nas("derive", *options, "--framework", "ctgan", "--json")
     assert "ctgan trains against its own discriminator" in answer.err
-    (found,), (row,) = answer.json["genomes"], answer.json["retrained"]
+    (found,), (row,) = answer.json["genomes"], answer.json["retraining"]["trials"]
     genome = load_genome(found["file"])
     assert row["id"] == genome.genome_id
     trained = finished_search / "retrained" / suited(genome, "ctgan").genome_id

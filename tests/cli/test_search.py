@@ -39,7 +39,7 @@ def test_search_names_genome_files_in_json(
 def test_dry_run_of_a_search_says_what_would_be_done(gan_nas: Command, tmp_path: Path) -> None:
     options = ("--method", "autogan", "--run", tmp_path / "run", "--dry-run", "--max-params", "30k")
     plan = gan_nas("search", *options, "--json").json
-    assert plan["space"] == 373_248
+    assert plan["sizes"]["space"] == 373_248
     assert plan["config"]["max_params"] == 30_000
     assert "predicted time" in gan_nas("search", *options).out
     assert not (tmp_path / "run").exists()
@@ -68,27 +68,28 @@ def test_what_cannot_be_searched_is_one_sentence(
 def test_derive_keeps_the_best_and_trains_them(gan_nas: Command, finished_search: Path) -> None:
     options = (finished_search, "--top-k", 2, "--retrain", *sets(TRAINING | {"steps": 2}))
     derived = gan_nas("derive", *options, "--json").json
-    assert len(derived["genomes"]) == len(derived["retrained"]) == 2
-    rewards = [row["reward"] for row in derived["genomes"]]
+    retraining = derived["retraining"]
+    assert len(derived["genomes"]) == len(retraining["trials"]) == 2
+    rewards = [row["values"]["reward"] for row in derived["genomes"]]
     assert rewards == sorted(rewards, reverse=True)
-    trained = {row["id"] for row in derived["retrained"]}
+    trained = {trial["id"] for trial in retraining["trials"]}
     assert trained == {load_genome(row["file"]).genome_id for row in derived["genomes"]}
     answer = gan_nas("derive", *options)
     assert answer.code == 0
     assert "6 images only" in answer.out
     assert "6 held out" in answer.out
     assert "\\n" not in answer.out  # what is shown as one line must be one
-    if derived["winner"]:
-        assert f"winner: {derived['winner']}" in answer.out
+    if retraining["winner"]:
+        assert f"winner: {retraining['winner']}" in answer.out
 
 
 def test_trials_that_were_scored_differently_are_not_ranked_unless_told_to(
     gan_nas: Command, finished_search: Path
 ) -> None:
     options = (finished_search, "--top-k", 2, "--retrain", *sets(TRAINING | {"steps": 2}))
-    derived = gan_nas("derive", *options, "--json").json
-    assert derived["scored_differently"] == {}
-    trained = [row for row in derived["retrained"] if row["outcome"] == "completed"]
+    retraining = gan_nas("derive", *options, "--json").json["retraining"]
+    assert retraining["scored_differently"] == {}
+    trained = [trial["result"] for trial in retraining["trials"] if trial["outcome"] == "completed"]
     assert len(trained) == 2
     assert trained[0]["passport"] == trained[1]["passport"]
     path = Path(trained[1]["files"]["last"]).with_name("result.json")
@@ -105,7 +106,7 @@ def test_trials_that_were_scored_differently_are_not_ranked_unless_told_to(
     assert told.code == 0
     assert "Scored differently, do not trust the order: resize" in told.out
     told = gan_nas("derive", *options, "--any-passport", "--json")
-    assert told.json["scored_differently"].keys() == {"resize"}
+    assert told.json["retraining"]["scored_differently"].keys() == {"resize"}
     path.write_text(before)
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan_nas.networks.builder import build_generator, choose_cells
+from gan_nas.networks.builder import build_generator, build_supernet, choose_cells
 from gan_nas.networks.cost import generator_cost, num_parameters
-from gan_nas.networks.degas import StageNetwork, build_stage_supernet, normal_ops, up_ops
+from gan_nas.networks.degas import StageNetwork, normal_ops, up_ops
 from gan_nas.networks.slots import inherited_state
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
@@ -75,9 +75,9 @@ def redraw(network: nn.Module, seed: int = 0) -> None:
 
 def supernet(genome: DEGASGenerator, stem_residual: bool, final_normal: bool) -> StageNetwork:
     with torch.device("cpu"):
-        network = build_stage_supernet(
-            genome, 16, 2, stem_residual=stem_residual, final_normal=final_normal
-        )
+        example = DEGASSpace(stem_residual, final_normal).example(genome.width)
+        network = build_supernet(example, 16, 2)
+    choose_cells(network, genome)
     redraw(network)
     return network.double()
 
@@ -96,7 +96,7 @@ def mixtures(stem_residual: bool, final_normal: bool) -> dict[str, Tensor]:
 )
 def test_the_supernet_has_the_specified_size(changes: Any, parameters: int) -> None:
     with torch.device("meta"):
-        network = build_stage_supernet(drawn(0, 128), 32, **changes)
+        network = build_supernet(DEGASSpace(**changes).example(128), 32)
     assert num_parameters(network) == parameters
     assert sum(p.numel() for p in network.stem.parameters()) == 264_192
     assert sum(p.numel() for p in network.to_rgb.parameters()) == 3_715

@@ -193,9 +193,7 @@ def all_cases() -> dict[str, Case]:
         cases[f"stage, {residual=}"] = Case(
             partial(stage, mixed, residual, True), sizes, mixes="all"
         )
-    degas = operations(
-        DEGASSpace(stem_residual=True, final_normal=True).sample(random.Random(0), 4)
-    )
+    degas = operations(DEGASSpace(True, True).sample(random.Random(0), 4))
     cases["derived stage"] = Case(partial(stage, fixed(degas), True, False), ((2, 2), (3, 5)))
     for fill, searching, mixes in ((mixed, True, "all"), (fixed(degas), False, "nothing")):
         cases[f"stage network, {mixes}"] = Case(
@@ -469,5 +467,4 @@ def built_for(genome: Genome) -> list[nn.Module]:
         build_generator(genome.generator, 32),
         build_discriminator(genome.discriminator, 32),
         build_supernet(genome.generator, 32),
-        build_supernet(genome.discriminator, 32),
     ]

@@ -1,6 +1,7 @@
 """Simulated steps: what they keep alive and multiply is what real ones do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 import tiny
@@ -8,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.networks.simulation import META, HalfPrecision, LiveBytes
-from gan_nas.search.adversarialnas import search as adversarialnas
-from gan_nas.search.autogan import search as autogan
-from gan_nas.search.degas import search as degas
+from gan_nas.search import load_method
+from gan_nas.search.degas.config import Config
+from gan_nas.search.degas.reconstruct import reconstruction_phases
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import autocast
@@ -18,6 +19,7 @@ from gan_nas.training.plan import new_gan, training_phase
 from gan_nas.training.timing import Phase
 
 CPU = tiny.CPU
+Made = Callable[[torch.device], Sequence[Phase]]
 
 
 def test_storages_are_counted_while_they_live_and_once() -> None:
@@ -51,7 +53,7 @@ def test_multiply_adds_of_a_step_are_three_of_a_pass() -> None:
             assert live.count(lambda: layers(z)) == one
 
 
-def phases(framework: Framework, precision: str) -> Callable[[torch.device], list[Phase]]:
+def phases(framework: Framework, precision: str) -> Made:
     config = TrainingConfig.model_validate(
         tiny.TRAINING | {"framework": framework, "precision": precision}
     )
@@ -63,22 +65,21 @@ def phases(framework: Framework, precision: str) -> Callable[[torch.device], lis
     return made
 
 
-SEARCHES: list[Callable[[torch.device], list[Phase]]] = [
-    lambda device: autogan.phases(autogan.Config(**tiny.SEARCH), 16, 1, device),
-    lambda device: adversarialnas.phases(adversarialnas.Config(**tiny.ADVERSARIAL), 16, 1, device),
-    lambda device: degas.phases(degas.Config(**tiny.DEGAS), 16, 1, device),
-    lambda device: degas.reconstruction_phases(
-        tiny.GENOME, degas.Config(**tiny.DEGAS), 16, 1, device
-    ),
+def phases_of(name: str, device: torch.device) -> Sequence[Phase]:
+    method = load_method(name)
+    return method.phases(method.Config(**tiny.SETTINGS[name]), 16, 1, device)
+
+
+SEARCHES: list[Made] = [
+    *(partial(phases_of, name) for name in tiny.SETTINGS),
+    lambda device: reconstruction_phases(tiny.GENOME, Config(**tiny.DEGAS), 16, 1, device),
 ]
 
 
 @pytest.mark.parametrize(
     "made", [*SEARCHES, *(phases(f, p) for f in FRAMEWORKS for p in ("float32", "bf16"))]
 )
-def test_a_simulated_step_is_like_a_real_one(
-    made: Callable[[torch.device], list[Phase]],
-) -> None:
+def test_a_simulated_step_is_like_a_real_one(made: Made) -> None:
     found = []
     for device in (META, CPU):
         live = LiveBytes()

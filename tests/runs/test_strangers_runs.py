@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 from old_runs import copy, resume
-from tiny import CPU
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import seal
+from gan_nas.runs.results import SearchResult, TrainingResult
 from gan_nas.runs.run import Run, read_log
-from gan_nas.search.adversarialnas import search as adversarialnas
-from gan_nas.search.degas import search as degas
+from gan_nas.search import drive
 
 CONFIG = {"method": "a test"}
 
@@ -75,9 +74,8 @@ def replace(run: Path, name: str, kind: str, outside: Path) -> None:
             path.touch() if target.is_dir() else path.mkdir()
 
 
-def derive(run: Path) -> dict[str, Any]:
-    chosen = degas if "degas" in run.name else adversarialnas
-    return chosen.derive(run, count=1, device=CPU)
+def derive(run: Path) -> SearchResult:
+    return drive.derive(run, count=1)
 
 
 ADDED = ["samples", "retrained", "history", "genomes", "outcome.json", "judge.safetensors"]
@@ -111,20 +109,20 @@ def test_no_entry_of_a_run_leads_out_of_it(
 
 def test_the_run_directory_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "degas").symlink_to(copy("degas-finished", tmp_path / "elsewhere"))
-    assert derive(tmp_path / "degas")["genomes"]
+    assert derive(tmp_path / "degas").genomes
 
 
 def test_hard_links_are_files(tmp_path: Path) -> None:
     run = copy("degas-finished", tmp_path / "degas")
     (tmp_path / "log").hardlink_to(run / "log.jsonl")
-    assert derive(run)["genomes"]
+    assert derive(run).genomes
 
 
 def test_what_is_not_of_a_run_is_left_alone(tmp_path: Path) -> None:
     run = copy("degas-finished", tmp_path / "degas")
     (run / "notes").mkdir()
     (run / "notes" / "mine.txt").write_text("mine")
-    assert derive(run)["genomes"]
+    assert derive(run).genomes
     assert (run / "notes" / "mine.txt").read_text() == "mine"
 
 
@@ -226,7 +224,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
 
 
 @pytest.fixture(scope="module")
-def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SearchResult | TrainingResult]:
     """Return what runs whose log is whole end with."""
     folder = tmp_path_factory.mktemp("whole")
     names = ("degas", "adversarialnas", "retrain")
@@ -241,7 +239,7 @@ def test_a_damaged_log_ends_no_run(
     tmp_path: Path,
     name: str,
     damage: str,
-    wholes: dict[str, dict[str, Any]],
+    wholes: dict[str, SearchResult | TrainingResult],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     whole = wholes[name]
@@ -253,9 +251,7 @@ def test_a_damaged_log_ends_no_run(
     caplog.clear()
     result = resume(run)
     timed = {"seconds", "images_per_second", "run", "files", "genomes"}
-    assert {k: v for k, v in result.items() if k not in timed} == {
-        k: v for k, v in whole.items() if k not in timed
-    }
+    assert result.model_dump(exclude=timed) == whole.model_dump(exclude=timed)
     short = left is None or len(left) < before
     said = [r for r in caplog.records if "shorter than at the last checkpoint" in r.message]
     assert len(said) == short
@@ -285,10 +281,10 @@ def test_a_log_that_became_a_link_meanwhile_is_not_followed(tmp_path: Path) -> N
 
 
 def test_a_run_of_another_method_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="a run of retrain, not of a search"):
+        derive(copy("retrain-finished", tmp_path / "training"))
     run = copy("adversarialnas-finished", tmp_path / "run")
-    with pytest.raises(InvalidInput, match="no search by degas"):
-        degas.derive(run, count=1, device=CPU)
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(config | {"method": "degas"}))
     with pytest.raises(Incompatible):
-        degas.derive(run, count=1, device=CPU)
+        derive(run)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_nas.networks.builder import build_generator
-from gan_nas.networks.degas import StageNetwork, build_stage_supernet
+from gan_nas.networks.builder import build_generator, build_supernet
+from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.merged import published_order
 from gan_nas.search.degas.config import PRESETS, Config
 from gan_nas.search.degas.genomes import new_alpha
@@ -34,13 +34,7 @@ def searching(num: int = 40, **changes: Any) -> GLO:
     """Return a search at its start."""
     config = Config.model_validate(tiny.DEGAS | changes)
     with torch.device("meta"):
-        network = build_stage_supernet(
-            sizes_of(config, config.width),
-            16,
-            1,
-            stem_residual=config.stem_residual,
-            final_normal=config.final_normal,
-        )
+        network = build_supernet(sizes_of(config, config.width), 16, 1)
     alpha = new_alpha(config, CPU)
     alpha.initialise(stream(0, "alpha"))
     network = fresh(network, 0, "supernet weights", CPU, "default")  # type: ignore[assignment]

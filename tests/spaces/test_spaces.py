@@ -1,207 +1,386 @@
+"""What holds of every space: ours, their variants and a stranger's."""
+
 import itertools
-import random
+import json
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
+from json_schema import accepts
+from pydantic import ValidationError
 
 from gan_nas.errors import InvalidInput
-from gan_nas.spaces.autogan import (
-    CHOICES,
-    CONVS,
-    NORMS,
-    NUM_CELLS,
-    UPS,
-    Tokens,
-    count,
-    decode,
-    decode_cell,
-    encode,
-    encode_cell,
-    enumerate_cells,
-    enumerate_space,
-    num_cells_of,
-    split_tokens,
-    token_sizes,
-)
-from gan_nas.spaces.genome import parse_genome
-from gan_nas.spaces.published import published_genome
-from gan_nas.spaces.random_genomes import SPACES, sample_genomes
+from gan_nas.spaces.degas import DEGASSpace
+from gan_nas.spaces.diff import diff
+from gan_nas.spaces.frameworks import framework_of
+from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.spaces.registry import BUILT_IN, load_space
+from gan_nas.spaces.schema import GeneratorGenome
+from gan_nas.spaces.space import Space
 
-SIZES = tuple(size for index in range(NUM_CELLS) for size in token_sizes(index))
-
-# As the authors print them: conv, norm, up, shortcut, skips of each cell.
-PUBLISHED = {
-    "autogan-cifar10-top1": "1 0 1 1 / 1 0 0 1 1 / 1 0 1 0 3",
-    "autogan-cifar10-top2": "1 0 1 1 / 1 0 1 1 1 / 1 0 1 1 3",
-    "autogan-cifar10-top3": "1 1 1 1 / 1 0 0 1 1 / 1 0 1 0 3",
-    "sngan-cifar10": "1 1 1 1 / 1 1 1 1 0 / 1 1 1 1 0",
-    "ctgan-cifar10": "1 1 1 1 / 1 1 1 1 0 / 1 1 1 1 0",
+SPACES: dict[str, Callable[[], Space[Any]]] = {
+    **{name: lambda name=name: load_space(name) for name in (*BUILT_IN, "toy")},
+    "degas with all places": lambda: DEGASSpace(stem_residual=True, final_normal=True),
 }
+CONSTRAINED = ("adversarialnas", "toy")  # not all values of their places go together
+NUM = 30
+
+pytestmark = pytest.mark.usefixtures("plugin")
 
 
-def vector(text: str) -> Tokens:
-    return tuple(int(token) for token in text.replace("/", " ").split())
+@pytest.fixture(params=SPACES)
+def space(request: pytest.FixtureRequest) -> Space[Any]:
+    return SPACES[request.param]()
 
 
-def random_vectors(number: int) -> list[Tokens]:
-    draw = random.Random(1)
-    return [tuple(draw.randrange(size) for size in SIZES) for _ in range(number)]
+@pytest.fixture(params=(*BUILT_IN, "toy"))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-@pytest.mark.parametrize(("index", "number"), [(0, 36), (1, 72), (2, 144)])
-def test_every_cell_is_enumerated_once_and_survives_the_codec(index: int, number: int) -> None:
-    tokens = list(enumerate_cells(index))
-    cells = [decode_cell(index, t) for t in tokens]
-    assert len(tokens) == len(set(tokens)) == len(set(cells)) == number
-    assert [encode_cell(index, cell) for cell in cells] == tokens
+def drawn(space: Space[Any], number: int = NUM, seed: int = 0) -> list[GeneratorGenome]:
+    random = Random(seed)
+    return [space.sample(random, 8) for _ in range(number)]
 
 
-def test_the_space_is_as_large_as_the_paper_says() -> None:
-    assert [count(n) for n in (1, 2, 3)] == [36, 36 * 72, 36 * 72 * 144]
-    assert count() == 373_248
-    assert "autogan" in SPACES
+def genome(space: Space[Any], generator: GeneratorGenome) -> Genome:
+    return Genome(generator=generator, discriminator=space.discriminator(4))
 
 
-def test_the_space_is_enumerated_lazily_and_in_order() -> None:
-    first = list(itertools.islice(enumerate_space(), 500))
-    assert first[0] == (0,) * 14
-    assert first == sorted(set(first))
-    assert all(encode(decode(tokens, 1)) == tokens for tokens in first)
-    assert {tokens[:4] for tokens in first} == {(0, 0, 0, 0)}  # the last cells change first
-    assert len({tokens[9:] for tokens in first[:144]}) == 144
+def unchecked(space: Space[Any], random: Random) -> dict[str, Any]:
+    """Draw what stands at each place, valid or not."""
+    places = space.places(space.example(8))
+    return {place: random.choice(values) for place, values in places.items()}
 
 
-def test_the_enumeration_has_every_vector_once() -> None:
-    assert sum(1 for _ in enumerate_space()) == count()
-    cells = [list(enumerate_cells(index)) for index in range(NUM_CELLS)]
-    last = next(itertools.islice(enumerate_space(), count() - 1, None))
-    assert (
-        last == tuple(size - 1 for size in SIZES) == tuple(itertools.chain(*(c[-1] for c in cells)))
-    )
+def changed_places(space: Space[Any], a: GeneratorGenome, b: GeneratorGenome) -> set[str]:
+    changes = diff(genome(space, a), genome(space, b))
+    return {change.where.removeprefix("generator.") for change in changes}
 
 
-def test_random_vectors_survive_the_codec() -> None:
-    vectors = random_vectors(500)
-    generators = [decode(tokens, width=8, latent_dim=16) for tokens in vectors]
-    assert [encode(generator) for generator in generators] == vectors
-    assert len(set(generators)) == len(set(vectors))
-    assert {(g.width, g.latent_dim) for g in generators} == {(8, 16)}
+# Models
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_published_vectors_are_the_published_genomes(name: str) -> None:
-    generator = published_genome(name).generator
-    assert encode(generator) == vector(PUBLISHED[name])
-    assert decode(vector(PUBLISHED[name]), generator.width) == generator
+def test_json_comes_back_as_the_same_genome(space: Space[Any]) -> None:
+    for generator in drawn(space, 100):
+        known = genome(space, generator)
+        again = parse_genome(known.to_json())
+        assert again == known
+        assert type(again.generator) is space.Generator
+        assert (again.generator_id, again.genome_id) == (known.generator_id, known.genome_id)
+        assert Genome.model_validate(known.model_dump()) == known
 
 
-@pytest.mark.parametrize(
-    ("index", "token", "skips"),
-    [
-        (1, 0, ()),
-        (1, 1, (0,)),
-        (2, 0, ()),
-        (2, 1, (1,)),
-        (2, 2, (0,)),
-        (2, 3, (0, 1)),
-    ],
-)
-def test_the_oldest_cell_is_the_most_significant_skip_bit(
-    index: int, token: int, skips: tuple[int, ...]
-) -> None:
-    tokens = (1, 0, 1, 1, token)
-    cell = decode_cell(index, tokens)
-    assert cell.skips == skips
-    assert encode_cell(index, cell) == tokens
+def test_different_generators_have_different_ids_and_words(space: Space[Any]) -> None:
+    known = {generator.model_dump_json(): generator for generator in drawn(space, 500)}
+    assert len({genome(space, g).generator_id for g in known.values()}) == len(known)
+    assert len({tuple(g.words) for g in known.values()}) == len(known)
+    assert all(word.isprintable() for g in known.values() for word in (*g.words, *g.summary))
 
 
-def test_token_numbers_are_those_of_the_published_code() -> None:
-    for place, field, words in (
-        (0, "conv", ("post", "pre")),
-        (1, "norm", ("none", "batch", "instance")),
-        (2, "up", ("bilinear", "nearest", "deconv")),
-        (3, "shortcut", (False, True)),
-    ):
-        for token, word in enumerate(words):
-            tokens = [0, 0, 0, 0]
-            tokens[place] = token
-            assert getattr(decode_cell(0, tokens), field) == word
+def test_ids_do_not_depend_on_stated_defaults(space: Space[Any]) -> None:
+    for generator in drawn(space):
+        known = genome(space, generator)
+        stated = parse_genome(json.dumps(known.model_dump(mode="json")))
+        assert (stated.generator_id, stated.genome_id) == (known.generator_id, known.genome_id)
 
 
-def test_a_vector_is_cut_into_its_cells() -> None:
-    tokens = vector(PUBLISHED["autogan-cifar10-top1"])
-    assert split_tokens(tokens) == [(1, 0, 1, 1), (1, 0, 0, 1, 1), (1, 0, 1, 0, 3)]
-    assert [num_cells_of(tokens[:length]) for length in (4, 9, 14)] == [1, 2, 3]
-    assert split_tokens(tokens[:9]) == split_tokens(tokens)[:2]
+def test_the_json_schema_accepts_what_the_model_accepts(space: Space[Any]) -> None:
+    schema = Genome.model_json_schema()
+    assert {space.name} < set(schema["properties"]["generator"]["discriminator"]["mapping"])
+    for generator in drawn(space):
+        known = genome(space, generator)
+        for content in (known.model_dump(mode="json"), json.loads(known.to_json())):
+            assert accepts(schema, content)
 
 
-@pytest.mark.parametrize("place", range(14))
-def test_a_token_beyond_its_choices_is_refused(place: int) -> None:
-    for token in (-1, SIZES[place], 10**9):
-        tokens = [0] * 14
-        tokens[place] = token
+def test_model_and_json_schema_refuse_the_same_faults(space: Space[Any]) -> None:
+    schema = Genome.model_json_schema()
+    fine = genome(space, space.example(8)).model_dump(mode="json")
+    faults: list[dict[str, Any]] = [{"colour": "red"}, {"width": 0}, {"width": "8"}, {"space": "x"}]
+    contents = [fine | {"generator": fine["generator"] | fault} for fault in faults]
+    contents += [
+        fine | {"generator": {k: v for k, v in fine["generator"].items() if k != left_out}}
+        for left_out in ("space", "width", "latent_dim")
+    ]
+    for place in space.places(space.example(8)):
+        content = json.loads(json.dumps(fine))
+        *path, last = place.split(".")
+        holder = content["generator"]
+        for key in path:
+            holder = holder[int(key) if isinstance(holder, list) else key]
+        holder[last] = "conv_4x4"
+        contents.append(content)
+    for content in contents:
+        assert not accepts(schema, content), content
         with pytest.raises(InvalidInput) as caught:
-            decode(tokens, 8)
+            parse_genome(json.dumps(content), "a.json")
         said = str(caught.value)
-        cell = 0 if place < 4 else 1 if place < 9 else 2
-        inside = place - (0, 4, 9)[cell]
-        assert said == (
-            f"token {inside} of cell {cell} is {token}, allowed are 0 to {SIZES[place] - 1}: it is "
-            f"number {place + 1} of 14 and chooses {CHOICES[inside]}"
-        )
+        assert said.startswith("a.json is not a genome: ")
+        assert said.isprintable()
 
 
-@pytest.mark.parametrize(("place", "words"), [*enumerate((CONVS, NORMS, UPS, ("no", "yes")))])
-def test_a_choice_is_named_by_the_words_of_the_space(place: int, words: tuple[str, ...]) -> None:
-    listed = ", ".join(f"{number} {word}" for number, word in enumerate(words))
-    assert CHOICES[place].endswith(f"({listed})")
+def test_other_widths_keep_the_architecture(space: Space[Any]) -> None:
+    for generator in drawn(space):
+        other = genome(space, generator).resized(16, 6)
+        assert (other.generator.width, other.discriminator.width) == (16, 6)
+        assert space.values(other.generator) == space.values(generator)
 
 
-@pytest.mark.parametrize("length", [n for n in range(20) if n not in (4, 9, 14)])
-def test_a_vector_that_ends_inside_a_cell_is_refused(length: int) -> None:
-    with pytest.raises(InvalidInput, match=rf"of {length} tokens .* \[4, 9, 14\]"):
-        split_tokens([0] * length)
+def test_sizes_are_attributes_that_no_place_holds(space: Space[Any]) -> None:
+    fields = {place.partition(".")[0] for place in space.places(space.example(8))}
+    assert all(hasattr(space.example(8), size) for size in space.sizes)
+    assert not fields & set(space.sizes)
+    assert fields | set(space.sizes) | {"space"} >= space.Generator.model_fields.keys() - {
+        "final_normal"
+    }
 
 
-@pytest.mark.parametrize("length", [n for n in range(30) if n != 14])
-def test_another_number_of_tokens_is_no_generator(length: int) -> None:
-    with pytest.raises(InvalidInput, match=f"a generator has 14 tokens, these are {length}"):
-        decode([0] * length, 8)
+def test_a_space_is_trained_in_the_framework_of_its_discriminator(name: str) -> None:
+    space = load_space(name)
+    assert space.name == space.example(4).space == name
+    for width in (4, 6):
+        assert space.discriminator(width).width == width
+        assert framework_of(space.discriminator(width)) == space.framework
 
 
-def test_the_same_seed_draws_the_same_genomes() -> None:
-    assert sample_genomes("autogan", 20, 7) == sample_genomes("autogan", 20, 7)
-    assert sample_genomes("autogan", 5, 7) == sample_genomes("autogan", 20, 7)[:5]
+# Drawing
 
 
-def test_other_seeds_draw_other_genomes() -> None:
-    draws = [tuple(g.genome_id for g in sample_genomes("autogan", 3, seed)) for seed in range(20)]
+def test_values_come_back_from_places(space: Space[Any]) -> None:
+    for generator in drawn(space):
+        values = space.values(generator)
+        places = space.places(generator)
+        assert list(values) == list(places)
+        assert all(value in places[place] for place, value in values.items())
+        assert space.changed(space.example(8), values) == generator
+
+
+def test_a_space_counts_its_choices(space: Space[Any]) -> None:
+    places = space.places(space.example(1))
+    assert all(len(values) == len(set(values)) > 1 for values in places.values())
+    assert space.count() == prod(map(len, places.values()))
+
+
+def test_a_small_space_is_enumerated_and_drawn_uniformly() -> None:
+    toy = load_space("toy")
+    example = toy.example(8)
+    places = toy.places(example)
+    contents = [dict(zip(places, v, strict=True)) for v in itertools.product(*places.values())]
+    valid = [toy.changed(example, c) for c in contents if toy.is_valid(example, c)]
+    assert (len(contents), len(set(valid))) == (toy.count(), 81 - 9) == (81, 72)
+    number = 72 * 200
+    seen = Counter(drawn(toy, number))
+    assert set(seen) == set(valid)
+    expected, share = number / 72, 1 / 72
+    deviation = (expected * (1 - share)) ** 0.5
+    assert all(abs(times - expected) < 4.5 * deviation for times in seen.values())
+
+
+def test_every_place_is_drawn_uniformly(space: Space[Any]) -> None:
+    """Where all values of a place are valid beside the others, each is as likely as the others."""
+    generators = drawn(space, 800)
+    places = space.places(generators[0])
+    for place, values in itertools.islice(places.items(), 0, None, max(1, len(places) // 7)):
+        free = [
+            space.values(g)[place]
+            for g in generators
+            if all(space.is_valid(g, {place: value}) for value in values)
+        ]
+        expected, share = len(free) / len(values), 1 / len(values)
+        assert expected > 50
+        for value in values:
+            assert abs(free.count(value) - expected) < 4.5 * (expected * (1 - share)) ** 0.5
+
+
+def test_the_same_seed_draws_the_same_genomes(name: str) -> None:
+    assert sample_genomes(name, 20, 7) == sample_genomes(name, 20, 7)
+    assert sample_genomes(name, 5, 7) == sample_genomes(name, 20, 7)[:5]
+    draws = [tuple(g.genome_id for g in sample_genomes(name, 3, seed)) for seed in range(20)]
     assert len(set(draws)) == 20
+    assert sample_genomes(name, 0, 0) == []
 
 
-def test_sampled_genomes_are_unnamed_valid_and_of_the_widths_asked_for() -> None:
-    genomes = sample_genomes("autogan", 10, 0, width=12, discriminator_width=6)
-    for genome in genomes:
-        assert (genome.generator.width, genome.discriminator.width) == (12, 6)
-        assert (genome.name, genome.source) == (None, None)
-        assert parse_genome(genome.to_json()) == genome
-    default = sample_genomes("autogan", 1, 0)[0]
+def test_sampled_genomes_are_unnamed_valid_and_of_the_widths_asked_for(name: str) -> None:
+    for known in sample_genomes(name, 10, 0, width=12, discriminator_width=6):
+        assert (known.generator.width, known.discriminator.width) == (12, 6)
+        assert (known.name, known.source) == (None, None)
+        assert known.discriminator == load_space(name).discriminator(6)
+        assert parse_genome(known.to_json()) == known
+    default = sample_genomes(name, 1, 0)[0]
     assert (default.generator.width, default.discriminator.width) == (256, 128)
-    assert default.resized(12, 6).genome_id == genomes[0].genome_id
-    assert sample_genomes("autogan", 0, 0) == []
-
-
-def test_every_token_is_drawn_uniformly() -> None:
-    number = 3000
-    vectors = [encode(genome.generator) for genome in sample_genomes("autogan", number, 3)]
-    for place, size in enumerate(SIZES):
-        seen = Counter(tokens[place] for tokens in vectors)
-        deviation = (number * (size - 1)) ** 0.5 / size
-        assert set(seen) == set(range(size))
-        assert all(abs(times - number / size) < 4 * deviation for times in seen.values())
-    assert len(set(vectors)) > number * 0.98  # 373,248 vectors: about 12 repeat
+    small = sample_genomes(name, 1, 0, width=12, discriminator_width=6)[0]
+    assert default.resized(12, 6).genome_id == small.genome_id
 
 
 def test_an_unknown_space_is_refused_with_those_known() -> None:
-    with pytest.raises(InvalidInput, match="unknown space biggan; known are autogan"):
+    said = "unknown space biggan; known are autogan, adversarialnas, degas, toy"
+    with pytest.raises(InvalidInput, match=said):
         sample_genomes("biggan", 1, 0)
+    with pytest.raises(InvalidInput, match="unknown space toys, did you mean toy"):
+        load_space("toys")
+
+
+# Variation
+
+
+def test_neighbours_are_all_valid_generators_with_one_place_changed(space: Space[Any]) -> None:
+    for generator in drawn(space, 3):
+        neighbours = list(space.neighbours(generator))
+        assert len(set(neighbours)) == len(neighbours)
+        assert generator not in neighbours
+        for neighbour in neighbours:
+            (place,) = changed_places(space, generator, neighbour)
+            assert place in space.places(generator)
+            assert parse_genome(genome(space, neighbour).to_json()).generator == neighbour
+        invalid = sum(
+            not space.is_valid(generator, {place: value})
+            for place, values in space.places(generator).items()
+            for value in values
+        )
+        others = sum(len(values) - 1 for values in space.places(generator).values())
+        assert len(neighbours) == others - invalid
+
+
+def test_a_neighbours_neighbours_have_the_generator_among_them(space: Space[Any]) -> None:
+    (generator,) = drawn(space, 1)
+    for neighbour in itertools.islice(space.neighbours(generator), 0, None, 5):
+        assert generator in space.neighbours(neighbour)
+
+
+def test_a_crossover_has_each_value_of_a_parent(space: Space[Any]) -> None:
+    random = Random(1)
+    mothers = fathers = 0
+    for a, b in itertools.pairwise(drawn(space, 60)):
+        child = space.crossover(a, b, random)
+        ours, theirs, found = map(space.values, (a, b, child))
+        strange = {p for p, value in found.items() if value not in (ours[p], theirs[p])}
+        if strange:  # repaired
+            assert space.name in CONSTRAINED
+        else:
+            differ = [p for p in found if ours[p] != theirs[p]]
+            mothers += sum(found[p] == ours[p] for p in differ)
+            fathers += sum(found[p] == theirs[p] for p in differ)
+        assert child.width == a.width
+    assert abs(mothers - fathers) < 5 * (mothers + fathers) ** 0.5
+
+
+def test_a_crossover_of_equal_parents_is_the_parent(space: Space[Any]) -> None:
+    for generator in drawn(space):
+        assert space.crossover(generator, generator, Random(2)) == generator
+
+
+def test_crossovers_and_repairs_follow_the_random_stream(space: Space[Any]) -> None:
+    a, b = drawn(space, 2)
+    children = [space.crossover(a, b, Random(seed)) for seed in range(20)]
+    assert children == [space.crossover(a, b, Random(seed)) for seed in range(20)]
+    assert len(set(children)) > 1
+
+
+def test_a_repair_makes_any_values_valid_and_leaves_valid_ones_alone(space: Space[Any]) -> None:
+    random = Random(3)
+    example = space.example(8)
+    broken = 0
+    for _ in range(200):
+        values = unchecked(space, random)
+        repaired = space.repair(example, values, random)
+        assert parse_genome(genome(space, repaired).to_json()).generator == repaired
+        assert space.repair(repaired, space.values(repaired), random) == repaired
+        if space.is_valid(example, values):
+            assert space.values(repaired) == values
+        else:
+            broken += 1
+            assert space.values(repaired) != values
+    assert (broken > 0) == (space.name in CONSTRAINED)
+
+
+def test_what_is_no_value_of_a_place_is_refused(space: Space[Any]) -> None:
+    example = space.example(8)
+    for place in space.places(example):
+        assert not space.is_valid(example, {place: "conv_4x4"})
+        with pytest.raises(ValidationError):
+            space.changed(example, {place: "conv_4x4"})
+
+
+# Graphs
+
+
+def test_every_operation_is_in_the_drawing(space: Space[Any]) -> None:
+    """Whatever changes is seen; an edge that is a field has the field's value."""
+    for generator in drawn(space, 3):
+        pictures = {repr(neighbour.drawing) for neighbour in space.neighbours(generator)}
+        assert len(pictures) == len(list(space.neighbours(generator)))
+        assert repr(generator.drawing) not in pictures
+        values = space.values(generator)
+        edges = [edge for part in generator.drawing.parts for edge in part.edges]
+        fields = {edge.where: edge.op for edge in edges if edge.where}
+        for place, value in values.items():
+            if generator.drawing.is_graph:
+                assert fields[place] == (value or "none")
+
+
+def test_edges_of_a_drawing_join_its_nodes_and_every_part_doubles_the_size(
+    space: Space[Any],
+) -> None:
+    for generator in drawn(space):
+        parts = generator.drawing.parts
+        for index, part in enumerate(parts):
+            scales = {node.name: node.scale for node in part.nodes}
+            for edge in part.edges:
+                source = scales if edge.part is None else {n.name for n in parts[edge.part].nodes}
+                assert edge.source in source
+                assert edge.target in scales
+                assert edge.part is None or edge.part < index
+                assert len(edge.op) <= generator.drawing.op_columns
+            assert scales["0"] == 2**index
+            assert part.title == "final" or max(scales.values()) == 2 ** (index + 1)
+
+
+# The rest of the library
+
+
+def test_the_difference_of_a_genome_to_itself_is_nothing(space: Space[Any]) -> None:
+    for a, b in itertools.pairwise(drawn(space)):
+        assert not changed_places(space, a, a)
+        assert changed_places(space, a, b) == {
+            place for place, value in space.values(a).items() if value != space.values(b)[place]
+        }
+
+
+def test_all_of_this_does_without_torch(plugin_folder: Path) -> None:
+    code = f"""
+import sys
+sys.path.append({str(plugin_folder)!r})
+from random import Random
+from gan_nas.spaces.diff import diff
+from gan_nas.spaces.published import load_genome
+from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.spaces.registry import load_space, space_names
+for name in space_names():
+    a, b = sample_genomes(name, 2, 0)
+    diff(a, b), list(load_space(name).neighbours(a.generator)), a.generator.drawing
+load_genome('adversarialnas-cifar10')
+sys.exit(bool({{'torch', 'numpy'}} & set(sys.modules)))
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
+
+
+def test_a_stranger_is_not_imported_before_it_is_asked_for(plugin_folder: Path) -> None:
+    code = f"""
+import sys
+sys.path.append({str(plugin_folder)!r})
+from gan_nas.spaces.genome import parse_genome
+from gan_nas.spaces.published import load_genome
+from gan_nas.spaces.random_genomes import sample_genomes
+parse_genome(sample_genomes('degas', 1, 0)[0].to_json())
+load_genome('adversarialnas-cifar10')
+sys.exit('gan_nas_toy' in sys.modules)
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

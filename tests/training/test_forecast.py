@@ -13,9 +13,8 @@ import torch
 
 from gan_nas.configs import resolve
 from gan_nas.networks.simulation import META
-from gan_nas.search.adversarialnas import search as adversarialnas
-from gan_nas.search.autogan import search as autogan
-from gan_nas.search.degas import search as degas
+from gan_nas.search import load_method
+from gan_nas.search.drive import work_of
 from gan_nas.spaces.published import published_genome
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import MOST_BYTES, MOST_MACS, Scale, Work, memory_bytes
@@ -29,10 +28,9 @@ def training(width: int, side: int, **changes: Any) -> Work:
     return work(TOP1.resized(width, width), config, side, 3, tiny.CPU)
 
 
-def searching(method: Any, side: int, preset: str, **changes: Any) -> Work:
-    config = resolve(method.Config, method.PRESETS[preset] | changes)
-    made: Work = method.work(config, side, 3, tiny.CPU)
-    return made
+def searching(name: str, side: int, preset: str) -> Work:
+    method = load_method(name)
+    return work_of(method, resolve(method.Config, method.presets[preset]), side, 3, tiny.CPU)
 
 
 WORKS = {
@@ -40,10 +38,10 @@ WORKS = {
     "training, paper": lambda: training(256, 32),
     "training, paper at 256 px": lambda: training(256, 256),
     "training, widest": lambda: training(2048, 48),
-    "autogan, demo": lambda: searching(autogan, 16, "demo"),
-    "autogan, paper": lambda: searching(autogan, 48, "paper"),
-    "adversarialnas, paper": lambda: searching(adversarialnas, 32, "paper"),
-    "degas, paper": lambda: searching(degas, 48, "paper-stl10"),
+    "autogan, demo": lambda: searching("autogan", 16, "demo"),
+    "autogan, paper": lambda: searching("autogan", 48, "paper"),
+    "adversarialnas, paper": lambda: searching("adversarialnas", 32, "paper"),
+    "degas, paper": lambda: searching("degas", 48, "paper-stl10"),
 }
 
 

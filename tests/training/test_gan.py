@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.networks.builder import build_discriminator, build_generator
+from gan_nas.networks.states import load_groups, read_groups
 from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
-from gan_nas.training.gan import GAN, LossWindow, fresh, means, reestimated_norms
+from gan_nas.training.gan import GAN, fresh, reestimated_norms
 from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
 
 CPU = torch.device("cpu")
@@ -137,13 +138,16 @@ def test_saved_and_loaded_goes_on_bit_for_bit(precision: str) -> None:
     saved = {
         # In alphabetical order, as files have them.
         group: {name: tensors[name].clone().contiguous() for name in sorted(tensors)}
-        for group, tensors in first.state().items()
+        for group, tensors in read_groups(first.saved()).items()
     }
     second = make(precision=precision)
-    second.load_state(saved, first.generator_steps)
+    load_groups(second.saved(), saved)
+    second.generator_steps = first.generator_steps
     train(second, range(2, 4))
-    for group, tensors in whole.state().items():
-        assert_equal(tensors, second.state()[group])
+    expected, found = read_groups(whole.saved()), read_groups(second.saved())
+    assert expected.keys() == found.keys()
+    for group in expected:
+        assert_equal(expected[group], found[group])
 
 
 def test_bf16_keeps_weights_losses_and_statistics_in_float32() -> None:
@@ -151,7 +155,7 @@ def test_bf16_keeps_weights_losses_and_statistics_in_float32() -> None:
     loss = gan.discriminator_step(*noise(0))
     assert loss.dtype == torch.float32
     assert abs(float(loss) - float(make().discriminator_step(*noise(0)))) < 0.2
-    for tensors in gan.state().values():
+    for tensors in read_groups(gan.saved()).values():
         assert all(t.dtype in (torch.float32, torch.int64) for t in tensors.values())
 
 
@@ -160,9 +164,6 @@ def test_no_tensor_is_made_on_the_default_device() -> None:
     with torch.device("meta"):
         gan = make()
         train(gan, range(2))
-        window = LossWindow(4, CPU)
-        window.push(torch.ones((), device=CPU))
-        assert window.mean(1) == 1.0
         with gan.averaged() as network, reestimated_norms(network, noise(0)[1]):
             assert network(noise(0)[1]).device == CPU
 
@@ -219,33 +220,6 @@ def test_norms_are_as_they_were_after_an_error(training: bool, fails: str) -> No
     assert_equal(before, network.state_dict())
     assert (network.first.momentum, network.second.momentum) == (0.1, None)
     assert (network.first.training, network.second.training) == (training, not training)
-
-
-def test_a_window_has_the_population_variance_of_its_last_losses() -> None:
-    window = LossWindow(4, CPU)
-    assert window.variance() == float("inf")
-    for value in (9.0, 1.0, 2.0, 3.0, 4.0):
-        window.push(torch.tensor(value, device=CPU))
-    assert window.variance() == pytest.approx(1.25)
-    assert window.mean(2) == pytest.approx(3.5)
-    window.clear()
-    assert window.variance() == float("inf")
-
-
-def test_an_empty_window_has_no_mean_and_a_part_filled_one_that_of_what_is_there() -> None:
-    """NaN would read as divergence before a network's first step."""
-    window, empty = LossWindow(4, CPU), LossWindow(4, CPU)
-    assert window.mean() is None
-    assert window.mean(1) is None
-    for value in (1.0, 2.0):
-        window.push(torch.tensor(value, device=CPU))
-    assert [window.mean(num) for num in (1, 2, 3, 4, 9, None)] == [2.0, 1.5, 1.5, 1.5, 1.5, 1.5]
-    assert means({"full": window, "empty": empty}) == {"full": 1.5}
-    for value in (3.0, 4.0, 5.0):
-        window.push(torch.tensor(value, device=CPU))
-    assert window.mean() == pytest.approx(3.5)
-    window.clear()
-    assert window.mean() is None  # what was there before is forgotten
 
 
 @pytest.mark.cuda

@@ -13,6 +13,7 @@ from gan_nas.configs import resolve
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, MissingResource, RunFailed
 from gan_nas.networks.weights import load_generator
+from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
 from gan_nas.scoring.scorer import Scorer, generate
 from gan_nas.spaces.ctgan import CTGANCritic
@@ -27,13 +28,13 @@ from gan_nas.training.plan import new_gan, plan
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingResult]:
     directory = tmp_path_factory.mktemp("training") / "run"
     return directory, tiny.run_training(directory)
 
 
 def test_a_run_writes_weights_samples_curves_log_and_result(
-    trained: tuple[Path, dict[str, Any]],
+    trained: tuple[Path, TrainingResult],
 ) -> None:
     directory, result = trained
     for name in ("generator.safetensors", "best.safetensors", "curves.png", "result.json"):
@@ -41,10 +42,13 @@ def test_a_run_writes_weights_samples_curves_log_and_result(
     scored = [line["step"] for line in read_log(directory) if "classifier_score" in line]
     assert scored == [0, 3, 6, 7]
     assert len(list((directory / "samples").glob("*.png"))) == 4
-    assert result["images"] == 7 * 2 * 8
+    assert result.images == 7 * 2 * 8
     distance = "frechet_distance[classifier]"
-    assert result["best"][distance] <= result["last"][distance]
-    assert result["compared"] == {"num": 150, "scores": result["last"]}  # 360 are held out
+    assert result.best[distance] <= result.last[distance]
+    assert result.compared is not None
+    assert result.compared.num == 150  # 360 are held out
+    assert result.last.items() >= result.compared.scores.items()
+    assert result.compared.scores.keys() == result.real.keys()
 
 
 def test_beside_few_real_images_stand_as_few_generated_ones(tmp_path: Path) -> None:
@@ -56,12 +60,13 @@ def test_beside_few_real_images_stand_as_few_generated_ones(tmp_path: Path) -> N
     network = load_generator(tmp_path / "generator.safetensors", tiny.CPU)
     scorer = Scorer(tiny.backbone(), images.at(16), 16)
     few = scorer.score(generate(network, 20, 128, 0, tiny.CPU))
-    assert result["compared"]["num"] == 20
-    assert result["compared"]["scores"] == pytest.approx(few, rel=1e-6)
-    assert result["real"] == scorer.score([images.at(16).held_out])
+    assert result.compared is not None
+    assert result.compared.num == 20
+    assert result.compared.scores == pytest.approx(few, rel=1e-6)
+    assert result.real == scorer.score([images.at(16).held_out])
 
 
-def test_the_file_alone_gives_the_score_of_the_run(trained: tuple[Path, dict[str, Any]]) -> None:
+def test_the_file_alone_gives_the_score_of_the_run(trained: tuple[Path, TrainingResult]) -> None:
     directory, result = trained
     network = load_generator(directory / "generator.safetensors", tiny.CPU)
     about = network.about
@@ -69,13 +74,13 @@ def test_the_file_alone_gives_the_score_of_the_run(trained: tuple[Path, dict[str
     scorer = Scorer(tiny.backbone(), tiny.digits().at(about.resolution), about.resolution)
     scores = scorer.score(generate(network, 150, 128, 0, tiny.CPU))
     for name, value in scores.items():
-        assert value == pytest.approx(result["last"][name], rel=1e-5)
+        assert value == pytest.approx(result.last[name], rel=1e-5)
 
 
 def test_no_steps_write_the_untrained_generator(tmp_path: Path) -> None:
     result = tiny.run_training(tmp_path / "run", steps=0)
-    assert result["steps"] == 0
-    assert result["first"] == result["last"] == result["best"]
+    assert result.steps == 0
+    assert result.first == result.last == result.best
     network = load_generator(tmp_path / "run" / "generator.safetensors", tiny.CPU)
     assert network(torch.zeros(2, 128)).shape == (2, 1, 16, 16)
 
@@ -129,9 +134,10 @@ def test_a_missing_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_plan_counts_every_step() -> None:
     config = TrainingConfig.model_validate(tiny.TRAINING)
     found = plan(tiny.GENOME, tiny.digits(), config, resolution=16, device=tiny.CPU)
-    assert found["images"] == 7 * 2 * 8
-    assert found["predicted_seconds"] > 0
-    assert found["generator"]["parameters"] > 0
+    assert found.images == 7 * 2 * 8
+    assert found.predicted_seconds > 0
+    assert found.sizes.keys() == {"generator", "discriminator"}
+    assert all(isinstance(size, dict) and size["parameters"] > 0 for size in found.sizes.values())
 
 
 def test_the_recipe_of_ctgan_is_its_authors() -> None:
@@ -177,7 +183,7 @@ def test_what_is_written_is_the_genome_that_was_trained(
     result = tiny.run_training(tmp_path / "run", framework=framework, steps=1)
     about = load_generator(tmp_path / "run" / "generator.safetensors").about
     trained = about.genome.discriminator
-    assert result["genome_id"] == about.genome.genome_id
+    assert result.genome_id == about.genome.genome_id
     assert about.genome.generator == tiny.GENOME.generator
     assert isinstance(trained, CTGANCritic) == (framework != "hinge-sn")
     assert trained.width == tiny.GENOME.discriminator.width
@@ -192,8 +198,10 @@ def test_the_plan_of_every_framework_counts_its_own_discriminator(framework: Fra
     found = plan(tiny.GENOME, tiny.digits(), config, resolution=16, device=tiny.CPU)
     gan = new_gan(tiny.GENOME, config, 16, 1, tiny.CPU)
     own = sum(p.numel() for p in gan.discriminator.parameters())
-    assert found["discriminator"]["parameters"] == own
-    assert found["predicted_seconds"] > 0
+    size = found.sizes["discriminator"]
+    assert isinstance(size, dict)
+    assert size["parameters"] == own
+    assert found.predicted_seconds > 0
 
 
 def test_learning_rates_fall_to_zero_in_a_straight_line(
@@ -252,5 +260,5 @@ def test_training_on_digits_beats_the_untrained_generator_by_far(
         backbone=load_backbone("classifier", digits, None, tiny.CPU),
     )
     distance = "frechet_distance[classifier]"
-    assert result["last"][distance] < 0.5 * result["first"][distance]
-    assert result["last"]["classifier_score"] > result["first"]["classifier_score"] + 1
+    assert result.last[distance] < 0.5 * result.first[distance]
+    assert result.last["classifier_score"] > result.first["classifier_score"] + 1

@@ -35,11 +35,10 @@ def noise(genome: Genome = GENOME, num: int = 4) -> tuple[Tensor, Tensor]:
 
 
 def values(gan: GAN) -> dict[str, Tensor]:
-    state = gan.state()
     return {
         f"{group}.{name}": tensor.clone()
         for group in ("generator", "discriminator")
-        for name, tensor in state[group].items()
+        for name, tensor in gan.saved()[group].read().items()
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gan_nas.configs import Settings, resolve
-from gan_nas.search import METHODS, load_method
+from gan_nas.search import load_method
 from gan_nas.search.adversarialnas import config as adversarialnas_config
 from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.search.autogan import config as autogan_config
@@ -44,7 +44,7 @@ def differing(model: type[Settings], presets: dict[str, dict[str, Any]]) -> set[
     return {name for name in model.model_fields if getattr(paper, name) != getattr(published, name)}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CONFIGS)
 def test_a_searchs_list_names_what_the_paper_preset_has_otherwise(method: str) -> None:
     config = CONFIGS[method]
     names = listed(str(config.__doc__))
@@ -64,10 +64,10 @@ def test_a_trainings_list_names_what_the_paper_preset_has_otherwise(heading: str
     assert set(names) == differing(TrainingConfig, presets_for(space, framework))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CONFIGS)
 def test_every_method_and_its_training_have_a_published_preset_in_float32(method: str) -> None:
     """On a GPU what a preset leaves open is bf16; the authors' code was not."""
-    searching = load_method(method).PRESETS["published"]
+    searching = load_method(method).presets["published"]
     training = presets_for(method)["published"]
     assert searching["precision"] == training["precision"] == "float32"
 

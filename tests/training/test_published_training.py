@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from gan_nas.configs import resolve
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.run import Run
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.published import published_genome
@@ -55,7 +56,7 @@ def largest_difference(directory: Path, name: str, **changes: Any) -> float:
     network = tiny.Features().float()
     backbone = Backbone("classifier", "tiny", side=8, channels=1, labelled=True, network=network)
     scorer = Scorer(backbone, tiny.digits().at(32), 32)
-    training = _Training(genome, config, run, scorer, tiny.CPU, None)
+    training = _Training(genome, config, run, Ledger(run), scorer, tiny.CPU, None)
     training.batches = Doubled(training.batches)  # type: ignore[assignment]
     gan = training.gan
     generator, discriminator = deepcopy(gan.generator), PlainDiscriminator(4, 1)

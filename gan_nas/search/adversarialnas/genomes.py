@@ -17,11 +17,11 @@ from gan_nas.search.best import Limit, out_of_reach, say_if_fewer
 from gan_nas.search.method import Find
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
+    SPACE,
     UP_CELLS,
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
 )
-from gan_nas.spaces.frameworks import default_discriminator
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.schema import DiscriminatorGenome
 
@@ -71,7 +71,7 @@ def discriminator_of(gan: SuperGAN) -> DiscriminatorGenome:
     config = gan.config
     width = config.derived_discriminator_width
     if config.derived_discriminator == "sn_resnet":
-        return default_discriminator("adversarialnas", width)
+        return SPACE.discriminator(width)
     cells = ranked(config, gan.beta, 1)[0].cells
     content = {"space": "adversarialnas", "width": width, "cells": cells}
     return AdversarialNASDiscriminator.model_validate(content)

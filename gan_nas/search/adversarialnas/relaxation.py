@@ -6,7 +6,7 @@ alpha (generator) or beta (discriminator) of that edge, by softmax or with Gumbe
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from gan_nas.networks.slots import choose
 from gan_nas.search.adversarialnas.derivation import derive_cell
 from gan_nas.search.logits import Logits, Row
-from gan_nas.spaces.adversarialnas import CellType, EntryOp, NormalOp, UpOp, candidates, ops_of
+from gan_nas.spaces.adversarialnas import CellType, EntryOp, NormalOp, UpOp, candidates
 from gan_nas.streams import stream
 
-SET_NAMES = {ops_of(NormalOp): "normal", ops_of(UpOp): "up", ops_of(EntryOp): "entry"}
+SET_NAMES = {get_args(NormalOp): "normal", get_args(UpOp): "up", get_args(EntryOp): "entry"}
 
 V = TypeVar("V")
 
@@ -42,7 +42,7 @@ class CellLogits(Logits):
                 for index, cell in enumerate(cells)
                 for edge, ops in candidates(cell).items()
             },
-            num_logits={"entry": len(ops_of(NormalOp))} if normal_entry else {},
+            num_logits={"entry": len(get_args(NormalOp))} if normal_entry else {},
         )
 
     def by_cell(self, rows: Mapping[str, V] | Iterable[tuple[str, V]]) -> list[dict[str, V]]:
@@ -61,7 +61,7 @@ class CellLogits(Logits):
         """
         tensors = {name: p.detach().double().cpu().numpy() for name, p in self.named_parameters()}
         rows = {name: iter(tensor) for name, tensor in tensors.items()}
-        num_normal = len(ops_of(NormalOp))
+        num_normal = len(get_args(NormalOp))
         kinds: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
         for name, _ in self.places.values():
             row = next(rows[name])

@@ -7,7 +7,7 @@ log-probability under alpha are exactly the best K. With a fixed discriminator t
 
 Where the authors' code does otherwise than the paper, or than is sensible, there is a field; the
 preset `published` takes its side in each, and config.py lists them. Two differences change the
-time alone: mixed edges run as merged kernels (networks/merged), equal up to rounding; what a
+time alone: mixed edges run as merged kernels (networks/merged/), equal up to rounding; what a
 step does not update is frozen, and the discriminator's steps build no generator graph.
 Theirs in any case: noise on probabilities, L2 in the gradients of alpha and beta, derivation from
 the raw alpha.

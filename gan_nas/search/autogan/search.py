@@ -100,16 +100,17 @@ class AutoGANSearch(Search[State]):
         return self.state.iteration == self.config.iterations
 
     def advance(self) -> None:
-        """Do what the phase has next."""
-        match self.state.phase:
-            case "shared":
-                self.train_shared()
-            case "controller":
-                self.train_controller()
-            case "end":
-                self.end_iteration()
-        self.state.policy = self.policy.state()
-        self.state.generator_steps = self.gan.generator_steps
+        """Do what the phase has next; the record is true even when a score was interrupted."""
+        phases = {
+            "shared": self.train_shared,
+            "controller": self.train_controller,
+            "end": self.end_iteration,
+        }
+        try:
+            phases[self.state.phase]()
+        finally:
+            self.state.policy = self.policy.state()
+            self.state.generator_steps = self.gan.generator_steps
 
     def train_shared(self) -> None:
         """Train the shared GAN with one architecture; its losses may end the phase by a reset."""
