@@ -77,7 +77,7 @@ def search(
             found = work.found(config.top_k, config.limit, anew=False)
             conclusion = work.conclude(found)
         except Interrupted:
-            run.check()  # all is saved
+            run.stop_if_asked()  # all is saved
             raise
         return run.finish(
             SearchResult(
