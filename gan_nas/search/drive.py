@@ -270,10 +270,8 @@ def _rows(
             )
         )
     if not rows:
-        raise InvalidInput(
-            f"nothing that this search found keeps within {task.config.limit.words}: raise the "
-            "limit, or search again with it"
-        )
+        within = f" that keeps within {task.config.limit.words}" * (task.config.limit != Limit())
+        raise InvalidInput(f"this search found nothing{within}: search longer, or raise a limit")
     return rows
 
 
