@@ -14,10 +14,9 @@ from gan_nas.networks.builder import build_generator, build_supernet
 from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.merged import published_order
 from gan_nas.search.degas.config import PRESETS, Config
-from gan_nas.search.degas.genomes import new_alpha
+from gan_nas.search.degas.genomes import new_alpha, places, sizes_of
 from gan_nas.search.degas.glo import GLO, batch_statistics
 from gan_nas.search.degas.losses import reconstruction_loss
-from gan_nas.search.degas.search import places, sizes_of
 from gan_nas.search.logits import Logits, Row
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS
 from gan_nas.streams import stream
