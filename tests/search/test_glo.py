@@ -1,7 +1,6 @@
 """GLO's two steps: what each changes and what not, and that plainly written ones do the same."""
 
 from itertools import chain, pairwise
-from math import log
 from typing import Any
 
 import pytest
@@ -14,12 +13,9 @@ from gan_nas.networks.builder import build_generator, build_supernet
 from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.merged import published_order
 from gan_nas.search.degas.config import PRESETS, Config
-from gan_nas.search.degas.genomes import new_alpha
+from gan_nas.search.degas.genomes import new_alpha, sizes_of
 from gan_nas.search.degas.glo import GLO, batch_statistics
 from gan_nas.search.degas.losses import reconstruction_loss
-from gan_nas.search.degas.search import places, sizes_of
-from gan_nas.search.logits import Logits, Row
-from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS
 from gan_nas.streams import stream
 from gan_nas.training.gan import fresh
 
@@ -335,36 +331,6 @@ def test_batches_of_the_loss_never_hold_a_single_image() -> None:
     glo.start()
     for num in (2, 7, 8, 9, 15, 16, 17, 33):
         assert 0 < glo.loss_of(num) < 4
-
-
-def test_alpha_is_a_softmax_of_its_own_for_each_place() -> None:
-    config = Config.model_validate(tiny.DEGAS)
-    alpha = new_alpha(config, CPU)
-    assert alpha.entropies() == {
-        place: pytest.approx(log(len(ops))) for place, ops in places(config).items()
-    }
-    alpha.initialise(stream(0, "alpha"))
-    drawn = alpha.logits.detach()
-    assert drawn.shape == (8, 9)
-    assert 0 < drawn.abs().max() < 5e-3
-    assert (drawn != 0).sum() == 3 * len(NORMAL_OPS) + 5 * len(UP_OPS) == 47
-    alpha.logits.data *= 1000
-    for place, row in alpha.weights().items():
-        assert len(row) == len(places(config)[place])
-        assert row.sum().item() == pytest.approx(1)
-        logs = alpha.log_probabilities()[place]
-        torch.testing.assert_close(
-            row.detach().log(), torch.tensor(logs, device="cpu"), rtol=1e-5, atol=1e-5
-        )
-        entropy = -(row * row.log()).sum().item()
-        assert alpha.entropies()[place] == pytest.approx(entropy, abs=1e-5)
-
-
-def test_alpha_far_apart_has_entropy_zero_and_finite_logarithms() -> None:
-    alpha = Logits({"0.normal": Row("logits", 9), "0.up": Row("logits", 4)}, device=CPU)
-    alpha.logits.data[:, 1] = 2000.0
-    assert alpha.entropies() == {"0.normal": 0.0, "0.up": 0.0}
-    assert all(p == -2000 for row in alpha.log_probabilities().values() for p in row[2:])
 
 
 def test_every_tensor_lands_on_the_device_of_the_images_whatever_the_default() -> None:

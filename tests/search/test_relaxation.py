@@ -1,7 +1,7 @@
 """Logits, the weights drawn from them, and how near to a choice these come."""
 
 import itertools
-from math import exp, log
+from math import exp
 from typing import Any
 
 import pytest
@@ -95,36 +95,6 @@ def test_rows_reach_every_edge_once_and_hold_its_operations(cells: Any, normal_e
 
 def number(place: str) -> int:
     return int(place.replace(".", "").replace("-", ""))
-
-
-def test_logits_start_near_zero_by_their_stream() -> None:
-    def initialised(seed: int) -> Tensor:
-        logits = CellLogits(DOWN_CELLS)
-        logits.initialise(stream(seed, "beta"))
-        return torch.cat([p.detach().flatten() for p in logits.parameters()])
-
-    values = initialised(0)
-    assert torch.equal(values, initialised(0))
-    assert not torch.equal(values, initialised(1))
-    assert 0.9e-3 < values.std() < 1.1e-3
-    assert values.mean().abs() < 2e-4
-
-
-@pytest.mark.parametrize(("cells", "number"), [(UP_CELLS, 21), (DOWN_CELLS, 28)])
-def test_the_entropy_of_an_edge_is_between_nothing_and_log_n_nats(cells: Any, number: int) -> None:
-    logits = CellLogits(cells)
-    most = {
-        f"{i}.{edge}": log(len(ops))
-        for i, cell in enumerate(cells)
-        for edge, ops in candidates(cell).items()
-    }
-    assert len(most) == number
-    assert logits.entropies() == pytest.approx(most)
-    for parameter in logits.parameters():
-        parameter.data[:, 0] = 200.0
-    assert logits.entropies() == pytest.approx(dict.fromkeys(most, 0.0), abs=1e-9)
-    drawn(logits)
-    assert all(0 < entropy < most[name] for name, entropy in logits.entropies().items())
 
 
 def test_log_probabilities_are_a_softmax_without_phantom_operations() -> None:
