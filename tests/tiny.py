@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
 from gan_nas.metrics.backbone import Backbone
-from gan_nas.runs.results import ReconstructionResult, SearchResult, TrainingResult
+from gan_nas.runs.results import Found, ReconstructionResult, SearchResult, TrainingResult
 from gan_nas.runs.run import never, read_log
-from gan_nas.search import load_method
+from gan_nas.search import OWN, drive, load_method
+from gan_nas.search.best import Limit
 from gan_nas.search.degas.reconstruct import reconstruct
-from gan_nas.search.drive import search
-from gan_nas.search.method import Task
-from gan_nas.spaces.genome import Genome
+from gan_nas.search.method import Method, Task
+from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.loop import train
@@ -113,7 +113,14 @@ DEGAS = {
 }
 
 
-SETTINGS = {"autogan": SEARCH, "adversarialnas": ADVERSARIAL, "degas": DEGAS}
+HILL = {"resolution": 16, "derived_width": 4, "derived_discriminator_width": 4, "top_k": 2}
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "autogan": SEARCH,
+    "adversarialnas": ADVERSARIAL,
+    "degas": DEGAS,
+    "hill-climbing": HILL | {"iterations": 7, "save_every": 2},  # of the tests' own package
+}
 
 # The published side of every setting, at these sizes; each of the search's iterations is reset.
 OF_SIZE = ("iterations", "grow_at", "batch_size", "generator_batch_size", "steps", "score_every")
@@ -125,6 +132,21 @@ PUBLISHED = {
         ("training", presets_for("autogan")["published"], ("num_scored",)),
     )
 }
+
+
+class Searched(NamedTuple):
+    """A finished search."""
+
+    directory: Path
+    result: SearchResult
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        return read_log(self.directory)
+
+    @property
+    def genomes(self) -> list[Genome]:
+        return [read_genome(Path(row.file)) for row in self.result.genomes]
 
 
 class Features(nn.Module):
@@ -174,7 +196,18 @@ def search_task(method: str, stop: Callable[[], bool] = never, **changes: Any) -
 def run_search(
     method: str, directory: Path, stop: Callable[[], bool] = never, **changes: Any
 ) -> SearchResult:
-    return search(method, search_task(method, stop, **changes), directory)
+    return drive.search(method, search_task(method, stop, **changes), directory)
+
+
+def derive(directory: Path, count: int, limit: Limit | None = None) -> list[Found]:
+    result = drive.derive(directory, count=count, limit=limit, images=digits(), backbone=backbone())
+    return result.genomes
+
+
+def ranking(method: Method[Any, Any], rows: list[Found]) -> list[float]:
+    """Return what rows are ranked by; the hill's distance is best where it is lowest."""
+    sign = -1 if method.name == "hill-climbing" else 1
+    return [sign * row.values[method.columns[0].name] for row in rows]
 
 
 def run_reconstruction(
@@ -189,7 +222,7 @@ RUNS: dict[str, Callable[..., Any]] = {
     "training": run_training,
     "ctgan": lambda *run, **changes: run_training(*run, **(CTGAN | changes)),
     "reconstruction": run_reconstruction,
-    **{method: partial(run_search, method) for method in SETTINGS},
+    **{method: partial(run_search, method) for method in OWN},
 }
 # The same as published, quirks included.
 PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {

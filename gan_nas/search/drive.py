@@ -112,7 +112,7 @@ def derive(
     directory = Path(directory)
     method, finished = finished_search(directory)
     stored = finished.settings
-    config = stored_settings(directory, stored, method.Config)
+    config = searched = stored_settings(directory, stored, method.Config)
     if limit is not None and limit != Limit():
         update = {"max_params": limit.parameters, "max_macs": limit.macs}
         config = resolve(method.Config, config.model_dump() | update)
@@ -130,9 +130,10 @@ def derive(
     )
     if scores:
         task = with_backbone(method, task, "derive", progress)
-        # Nothing is trained any more: the device may be another one.
-        settings, absent = _settings(method, task), _absent(method, task)
-        check_settings(directory, stored, settings, absent=absent, ignoring=("device",))
+        # Nothing is trained any more: the device may be another one, and the limits.
+        asked = _settings(method, replace(task, config=searched))
+        absent = _absent(method, task)
+        check_settings(directory, stored, asked, absent=absent, ignoring=("device",))
     method.check(task)
     work = restored(method, task, finished)
     found = work.found(count, config.limit, anew=True)

@@ -133,6 +133,14 @@ class GAN:
         for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
             parameter.copy_(average)
 
+    def is_finite(self) -> bool:
+        """Tell whether all weights are finite numbers; waits for the device.
+
+        A loss can be finite though the gradients after it were not.
+        """
+        weights = (*self.generator.parameters(), *self.discriminator.parameters())
+        return bool(torch.stack([weight.detach().isfinite().all() for weight in weights]).all())
+
     def saved(self) -> dict[str, Saved]:
         """Return what a checkpoint keeps; `generator_steps` is apart."""
         names = [name for name, _ in self.generator.named_parameters()]

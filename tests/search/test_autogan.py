@@ -1,7 +1,7 @@
 """AutoGAN's Algorithm 1, property by property; each deviation from the authors' code is pinned."""
 
-import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,42 +12,44 @@ import torch
 from gan_nas.configs import resolve
 from gan_nas.errors import InvalidInput
 from gan_nas.metrics.backbone import Backbone
-from gan_nas.networks.builder import build_generator
 from gan_nas.networks.slots import inherited_state
-from gan_nas.progress import silent
+from gan_nas.runs.ledger import Ledger
+from gan_nas.runs.results import SearchResult
 from gan_nas.runs.run import Run, read_log
-from gan_nas.search import METHODS, load_method
-from gan_nas.search.autogan import search as autogan
-from gan_nas.search.autogan.search import PRESETS, Config, _Search
+from gan_nas.search import drive, load_method
+from gan_nas.search.autogan.config import PRESETS, Config
+from gan_nas.search.autogan.search import AutoGANSearch
 from gan_nas.search.autogan.shared_gan import choose_tokens, new_shared_gan
+from gan_nas.search.best import Limit
 from gan_nas.search.retraining import retrain_all
-from gan_nas.spaces.autogan import encode
+from gan_nas.spaces.autogan import AutoGANGenerator, encode
 from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.training import loop as training
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
 
 
-def working(directory: Path, **changes: Any) -> _Search:
-    config = Config.model_validate(tiny.SEARCH | changes)
-    run = Run.open(directory, config.model_dump(mode="json"))
-    return _Search(config, tiny.digits(), run, tiny.CPU, tiny.backbone(), None, silent, None)
+def working(directory: Path | None = None, **changes: Any) -> AutoGANSearch:
+    """Start a search; with a directory its log is written there."""
+    task = tiny.search_task("autogan", **changes)
+    if directory is not None:
+        run = Run.open(directory, task.config.model_dump(mode="json"))
+        task = replace(task, ledger=Ledger(run))
+    return AutoGANSearch(task, None)
+
+
+def pass_through(work: AutoGANSearch, *phases: str) -> None:
+    """Go on to the end of these phases."""
+    for phase in phases:
+        assert work.state.phase == phase
+        while work.state.phase == phase and not (phase == "end" and work.finished):
+            work.advance()
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SearchResult]:
     directory = tmp_path_factory.mktemp("search") / "run"
     return directory, tiny.run_search("autogan", directory)
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_has_the_same_functions_and_presets_that_resolve(name: str) -> None:
-    method = load_method(name)
-    for function in ("search", "derive", "plan"):
-        assert callable(getattr(method, function))
-    assert {"demo", "paper"} <= method.PRESETS.keys()
-    for preset in method.PRESETS.values():
-        resolve(method.Config, preset)
 
 
 def test_the_presets_have_the_published_schedules() -> None:
@@ -58,42 +60,21 @@ def test_the_presets_have_the_published_schedules() -> None:
     assert paper.discriminator_steps == 15 * -(-50_000 // 64)
 
 
-def test_a_search_writes_valid_genomes_at_the_derived_width_best_first(
-    finished: tuple[Path, dict[str, Any]],
-) -> None:
-    directory, result = finished
-    rewards = [row["reward"] for row in result["genomes"]]
-    assert len(rewards) == tiny.SEARCH["top_k"]
-    assert rewards == sorted(rewards, reverse=True)
-    for row in result["genomes"]:
-        genome = read_genome(Path(row["file"]))
-        assert genome.genome_id == row["id"]
-        assert genome.generator.width == tiny.SEARCH["derived_width"]
-        network = build_generator(genome.generator, 16, 1)
-        assert sum(p.numel() for p in network.parameters()) == row["parameters"]
-    assert result["reward_deviation"] >= 0
-    assert json.loads((directory / "result.json").read_text()) == result
-
-
-def test_each_stage_has_its_own_side_controller_and_parents(tmp_path: Path) -> None:
-    work = working(tmp_path)
+def test_each_stage_has_its_own_side_controller_and_parents() -> None:
+    work = working()
     seen = []
-    while work.iteration < work.config.iterations:
+    while work.state.iteration < work.config.iterations:
         tokens = len(work.policy.controller.token_sizes)
         side = work.batches.at(0).shape[-1]
-        seen.append((work.stage, side, tokens, len(work.policy.parents)))
-        work.train_shared()
-        work.train_controller()
-        work.end_iteration()
+        seen.append((work.state.stage, side, tokens, len(work.policy.parents)))
+        pass_through(work, "shared", "controller", "end")
     assert seen == [(0, 4, 4, 0), (1, 8, 5, 2), (2, 16, 5, 2), (2, 16, 5, 2)]
-    assert [len(tokens) for tokens in work.found] == [14, 14]
+    assert [len(tokens) for tokens in work.state.found] == [14, 14]
 
 
-def test_children_start_from_a_parents_tokens_and_lstm_state(tmp_path: Path) -> None:
-    work = working(tmp_path)
-    work.train_shared()
-    work.train_controller()
-    work.end_iteration()
+def test_children_start_from_a_parents_tokens_and_lstm_state() -> None:
+    work = working()
+    pass_through(work, "shared", "controller", "end")
     parents = {parent.tokens: parent for parent in work.policy.parents}
     tokens, (h, c) = work.policy._start(20, torch.Generator(device="cpu").manual_seed(0))
     assert set(tokens) == set(parents)
@@ -104,25 +85,24 @@ def test_children_start_from_a_parents_tokens_and_lstm_state(tmp_path: Path) -> 
     assert all(c.tokens[:4] in parents for c in work.policy.draw(20, torch.Generator(device="cpu")))
 
 
-def test_growth_keeps_shared_weights_and_optimiser_state(tmp_path: Path) -> None:
-    work = working(tmp_path)
-    work.train_shared()
-    work.train_controller()
-    before = {k: t.clone() for k, t in work.gan.state()["generator_optimizer"].items()}
+def test_growth_keeps_shared_weights_and_optimiser_state() -> None:
+    work = working()
+    pass_through(work, "shared", "controller")
+    before = {k: t.clone() for k, t in work.gan.saved()["generator_optimizer"].read().items()}
     weights = work.gan.generator.get_parameter("stem.weight").clone()
     controller = work.policy.controller
-    work.end_iteration()
-    after = work.gan.state()["generator_optimizer"]
-    assert work.stage == 1
+    pass_through(work, "end")
+    after = work.gan.saved()["generator_optimizer"].read()
+    assert work.state.stage == 1
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert torch.equal(weights, work.gan.generator.get_parameter("stem.weight"))
     assert work.policy.controller is not controller
     assert not any(name.startswith("cells.1.") for name in after)  # fresh when first used
 
 
-def test_unused_weights_are_left_alone_by_the_optimiser(tmp_path: Path) -> None:
+def test_unused_weights_are_left_alone_by_the_optimiser() -> None:
     """PyTorch 1.1's zero gradients moved their state; None does not."""
-    work = working(tmp_path, num_critic=1)
+    work = working(num_critic=1)
     used = (0, 1, 0, 0)  # post-activation, batch norm, bilinear, no shortcut
     choose_tokens(work.gan, used)
     z = work._latents("test", 0, 8)
@@ -132,7 +112,7 @@ def test_unused_weights_are_left_alone_by_the_optimiser(tmp_path: Path) -> None:
     for name, parameter in work.gan.generator.named_parameters():
         changed = not torch.equal(before[name], parameter)
         assert not changed or name in names
-    stateful = {name.rpartition(".")[0] for name in work.gan.state()["generator_optimizer"]}
+    stateful = {name.rpartition(".")[0] for name in work.gan.saved()["generator_optimizer"].read()}
     assert stateful <= names
 
 
@@ -141,26 +121,26 @@ def inherited_names(network: torch.nn.Module) -> list[str]:
     return [name for name, parameter in network.named_parameters() if id(parameter) in active]
 
 
-def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it(tmp_path: Path) -> None:
-    work = working(tmp_path, reset_threshold=1e9, iterations=5, grow_at=(2, 3))
+def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it() -> None:
+    work = working(reset_threshold=1e9, iterations=5, grow_at=(2, 3))
     weights = work.gan.generator.get_parameter("stem.weight").clone()
-    work.train_shared()
-    assert work.reset_pending
-    assert work.shared_step == 4  # two generator losses fill the window; shared training ends
+    pass_through(work, "shared")
+    assert work.state.reset_pending
+    assert work.state.shared_step == 4  # two generator losses fill the window; shared training ends
     trained = work.gan.generator.get_parameter("stem.weight").clone()
-    work.train_controller()
+    pass_through(work, "controller")
     policy = [p.detach().clone() for p in work.policy.controller.parameters()]
     assert torch.equal(trained, work.gan.generator.get_parameter("stem.weight"))
-    work.end_iteration()
+    pass_through(work, "end")
     fresh = work.gan.generator.get_parameter("stem.weight")
-    assert work.num_resets == 1
+    assert work.state.num_resets == 1
     assert not torch.equal(fresh, trained)
     assert not torch.equal(fresh, weights)  # another initialisation, not the first one again
     assert all(
         torch.equal(a, b) for a, b in zip(policy, work.policy.controller.parameters(), strict=True)
     )
     assert work.d_losses.count == 0
-    assert work.gan.state()["generator_optimizer"] == {}
+    assert work.gan.saved()["generator_optimizer"].read() == {}
 
 
 @pytest.mark.parametrize("num_critic", [1, 2, 5])
@@ -176,19 +156,17 @@ def test_a_generator_that_has_not_had_its_turn_triggers_no_reset(
         reset_window=500,
         discriminator_steps=8,
     )
-    work.train_shared()
-    assert not work.reset_pending
-    assert (work.shared_step, work.phase) == (8, "controller")
+    pass_through(work, "shared")
+    assert not work.state.reset_pending
+    assert (work.state.shared_step, work.state.phase) == (8, "controller")
     rows = read_log(tmp_path)
     assert rows
     assert all(("g_loss" in row) == (row["step"] >= num_critic) for row in rows)
 
 
-def test_candidates_are_scored_before_a_pending_reset(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_candidates_are_scored_before_a_pending_reset(monkeypatch: pytest.MonkeyPatch) -> None:
     """The authors' code may choose parents on a generator that was just re-initialised."""
-    work = working(tmp_path, reset_threshold=1e9)
+    work = working(reset_threshold=1e9)
     order: list[str] = []
 
     def noted(name: str) -> Callable[..., Any]:
@@ -202,139 +180,130 @@ def test_candidates_are_scored_before_a_pending_reset(
 
     for name in ("best", "_reset", "_enter_stage"):
         monkeypatch.setattr(work, name, noted(name))
-    work.train_shared()
-    work.train_controller()
-    work.end_iteration()
+    pass_through(work, "shared", "controller", "end")
     assert order == ["best", "_reset", "_enter_stage"]
 
 
-def test_candidates_may_be_scored_after_the_reset_as_in_the_code(tmp_path: Path) -> None:
+def test_candidates_may_be_scored_after_the_reset_as_in_the_code() -> None:
     """Then they are children of a generator that nothing has trained, at the very end too."""
     for iteration in (0, 3):
-        work = working(
-            tmp_path / str(iteration), candidates_from="reset", reset_threshold=1e9, num_critic=1
-        )
-        work.iteration = iteration
+        work = working(candidates_from="reset", reset_threshold=1e9, num_critic=1)
+        work.state.iteration = iteration
         if iteration:
-            work.stage = 2
+            work.state.stage = 2
             work._enter_stage(parents=work.policy.candidates(2, "x", 0))
             work.policy.parents = [p._replace(tokens=(0,) * 9) for p in work.policy.parents]
-        work.train_shared()
-        assert work.reset_pending
-        work.train_controller()
-        before = dict(work.scores)
+        pass_through(work, "shared")
+        assert work.state.reset_pending
+        pass_through(work, "controller")
+        before = dict(work.state.scores)
         assert before
-        work.end_iteration()
-        assert work.num_resets == 1
+        pass_through(work, "end")
+        assert work.state.num_resets == 1
         fresh = new_shared_gan(work.config, 16, 1, tiny.CPU, num_resets=1)
         assert torch.equal(
             work.gan.generator.get_parameter("stem.weight"),
             fresh.generator.get_parameter("stem.weight"),
         )
-        again = [tokens for tokens in before if tokens in work.scores]
-        assert all(before[tokens] != work.scores[tokens] for tokens in again)
+        again = [tokens for tokens in before if tokens in work.state.scores]
+        assert all(before[tokens] != work.state.scores[tokens] for tokens in again)
 
 
-def test_fresh_latents_are_those_of_their_occasion_and_the_same_ones_make_rewards_comparable(
-    tmp_path: Path,
-) -> None:
+def test_fresh_latents_are_those_of_their_occasion_and_the_same_make_rewards_comparable() -> None:
     tokens = (0, 1, 0, 0)
-    same = working(tmp_path / "same")
-    reward = same._rewards("controller", 0)
-    assert reward(tokens) == reward(tokens) == same._rewards("candidates", 1)(tokens)
-    fresh = working(tmp_path / "fresh", score_latents="fresh")
+    same = working()
+    reward = same.children.rewards("controller", 0)
+    assert reward(tokens) == reward(tokens) == same.children.rewards("candidates", 1)(tokens)
+    fresh = working(score_latents="fresh")
     occasions = [("controller", 0), ("controller", 1), ("candidates", 0)]
-    rewards = [fresh._rewards(*occasion) for occasion in occasions]
+    rewards = [fresh.children.rewards(*occasion) for occasion in occasions]
     drawn = [reward(tokens) for reward in rewards for _ in range(2)]
     assert len(set(drawn)) == 6
-    assert fresh._rewards("controller", 1)(tokens) == drawn[2]
-    assert fresh.reward(tokens) == drawn[2]  # the last one stays, for the table of results
+    assert fresh.children.rewards("controller", 1)(tokens) == drawn[2]
+    assert fresh.children.reward(tokens) == drawn[2]  # the last one stays, for the table of results
 
 
-def test_losses_that_are_not_finite_start_the_shared_gan_anew(tmp_path: Path) -> None:
-    work = working(tmp_path)
+def test_losses_that_are_not_finite_start_the_shared_gan_anew() -> None:
+    work = working()
     work.gan.generator.get_parameter("stem.weight").data.fill_(float("nan"))
-    work.train_shared()
-    assert work.reset_pending
+    pass_through(work, "shared")
+    assert work.state.reset_pending
 
 
-def test_a_child_that_diverged_has_the_lowest_reward(tmp_path: Path) -> None:
-    work = working(tmp_path)
+def test_a_child_that_diverged_has_the_lowest_reward() -> None:
+    work = working()
     work.gan.generator.get_parameter("to_rgb.conv.weight").data.fill_(float("nan"))
     for average in work.gan._averages:
         average.fill_(float("nan"))
-    assert work.reward((0, 1, 0, 0)) == 0.0
+    assert work.children.reward((0, 1, 0, 0)) == 0.0
 
 
-def test_a_collapsed_child_has_score_one(tmp_path: Path) -> None:
-    work = working(tmp_path, ema_decay=0.0)
+def test_a_collapsed_child_has_score_one() -> None:
+    work = working(ema_decay=0.0)
     work.gan.generator.get_parameter("to_rgb.conv.weight").data.zero_()
-    assert work.reward((0, 1, 0, 0)) == pytest.approx(1.0)
+    assert work.children.reward((0, 1, 0, 0)) == pytest.approx(1.0)
 
 
 def test_a_child_is_scored_once_while_the_weights_stand_still(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    work = working(tmp_path, controller_steps=60, controller_lr=1e-3)
+    work = working(controller_steps=60, controller_lr=1e-3)
     counted: list[tuple[int, ...]] = []
-    original = work._score
+    original = work.children._score
 
     def score(tokens: tuple[int, ...], seed: int) -> dict[str, float]:
         counted.append(tokens)
         return original(tokens, seed)
 
-    monkeypatch.setattr(work, "_score", score)
-    work.train_shared()
-    work.train_controller()
+    monkeypatch.setattr(work.children, "_score", score)
+    pass_through(work, "shared", "controller")
     assert len(counted) == len(set(counted)) <= 36
-    work.end_iteration()
-    work.train_shared()
-    assert work.scores == {}  # other weights, other scores
+    pass_through(work, "end")
+    pass_through(work, "shared")
+    assert work.state.scores == {}  # other weights, other scores
 
 
-def test_rewards_do_not_depend_on_what_was_scored_before(tmp_path: Path) -> None:
-    work = working(tmp_path)
-    work.train_shared()
-    first = work.reward((0, 1, 0, 0))
+def test_rewards_do_not_depend_on_what_was_scored_before() -> None:
+    work = working()
+    pass_through(work, "shared")
+    first = work.children.reward((0, 1, 0, 0))
     buffers = {k: t.clone() for k, t in work.gan.generator.named_buffers()}
-    work.reward((1, 1, 1, 1))
-    work.scores.clear()
-    assert work.reward((0, 1, 0, 0)) == first
+    work.children.reward((1, 1, 1, 1))
+    work.state.scores.clear()
+    assert work.children.reward((0, 1, 0, 0)) == first
     after = dict(work.gan.generator.named_buffers())
     assert all(torch.equal(buffers[name], after[name]) for name in buffers)
 
 
 @pytest.mark.parametrize("statistics", ["child", "shared"])
-def test_a_childs_norm_statistics_are_its_own_unless_shared(
-    tmp_path: Path, statistics: str
-) -> None:
-    work = working(tmp_path, norm_statistics=statistics)
-    work.train_shared()
-    before = work.reward((1, 1, 1, 1))
+def test_a_childs_norm_statistics_are_its_own_unless_shared(statistics: str) -> None:
+    work = working(norm_statistics=statistics)
+    pass_through(work, "shared")
+    before = work.children.reward((1, 1, 1, 1))
     for name, buffer in work.gan.generator.named_buffers():
         if name.endswith("running_var"):
             buffer.mul_(100)
-    work.scores.clear()
-    assert (work.reward((1, 1, 1, 1)) == before) == (statistics == "child")
+    work.state.scores.clear()
+    assert (work.children.reward((1, 1, 1, 1)) == before) == (statistics == "child")
 
 
-def test_candidates_are_distinct_unless_asked_otherwise(tmp_path: Path) -> None:
-    work = working(tmp_path / "a", num_candidates=30)
+def test_candidates_are_distinct_unless_asked_otherwise() -> None:
+    work = working(num_candidates=30)
     assert len({c.tokens for c in work.policy.candidates(30, "x", 0)}) == 30
     assert len(work.policy.candidates(40, "x", 0)) == 36  # there are no more
-    repeated = working(tmp_path / "b", distinct=False).policy.candidates(40, "x", 0)
+    repeated = working(distinct=False).policy.candidates(40, "x", 0)
     assert len(repeated) == 40
     assert len({c.tokens for c in repeated}) < 40
 
 
-def test_as_many_candidates_are_drawn_as_may_be_asked_for(tmp_path: Path) -> None:
+def test_as_many_candidates_are_drawn_as_may_be_asked_for() -> None:
     most = next(m.le for m in Config.model_fields["num_candidates"].metadata if hasattr(m, "le"))
-    repeated = working(tmp_path / "a", distinct=False, levels="single").policy
+    repeated = working(distinct=False, levels="single").policy
     assert len(repeated.candidates(most, "x", 0)) == most
-    distinct = working(tmp_path / "b", levels="single").policy.candidates(most, "x", 0)
+    distinct = working(levels="single").policy.candidates(most, "x", 0)
     assert len(distinct) == most
     assert len({candidate.tokens for candidate in distinct}) == most
-    few = working(tmp_path / "c", levels="single").policy.candidates(7, "x", 0)
+    few = working(levels="single").policy.candidates(7, "x", 0)
     assert [c.tokens for c in few] == [c.tokens for c in distinct[:7]]
 
 
@@ -352,31 +321,21 @@ def test_settings_that_could_not_do_what_they_say_are_refused_before_a_run_is_ma
         tiny.run_search("autogan", tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
     with pytest.raises(InvalidInput, match=sentence):
-        autogan.plan(Config.model_validate(tiny.SEARCH | changes), tiny.digits(), device=tiny.CPU)
+        drive.plan(load_method("autogan"), tiny.search_task("autogan", **changes))
 
 
 def test_a_generator_whose_turn_is_the_first_needs_no_more_steps(tmp_path: Path) -> None:
     result = tiny.run_search("autogan", tmp_path / "run", num_critic=7, generator_turn="first")
-    assert len(result["genomes"]) == 2
+    assert len(result.genomes) == 2
 
 
-def test_fewer_than_asked_for_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    work = working(tmp_path / "run")
+def test_fewer_than_asked_for_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    work = working()
     assert len(work.best(40, 38, "candidates")) == 36
     assert caplog.messages == [
         "only 36 of the 38 architectures asked for were found: the policy offers no more distinct "
         "ones"
     ]
-
-
-def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
-    free = working(tmp_path / "free")
-    assert free.limits is None
-    result = tiny.run_search("autogan", tmp_path / "run", max_params=6_000, iterations=4)
-    assert all(row["parameters"] <= 6_000 for row in result["genomes"])
-    with pytest.raises(InvalidInput, match="smallest possible"):
-        tiny.run_search("autogan", tmp_path / "impossible", max_params=10)
-    assert not (tmp_path / "impossible").exists()
 
 
 @pytest.mark.parametrize(
@@ -393,18 +352,18 @@ def test_limits_hold_for_everything_that_is_drawn(tmp_path: Path) -> None:
 )
 def test_every_variant_runs_to_its_end(tmp_path: Path, changes: dict[str, Any]) -> None:
     result = tiny.run_search("autogan", tmp_path / "run", **changes)
-    assert len(result["genomes"]) == 2
+    assert len(result.genomes) == 2
     if changes.get("reward") == "frechet":
-        for row in result["genomes"]:
-            distance = row["scores"]["frechet_distance[classifier]"]
-            assert row["reward"] == pytest.approx(1 / distance)
-    for row in result["genomes"]:
-        genome = read_genome(Path(row["file"]))
+        for row in result.genomes:
+            distance = row.scores["frechet_distance[classifier]"]
+            assert row.values["reward"] == pytest.approx(1 / distance)
+    for row in result.genomes:
+        genome = read_genome(Path(row.file))
         assert genome.generator.skip_tap == changes.get("skip_tap", "post")
 
 
-def test_the_single_level_variant_has_one_controller_of_all_tokens(tmp_path: Path) -> None:
-    work = working(tmp_path, levels="single")
+def test_the_single_level_variant_has_one_controller_of_all_tokens() -> None:
+    work = working(levels="single")
     assert len(work.policy.controller.token_sizes) == 14
     assert work.batches.at(0).shape[-1] == 16
     assert len(work._architecture(0)) == 14
@@ -412,57 +371,29 @@ def test_the_single_level_variant_has_one_controller_of_all_tokens(tmp_path: Pat
 
 def test_a_reward_by_classes_needs_a_backbone_that_knows_them(tmp_path: Path) -> None:
     blind = Backbone("rotation", "tiny", 8, 1, labelled=False, network=tiny.Features())
-    config = Config.model_validate(tiny.SEARCH)
+    task = replace(tiny.search_task("autogan"), backbone=blind)
     with pytest.raises(InvalidInput, match="reward=frechet"):
-        autogan.search(config, tiny.digits(), tmp_path, device=tiny.CPU, backbone=blind)
+        drive.search("autogan", task, tmp_path)
 
 
 def test_derive_draws_distinct_genomes_from_the_final_policy(
-    finished: tuple[Path, dict[str, Any]],
+    finished: tuple[Path, SearchResult],
 ) -> None:
-    directory, _ = finished
-
-    def derive(**limits: int) -> dict[str, Any]:
-        return autogan.derive(
-            directory,
-            tiny.digits(),
-            count=3,
-            device=tiny.CPU,
-            backbone=tiny.backbone(),
-            **limits,
-        )
-
-    result = derive()
-    rows = result["genomes"]
-    assert len({row["id"] for row in rows}) == 3
-    assert [row["reward"] for row in rows] == sorted((r["reward"] for r in rows), reverse=True)
-    parents = {encode(read_genome(Path(r["file"])).generator)[:9] for r in rows}
+    rows = tiny.derive(finished[0], 3)
+    parents = set()
+    for row in rows:
+        generator = read_genome(Path(row.file)).generator
+        assert isinstance(generator, AutoGANGenerator)
+        parents.add(encode(generator)[:9])
     assert 1 <= len(parents) <= tiny.SEARCH["top_k"]
-    assert tiny.timeless(derive()) == tiny.timeless(result)
-    most = min(row["parameters"] for row in rows)
-    assert all(row["parameters"] <= most for row in derive(max_params=most)["genomes"])
-
-
-def test_derive_refuses_a_search_that_has_not_ended(tmp_path: Path) -> None:
-    def stop() -> bool:
-        return True
-
-    with pytest.raises(autogan.Interrupted):
-        tiny.run_search("autogan", tmp_path / "run", stop)
-    with pytest.raises(InvalidInput, match="has not ended"):
-        autogan.derive(
-            tmp_path / "run",
-            tiny.digits(),
-            count=2,
-            device=tiny.CPU,
-            backbone=tiny.backbone(),
-        )
+    most = min(row.parameters for row in rows)
+    assert all(row.parameters <= most for row in tiny.derive(finished[0], 3, Limit(most)))
 
 
 def test_retraining_ranks_by_distance_and_names_a_winner(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+    finished: tuple[Path, SearchResult], tmp_path: Path
 ) -> None:
-    genomes = [read_genome(Path(row["file"])) for row in finished[1]["genomes"]]
+    genomes = [read_genome(Path(row.file)) for row in finished[1].genomes]
     result = retrain_all(
         tmp_path,
         genomes,
@@ -472,10 +403,12 @@ def test_retraining_ranks_by_distance_and_names_a_winner(
         device=tiny.CPU,
         backbone=tiny.backbone(),
     )
-    distances = [row["last"]["frechet_distance[classifier]"] for row in result["retrained"]]
+    results = [trial.result for trial in result.trials if trial.result]
+    distances = [one.last["frechet_distance[classifier]"] for one in results]
+    assert len(distances) == len(genomes)
     assert distances == sorted(distances)
-    assert result["winner"] == result["retrained"][0]["id"]
-    assert {row["id"] for row in result["retrained"]} == {g.genome_id for g in genomes}
+    assert result.winner == result.trials[0].id
+    assert {trial.id for trial in result.trials} == {g.genome_id for g in genomes}
 
 
 def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
@@ -504,32 +437,14 @@ def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
         device=tiny.CPU,
         backbone=tiny.backbone(),
     )
-    good, failed = result["retrained"]
-    assert result["winner"] == good["id"] == wide.genome_id
-    assert failed["id"] == tiny.GENOME.genome_id
-    assert "collapsed" in failed["why"]
+    good, failed = result.trials
+    assert result.winner == good.id == wide.genome_id
+    assert (failed.id, failed.outcome) == (tiny.GENOME.genome_id, "collapsed")
+    assert failed.why is not None
+    assert "collapsed" in failed.why
 
 
-def test_the_plan_counts_every_step_and_trains_nothing() -> None:
-    config = Config.model_validate(tiny.SEARCH)
-    plan = autogan.plan(config, tiny.digits(), device=tiny.CPU)
-    assert plan["space"] == 373_248
-    assert plan["steps"] == 4 * 6
-    assert plan["images"] == 4 * 6 * 8
-    assert plan["predicted_seconds"] > 0
-
-
-def test_one_step_of_everything_with_the_default_device_on_meta(tmp_path: Path) -> None:
-    """A tensor made without its device would land on meta and break here, as it would on a GPU."""
-    digits, features = tiny.digits(), tiny.backbone()
-    with torch.device("meta"):
-        config = Config.model_validate(tiny.SEARCH | {"iterations": 3})
-        result = autogan.search(config, digits, tmp_path / "s", device=tiny.CPU, backbone=features)
-        tiny.run_training(tmp_path / "t")
-    assert len(result["genomes"]) == 2
-
-
-def test_the_log_tells_what_happened(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_the_log_tells_what_happened(finished: tuple[Path, SearchResult]) -> None:
     events = {line["event"] for line in read_log(finished[0])}
     assert {"shared", "controller", "candidates"} <= events
 
@@ -539,9 +454,9 @@ def test_a_search_and_its_best_genomes_training_on_a_gpu(tmp_path: Path) -> None
     cuda = torch.device("cuda")
     network = tiny.Features().to(cuda)
     features = Backbone("classifier", "tiny", 8, 1, labelled=True, network=network)
-    config = Config.model_validate(tiny.SEARCH | {"precision": "bf16"})
-    result = autogan.search(config, tiny.digits(), tmp_path / "s", device=cuda, backbone=features)
-    genomes = [read_genome(Path(row["file"])) for row in result["genomes"]]
+    task = tiny.search_task("autogan", precision="bf16")
+    result = drive.search("autogan", replace(task, device=cuda, backbone=features), tmp_path / "s")
+    genomes = [read_genome(Path(row.file)) for row in result.genomes]
     trained = retrain_all(
         tmp_path,
         genomes,
@@ -551,4 +466,4 @@ def test_a_search_and_its_best_genomes_training_on_a_gpu(tmp_path: Path) -> None
         device=cuda,
         backbone=features,
     )
-    assert trained["winner"]
+    assert trained.winner

@@ -158,8 +158,10 @@ class AdversarialNASSearch(Search[State]):
         return self.gan.saved()
 
     def verify(self) -> None:
-        """Raise RunFailed rather than let NaN be saved."""
+        """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are."""
         self.ledger.losses(self.step)
+        if not self.gan.gan.is_finite():
+            raise self.ledger.diverged(self.step, "a weight")
 
     def trained(self) -> Trained:
         """Return the supernets, or the fixed discriminator."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 
 from gan_nas.networks.cost import Cost
+from gan_nas.networks.resolution import bottom_width
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.autogan.config import PRESETS, check_config
 from gan_nas.search.autogan.config import Config as Settings
@@ -35,6 +36,7 @@ class AutoGAN(Method[Settings, Record]):
     def check(self, task: Task[Settings]) -> None:
         """Refuse what would not do what it says."""
         check_config(task.config, task.images.name, task.backbone)
+        bottom_width(task.side, NUM_CELLS)  # raises
         masks_of(task, task.config.limit)
 
     def sides(self, config: Settings, side: int) -> Sequence[int]:

@@ -1,0 +1,44 @@
+"""Every search method, that of the tests' own package too, and a finished search of each."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+import tiny
+
+from gan_nas.search import load_method, method_names
+from gan_nas.search.method import Method
+
+METHODS = (*method_names(), "hill-climbing")
+Searches = Callable[[str], tiny.Searched]
+
+
+@pytest.fixture(scope="session")
+def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
+    """Return the finished tiny search of a method, to be read; run when it is first asked for."""
+    folder = tmp_path_factory.mktemp("searches")
+
+    @cache
+    def searched(method: str) -> tiny.Searched:
+        return tiny.Searched(folder / method, tiny.run_search(method, folder / method))
+
+    return searched
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest, plugin: Path) -> Method[Any, Any]:
+    return load_method(request.param)
+
+
+@pytest.fixture
+def searched(method: Method[Any, Any], searches: Searches) -> tiny.Searched:
+    return searches(method.name)
+
+
+@pytest.fixture
+def copied(searched: tiny.Searched, tmp_path: Path) -> tiny.Searched:
+    """A copy of a finished search, to be written to."""
+    return searched._replace(directory=copytree(searched.directory, tmp_path / "finished"))

@@ -1,0 +1,339 @@
+"""What holds of every search method, those of strangers too: see gan_nas/search/method.py.
+
+Killed and resumed searches stand in tests/runs/test_resume.py, inherited weights in
+test_inheritance.py; what is special to a paper in a file of its own.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import tiny
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan_nas.cli import run
+from gan_nas.configs import resolve
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
+from gan_nas.metrics.loading import load_backbone
+from gan_nas.networks.builder import build_discriminator, build_generator
+from gan_nas.networks.cost import generator_cost, num_parameters
+from gan_nas.networks.states import load_groups, read_groups
+from gan_nas.runs.ledger import Ledger
+from gan_nas.runs.loop import read_state
+from gan_nas.runs.results import SearchResult
+from gan_nas.runs.run import Run, stored_config
+from gan_nas.runs.stored import read_outcome
+from gan_nas.search import OWN, drive, load_method
+from gan_nas.search.inheritance import read_supernets
+from gan_nas.search.method import ImageShape, Method, Search, Task
+from gan_nas.spaces.genome import read_genome
+from gan_nas.training.forecast import memory_bytes
+
+Searches = Callable[[str], tiny.Searched]
+
+
+# What a search leaves.
+
+
+def test_a_search_ends_with_distinct_valid_genomes_of_its_space_best_first(
+    method: Method[Any, Any], searched: tiny.Searched
+) -> None:
+    directory, result = searched
+    rows, columns = result.genomes, [column.name for column in method.columns]
+    assert len({row.id for row in rows}) == len(rows) == tiny.SETTINGS[method.name]["top_k"]
+    assert tiny.ranking(method, rows) == sorted(tiny.ranking(method, rows), reverse=True)
+    for row, genome in zip(rows, searched.genomes, strict=True):
+        assert list(row.values) == columns
+        assert all(map(isfinite, row.values.values()))
+        assert genome.genome_id == row.id
+        assert genome.generator.space == method.spaces[0]
+        assert genome.generator.width == genome.discriminator.width == 4
+        assert genome.source is not None
+        assert genome.source.where == f"{method.title} search on digits, seed 0"
+        assert row.words == genome.generator.words
+        assert (row.parameters, row.macs) == generator_cost(genome.generator, 16, 1)[:2]
+        assert row.parameters == num_parameters(build_generator(genome.generator, 16, 1))
+        assert build_discriminator(genome.discriminator, 16, 1)
+    assert {path.stem for path in directory.glob("genomes/*.json")} == {row.id for row in rows}
+    assert (result.method, result.run, result.resolution) == (method.name, str(directory), 16)
+    assert SearchResult.model_validate_json((directory / "result.json").read_text()) == result
+    assert json.loads((directory / "result.json").read_text()) == result.model_dump(mode="json")
+
+
+def test_the_log_tells_of_every_step_and_the_time_and_pictures_are_pictures(
+    method: Method[Any, Any], searched: tiny.Searched
+) -> None:
+    lines = (searched.directory / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == searched.log
+    seconds = [row["seconds"] for row in searched.log]
+    assert seconds[0] > 0
+    assert seconds == sorted(seconds)
+    assert seconds[-1] <= searched.result.seconds
+    steps = [row["step"] for row in searched.log if "step" in row]
+    assert steps == sorted(steps)
+    for path in searched.directory.rglob("*.png"):
+        with Image.open(path) as picture:
+            picture.load()
+            assert picture.format == "PNG"
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+    assert isinstance(method.explain(searched.result), str)
+
+
+def test_the_history_holds_the_best_genome_of_each_moment(
+    method: Method[Any, Any], searched: tiny.Searched
+) -> None:
+    every = tiny.SETTINGS[method.name].get("derive_every")
+    paths = sorted(searched.directory.glob("history/*.json"))
+    assert [path.name for path in paths] == (
+        ["0000002.json", "0000004.json", "0000006.json"] if every else []
+    )
+    if every:
+        assert read_genome(paths[-1]).genome_id == searched.result.genomes[0].id
+        rows = [row for row in searched.log if row.get("event") == "architecture"]
+        assert [row["step"] for row in rows] == [2, 4, 6]
+
+
+def test_the_default_device_does_not_matter(
+    method: Method[Any, Any], searched: tiny.Searched, tmp_path: Path
+) -> None:
+    """A tensor made without its device would land on meta and break here, as it would on a GPU."""
+    task, backbone = tiny.search_task(method.name), tiny.backbone()
+    with torch.device("meta"):
+        result = drive.search(method, replace(task, backbone=backbone), tmp_path / "run")
+        (best,) = tiny.derive(tmp_path / "run", 1)
+    assert tiny.timeless(result.model_dump()) == tiny.timeless(searched.result.model_dump())
+    assert best.parameters > 0
+
+
+def test_another_seed_finds_other_genomes_and_the_classifier_scores_where_nothing_else_is_named(
+    method: Method[Any, Any], searched: tiny.Searched, tmp_path: Path
+) -> None:
+    task = replace(tiny.search_task(method.name, seed=1, top_k=1), backbone=None)
+    (other,) = drive.search(method.name, task, tmp_path / "run").genomes
+    assert other.id not in {row.id for row in searched.result.genomes}
+    stored = stored_config(tmp_path / "run")
+    classifier = load_backbone("classifier", tiny.digits(), None, tiny.CPU).fingerprint
+    needed = "search" in method.scores
+    assert stored.get("backbone") == (classifier if needed else None)
+
+
+def test_the_plan_counts_what_a_search_does_and_grows_with_it(
+    method: Method[Any, Any], searched: tiny.Searched
+) -> None:
+    task = tiny.search_task(method.name)
+    plan = drive.plan(method, task)
+    assert plan.config == task.config.model_dump(mode="json")
+    assert plan.memory_bytes > 0
+    if method.name not in OWN:
+        return  # a stranger's foretells nothing
+    assert plan.steps == max(row.get("step", 0) for row in searched.log)
+    assert plan.images == plan.steps * task.config.batch_size
+    assert 0 < plan.predicted_seconds < 60
+    assert all(size for size in plan.sizes.values())
+    config = task.config.model_copy(update={"width": 32, "batch_size": 64, "resolution": 32})
+    work = drive.work_of(method, config, 32, 1, tiny.CPU)
+    assert memory_bytes(work, tiny.digits(), 32, scores=False) > plan.memory_bytes
+
+
+# Going on.
+
+
+class Snapshot(NamedTuple):
+    """All that a checkpoint keeps, as JSON and copies of tensors."""
+
+    step: int
+    state: dict[str, Any]
+    ledger: dict[str, Any]
+    tensors: dict[str, dict[str, Tensor]]
+
+
+def snapshot(work: Any) -> Snapshot:
+    ledger = work.task.ledger
+    plain = work.state.model_dump(mode="json"), ledger.state() | {"seconds": 0.0}
+    groups = read_groups(work.saved()) | {"losses": ledger.tensors()}
+    tensors = {name: {k: t.clone() for k, t in group.items()} for name, group in groups.items()}
+    return Snapshot(work.step, *json.loads(json.dumps(plain)), tensors)
+
+
+def taken_up(method: Method[Any, Any], task: Task[Any], kept: Snapshot) -> Search[Any]:
+    """Return a search as it was at a snapshot."""
+    task, state = replace(task, ledger=Ledger()), read_state(method.State, kept.state)
+    work = method.start(task, state)
+    task.ledger.load(kept.ledger, kept.tensors["losses"])
+    load_groups(work.saved(), kept.tensors)
+    return work
+
+
+def same(one: Snapshot, other: Snapshot) -> bool:
+    flat = [
+        {(g, name): tensor for g, group in kept.tensors.items() for name, tensor in group.items()}
+        for kept in (one, other)
+    ]
+    return (
+        one[:3] == other[:3]
+        and flat[0].keys() == flat[1].keys()
+        and all(torch.equal(tensor, flat[1][key]) for key, tensor in flat[0].items())
+    )
+
+
+def test_whatever_a_search_remembers_survives_a_stop_and_a_step_broken_off_is_done_again(
+    method: Method[Any, Any],
+) -> None:
+    """Every attribute of its record takes several values on the way, and all come back."""
+    resets = {"reset_threshold": 1e9, "candidates_from": "reset", "iterations": 3}
+    task = tiny.search_task(method.name, **(resets if method.name == "autogan" else {}))
+    work, values, way = method.start(replace(task, ledger=Ledger())), [], []
+    while not work.finished:
+        values.append(json.loads(work.state.model_dump_json()))
+        way.append(snapshot(work))
+        work.advance()
+        assert work.step >= way[-1].step
+    values.append(json.loads(work.state.model_dump_json()))
+    for name in method.State.model_fields:
+        assert any(value[name] != values[0][name] for value in values), name
+    for place in {0, len(way) - 1, *range(0, len(way), 5)}:
+        assert same(snapshot(taken_up(method, task, way[place])), way[place]), place
+
+    looks = 0
+
+    def stop() -> bool:
+        """Say yes once within each unit: when it looks for the first or the second time."""
+        nonlocal looks
+        looks += 1
+        return looks == 1 + again.step % 2
+
+    task = replace(task, stop=stop)
+    for in_another_process in (False, True):
+        again, interrupted = taken_up(method, task, way[len(way) // 2]), 0
+        while not again.finished:
+            looks = 0
+            try:
+                again.advance()
+            except Interrupted:
+                interrupted += 1
+                if in_another_process:
+                    again = taken_up(method, task, snapshot(again))
+                again.advance()
+        assert same(snapshot(again), snapshot(work))
+        assert (interrupted > 0) == ("search" in method.scores)
+
+
+class Watched(NamedTuple):
+    """A method, and the searches that it has started: to be looked at, and harmed."""
+
+    method: Method[Any, Any]
+    works: list[Any]
+
+
+def watched(name: str) -> Watched:
+    method, works = load_method(name), []
+
+    class Watching(type(method)):  # type: ignore[misc]
+        def start(self, task: Task[Any], state: Any = None) -> Search[Any]:
+            works.append(method.start(task, state))
+            return works[-1]
+
+    return Watched(Watching(), works)
+
+
+@pytest.mark.parametrize("name", ["adversarialnas", "degas"])  # AutoGAN starts its GAN anew
+@pytest.mark.parametrize("when", ["before a step", "before a checkpoint"])
+def test_a_search_that_diverged_fails_and_keeps_the_state_from_before(
+    name: str, when: str, tmp_path: Path
+) -> None:
+    method, works = watched(name)
+    harm = True
+
+    def stop() -> bool:
+        """Spoil a weight as a step would whose loss was finite; and ask for a checkpoint or not."""
+        if not (harm and works and works[0].step == 3):
+            return False
+        next(works[0].trained().generator.parameters()).data.fill_(float("nan"))
+        return when == "before a checkpoint"
+
+    # Neither lines of the log nor pictures are where it is noticed.
+    task = tiny.search_task(name, stop, log_every=100, derive_every=100)
+    with pytest.raises(RunFailed, match=r"diverged before step [34]: .* is not finite"):
+        drive.search(method, task, tmp_path)
+    assert read_outcome(tmp_path).outcome == "diverged"
+    with Run.open(tmp_path, stored_config(tmp_path)) as run:
+        newest = run.latest()
+    assert newest is not None
+    assert newest.step == 2
+    assert all(t.isfinite().all() for group in newest.tensors.values() for t in group.values())
+    assert not (tmp_path / "result.json").exists()
+    harm = False
+    with pytest.raises(RunFailed, match="of an earlier run"):
+        drive.search(method, task, tmp_path)
+    assert drive.search(method, task, tmp_path, again=True).genomes
+
+
+# Settings.
+
+
+def test_every_method_has_the_presets_of_its_demo_and_its_paper_and_all_resolve(
+    method: Method[Any, Any],
+) -> None:
+    assert {"demo", "paper"} <= method.presets.keys() or method.name not in OWN
+    for preset, values in method.presets.items():
+        config = resolve(method.Config, dict(values))
+        task = method.task(tiny.digits(), preset)
+        assert task.config == config
+        side = config.resolution or 32
+        method.check(replace(task, images=ImageShape("colour", side, 3)))
+        assert all(method.sizes(config, side, 3).values())
+    with pytest.raises(InvalidInput, match="did you mean demo"):
+        method.task(tiny.digits(), "dem")
+
+
+def test_every_setting_is_described_and_listed_by_help_config(
+    method: Method[Any, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for preset in method.presets:
+        command = ["search", "--method", method.name, "--preset", preset, "--help-config", "--json"]
+        assert run(command) == 0
+        listed = json.loads(capsys.readouterr().out)["settings"]
+        assert [row["name"] for row in listed] == list(method.Config.model_fields)
+    assert run(["search", "--method", method.name, "--help-config"]) == 0
+    words = capsys.readouterr().out.split()
+    for name, field in method.Config.model_fields.items():
+        assert len(field.description or "") > 10, name
+        assert name in words
+
+
+def test_every_setting_that_changed_is_refused_by_name(
+    method: Method[Any, Any], copied: tiny.Searched
+) -> None:
+    path = copied.directory / "config.json"
+    stored = json.loads(path.read_text())
+    again = partial(tiny.run_search, method.name, copied.directory)
+    assert again() == copied.result
+    for name in method.Config.model_fields:
+        changed = stored | {"config": stored["config"] | {name: "another"}}
+        path.write_text(json.dumps(changed))
+        with pytest.raises(Incompatible, match=rf'settings \(config\.{name}: "another" -> '):
+            again()
+    known = {"config", "run_id", "versions", "data", "data_summary"}
+    for name in stored.keys() - known:
+        path.write_text(json.dumps(stored | {name: "another"}))
+        with pytest.raises(Incompatible, match=rf"settings \({name}: "):
+            again()
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_impossible_resolution_leaves_no_directory_behind(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="multiple of"):
+        tiny.run_search(name, tmp_path / "run", resolution=20)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_method_that_trains_no_network_bequeaths_none(searches: Searches, plugin: Path) -> None:
+    with pytest.raises(InvalidInput, match="hill-climbing, which trains no network"):
+        read_supernets(searches("hill-climbing").directory)
