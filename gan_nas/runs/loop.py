@@ -56,28 +56,35 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def work_through(
-    run: Run, ledger: Ledger, state: type[S], start: Callable[[S | None], W], *, save_every: int
+    run: Run,
+    ledger: Ledger,
+    state: type[S],
+    start: Callable[[S | None], W],
+    *,
+    save_every: int,
+    clock: Callable[[], float] = time.monotonic,
 ) -> W:
     """Start work or go on with it, come to its end, and return it.
 
     `start` makes it at a state, which is None at the very beginning, and opens the ledger's
     windows; tensors are loaded afterwards. A checkpoint is written whenever a multiple of
-    `save_every` steps was passed, after half a minute of slow ones, at the end and on request.
+    `save_every` steps was passed, after half a minute of slow ones by the `clock`, in seconds, at
+    the end and on request.
     Raises Interrupted with all state saved; Incompatible for a checkpoint of another version.
     """
     work = _restored(run, ledger, state, start)
-    saved_step, saved_at, took = work.step, time.monotonic(), 0.0
+    saved_step, saved_at, took = work.step, clock(), 0.0
 
     def save() -> None:
         nonlocal saved_step, saved_at, took
         work.verify()
-        begun = time.monotonic()
+        begun = clock()
         content = work.state.model_dump(mode="json") | {"ledger": ledger.state()}
         tensors = read_groups(work.saved()) | {"losses": ledger.tensors()}
         run.save(work.step, content, tensors)
-        saved_step, saved_at = work.step, time.monotonic()
+        saved_step, saved_at = work.step, clock()
         took = saved_at - begun
-        run.check()
+        run.stop_if_asked()
 
     while not work.finished:
         try:
@@ -86,7 +93,7 @@ def work_through(
             save()
             raise
         passed = work.step // save_every > saved_step // save_every
-        late = time.monotonic() - saved_at > max(MOST_SECONDS, SAVING * took)
+        late = clock() - saved_at > max(MOST_SECONDS, SAVING * took)
         new = work.step > saved_step
         if (new and (passed or late or work.finished)) or run.stop():
             save()

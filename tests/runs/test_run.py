@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import BaseModel
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource
@@ -24,14 +23,17 @@ from gan_nas.networks.states import (
     pack,
     unpack,
 )
+from gan_nas.runs.results import Result
 from gan_nas.runs.run import Run
 from gan_nas.runs.stored import stored_config
 
 CONFIG = {"method": "autogan", "steps": 100, "betas": [0.0, 0.9], "versions": {"torch": "2.11"}}
 
 
-class Anything(BaseModel):
+class Anything(Result):
     """A result of any kind."""
+
+    best: float
 
 
 def state_of(step: int) -> dict[str, Any]:
@@ -291,16 +293,17 @@ def test_a_forgotten_run_lets_go_of_its_directory(run: Run) -> None:
 def test_check_raises_only_when_asked_to_stop(tmp_path: Path) -> None:
     asked = False
     with Run.open(tmp_path / "run", CONFIG, lambda: asked) as run:
-        run.check()
+        run.stop_if_asked()
         asked = True
         with pytest.raises(Interrupted, match="same command"):
-            run.check()
+            run.stop_if_asked()
 
 
 def test_a_finished_run_gives_its_result_again(run: Run) -> None:
-    run.finish({"best": 1.5, "diverged": float("nan")})
+    result = Anything(best=1.5)
+    assert run.finish(result) == result
     assert run.finished
-    assert run.result(Anything) == {"best": 1.5, "diverged": None}
+    assert run.result(Anything) == result
 
 
 KILLED = """
