@@ -71,4 +71,6 @@ def _is_absent(where: str, value: Any) -> bool:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, dict):  # a whole cell
+        return ", ".join(f"{key} {_word(part)}" for key, part in value.items())
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

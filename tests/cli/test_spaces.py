@@ -76,6 +76,26 @@ def test_a_genome_is_trained_by_the_presets_of_its_framework(
     assert about.genome.generator == read_genome(pair[0]).generator
 
 
+def test_cells_that_only_one_genome_has_are_added_or_removed(
+    gan_nas: Command, tmp_path: Path
+) -> None:
+    toy = load_space("toy")
+    short = toy.example(4)
+    files = [tmp_path / "short.json", tmp_path / "long.json"]
+    for file, number in zip(files, (1, 2), strict=True):
+        generator = short.model_copy(update={"cells": short.cells * number})
+        Genome(generator=generator, discriminator=toy.discriminator(4)).save(file)
+    for pair, kind in ((files, "added"), (files[::-1], "removed")):
+        changes = diff(*map(read_genome, pair))
+        assert [str(change) for change in changes] == [
+            f"generator.cells.{index}: {kind} conv conv_1x1, activation relu" for index in (2, 3)
+        ]
+        shown = gan_nas("compare", *pair, *SIZES)
+        assert shown.code == 1
+        assert f"generator.cells: 2 {kind}" in shown.out
+        assert "cell 3" in shown.out
+
+
 def test_genomes_lists_the_size_of_every_space(gan_nas: Command) -> None:
     sizes = gan_nas("genomes", "--json").json["spaces"]
     assert sizes == {name: load_space(name).count() for name in (*BUILT_IN, "toy")}

@@ -238,7 +238,7 @@ def test_the_critic_of_ctgan_is_read_with_its_dropout() -> None:
 @pytest.mark.parametrize(
     ("dropout", "said"),
     [
-        ([0.2, 0.5, 1], "discriminator.dropout.2 = 1: must be less than 1.0"),
+        ([0.2, 0.5, 1], "discriminator.dropout.2 = 1: must be less than 1"),
         ([-0.1, 0.5, 0.5], "discriminator.dropout.0 = -0.1: must be at least 0.0"),
         ([0.2, "half", 0.5], "discriminator.dropout.1 = 'half': must be a number"),
         ([0.2, 0.5], "discriminator.dropout has too few entries"),
