@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from gan_nas.networks.builder import build_generator, build_supernet
 from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.merged import published_order
+from gan_nas.networks.states import load_groups, read_groups
 from gan_nas.search.degas.config import PRESETS, Config
 from gan_nas.search.degas.genomes import new_alpha, sizes_of
 from gan_nas.search.degas.glo import GLO, batch_statistics
@@ -343,8 +344,8 @@ def test_every_tensor_lands_on_the_device_of_the_images_whatever_the_default() -
             work.alpha_step(0)
         assert glo.loss_of(20) == expected.loss_of(20)
         assert glo.is_finite()
-        state = glo.state()
-        glo.load_state(state)
+        state = read_groups(glo.saved())
+        load_groups(glo.saved(), state)
     assert same(copies(glo)["latents"], copies(expected)["latents"])
     assert all(t.device == CPU for group in state.values() for t in group.values())
 
@@ -358,7 +359,8 @@ def test_loaded_state_goes_on_as_if_nothing_had_happened() -> None:
     for step in range(2):
         first.step(step)
         first.alpha_step(step)
-    second.load_state({k: {n: t.clone() for n, t in g.items()} for k, g in first.state().items()})
+    kept = read_groups(first.saved()).items()
+    load_groups(second.saved(), {k: {n: t.clone() for n, t in g.items()} for k, g in kept})
     for step in range(2, 4):
         second.step(step)
         second.alpha_step(step)

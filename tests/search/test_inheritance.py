@@ -1,6 +1,5 @@
 """Training from a search's weights: equal networks, complete weights, what does not fit."""
 
-import json
 import random
 from collections.abc import Callable
 from functools import partial
@@ -17,8 +16,9 @@ from gan_nas.networks.adversarialnas import DownCellNetwork
 from gan_nas.networks.builder import build_discriminator, build_generator, choose_cells
 from gan_nas.networks.states import load_module_state
 from gan_nas.networks.weights import GeneratorFile, load_generator_file
+from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import stored_config
-from gan_nas.search import METHODS
+from gan_nas.search import OWN
 from gan_nas.search.inheritance import Supernets, read_supernets, start_from
 from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.adversarialnas import sample_discriminator
@@ -35,27 +35,15 @@ from gan_nas.training.loop import Start, train
 NUM_GENOMES = 6
 
 
-SEARCHES: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "autogan": partial(
-        tiny.run_search, iterations=3, discriminator_steps=2, controller_steps=1, num_candidates=2
-    ),
-    "adversarialnas": partial(tiny.run_adversarial, iterations=2, score_every=2),
-    "degas": tiny.run_degas,
-}
-
-
 @pytest.fixture(scope="module")
-def searches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(searches: Callable[[str], tiny.Searched]) -> dict[str, Path]:
     """A finished search of every method; they are only read."""
-    folder = tmp_path_factory.mktemp("searches")
-    for method in METHODS:
-        SEARCHES[method](folder / method)
-    return {method: folder / method for method in METHODS}
+    return {method: searches(method).directory for method in OWN}
 
 
-@pytest.fixture(params=METHODS)
-def supernets(request: pytest.FixtureRequest, searches: dict[str, Path]) -> Supernets:
-    return read_supernets(searches[request.param])
+@pytest.fixture(params=OWN)
+def supernets(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Supernets:
+    return read_supernets(folders[request.param])
 
 
 def drawn(supernets: Supernets, count: int = NUM_GENOMES, width: int = 4) -> list[Genome]:
@@ -100,8 +88,8 @@ def test_genomes_of_a_search_inherit_from_it(supernets: Supernets) -> None:
         derived(genome, start(supernets, genome).generator)
 
 
-def test_degas_fills_in_neutral_values_and_shrinks_the_stem(searches: dict[str, Path]) -> None:
-    supernets = read_supernets(searches["degas"])
+def test_degas_fills_in_neutral_values_and_shrinks_the_stem(folders: dict[str, Path]) -> None:
+    supernets = read_supernets(folders["degas"])
     known = supernets.trained.generator.state_dict()
     (genome,) = sample_genomes("degas", 1, 5, 4, 4)
     tensors = start(supernets, genome).generator
@@ -117,8 +105,8 @@ def test_degas_fills_in_neutral_values_and_shrinks_the_stem(searches: dict[str, 
     assert all(added[name].eq(0).all() for name in zeros)
 
 
-def test_inherited_weights_are_the_live_ones_not_the_average(searches: dict[str, Path]) -> None:
-    supernets = read_supernets(searches["adversarialnas"])
+def test_inherited_weights_are_the_live_ones_not_the_average(folders: dict[str, Path]) -> None:
+    supernets = read_supernets(folders["adversarialnas"])
     tensors = supernets.finished.checkpoint.tensors
     name = "to_rgb.conv.weight"
     live, average = (tensors[group][f"network.{name}"] for group in ("generator", "averages"))
@@ -126,11 +114,11 @@ def test_inherited_weights_are_the_live_ones_not_the_average(searches: dict[str,
     assert start(supernets, drawn(supernets)[0]).generator[name].equal(live)
 
 
-def with_discriminator(supernets: Supernets, judge: DiscriminatorGenome) -> Genome:
-    return drawn(supernets)[0].model_copy(update={"discriminator": judge})
+def with_discriminator(supernets: Supernets, discriminator: DiscriminatorGenome) -> Genome:
+    return drawn(supernets)[0].model_copy(update={"discriminator": discriminator})
 
 
-def judge_of(space: str, width: int = 4) -> DiscriminatorGenome:
+def discriminator_of(space: str, width: int = 4) -> DiscriminatorGenome:
     if space == "sn_resnet":
         return SNResNetDiscriminator(space="sn_resnet", width=width)
     return sample_discriminator(random.Random(3), width)
@@ -140,10 +128,10 @@ def judge_of(space: str, width: int = 4) -> DiscriminatorGenome:
     ("method", "space"), [("autogan", "sn_resnet"), ("adversarialnas", "adversarialnas")]
 )
 def test_a_discriminator_the_search_trained_is_inherited_with_its_spectral_vectors(
-    searches: dict[str, Path], method: str, space: str
+    folders: dict[str, Path], method: str, space: str
 ) -> None:
-    supernets = read_supernets(searches[method])
-    genome = with_discriminator(supernets, judge_of(space))
+    supernets = read_supernets(folders[method])
+    genome = with_discriminator(supernets, discriminator_of(space))
     found = start(supernets, genome)
     assert found.origin["networks"] == ["generator", "discriminator"]
     assert found.discriminator is not None
@@ -172,10 +160,10 @@ def test_a_discriminator_the_search_trained_is_inherited_with_its_spectral_vecto
     ],
 )
 def test_a_discriminator_the_search_did_not_train_starts_anew(
-    searches: dict[str, Path], method: str, space: str, width: int
+    folders: dict[str, Path], method: str, space: str, width: int
 ) -> None:
-    supernets = read_supernets(searches[method])
-    found = start(supernets, with_discriminator(supernets, judge_of(space, width)))
+    supernets = read_supernets(folders[method])
+    found = start(supernets, with_discriminator(supernets, discriminator_of(space, width)))
     assert found.discriminator is None
     assert found.origin["networks"] == ["generator"]
 
@@ -204,7 +192,7 @@ def test_a_genome_of_other_sizes_or_images_is_refused_with_both_numbers(
         start_from(supernets, genome, resolution=32, image_channels=1)
     with pytest.raises(Incompatible, match=r"channels are 3 and .* 1: "):
         start_from(supernets, genome, resolution=16, image_channels=3)
-    other = METHODS[METHODS.index(genome.generator.space) - 1]
+    other = OWN[OWN.index(genome.generator.space) - 1]
     (stranger,) = sample_genomes(other, 1, 0, 4, 4)
     with pytest.raises(Incompatible, match=f"is of the space {other} and"):
         start(supernets, stranger)
@@ -215,26 +203,19 @@ def test_a_genome_of_other_sizes_or_images_is_refused_with_both_numbers(
     [("stem_residual", "0.residual"), ("final_normal", "final_normal")],
 )
 def test_a_place_that_the_search_left_out_is_refused(
-    searches: dict[str, Path], tmp_path: Path, variant: str, place: str
+    folders: dict[str, Path], tmp_path: Path, variant: str, place: str
 ) -> None:
     draw = random.Random(0)
     generators = [DEGASSpace(**{variant: True}).sample(draw, 4) for _ in range(9)]
     chosen = [g for g in generators if operations(g)[place] is not None]
     genome = sample_genomes("degas", 1, 0, 4, 4)[0].model_copy(update={"generator": chosen[0]})
     with pytest.raises(Incompatible, match=f"at {place}, which the search"):
-        start(read_supernets(searches["degas"]), genome)
+        start(read_supernets(folders["degas"]), genome)
     tiny.run_search("degas", tmp_path / "search", **{variant: True})
     derived(genome, start(read_supernets(tmp_path / "search"), genome).generator)
 
 
-def test_only_a_finished_search_bequeaths(searches: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"not a run directory"):
-        read_supernets(tmp_path)
-    looks = iter(range(100))
-    with pytest.raises(Interrupted):
-        tiny.run_search("degas", tmp_path / "search", lambda: next(looks) > 1)
-    with pytest.raises(InvalidInput, match="has not ended"):
-        read_supernets(tmp_path / "search")
+def test_only_a_search_bequeaths(tmp_path: Path) -> None:
     tiny.run_training(tmp_path / "training", steps=1)
     with pytest.raises(InvalidInput, match="is a run of retrain"):
         read_supernets(tmp_path / "training")
@@ -246,7 +227,7 @@ def training(
     begin: Start | None,
     stop: Callable[[], bool] = lambda: False,
     **changes: Any,
-) -> dict[str, Any]:
+) -> TrainingResult:
     return train(
         genome,
         tiny.digits(),
@@ -272,7 +253,7 @@ def test_training_starts_from_inherited_weights_and_their_average(
         if not name.endswith(buffers):
             assert tensors[name].equal(tensor), name
     assert about.lineage["weights"] == "moving average"
-    assert about.lineage["inherited_from"] == begin.origin == result["inherited_from"]
+    assert about.lineage["inherited_from"] == begin.origin == result.inherited_from
     assert about.lineage["inherited_from"] == {
         "method": supernets.finished.settings["method"],
         "run_id": supernets.finished.run_id,
@@ -298,15 +279,15 @@ def test_the_first_norm_statistics_are_those_of_the_inherited_weights(
 def test_from_scratch_the_lineage_says_so(tmp_path: Path) -> None:
     result = tiny.run_training(tmp_path / "run", steps=0)
     about, _ = _generator(tmp_path / "run")
-    assert about.lineage["inherited_from"] is None is result["inherited_from"]
+    assert about.lineage["inherited_from"] is None is result.inherited_from
     assert stored_config(tmp_path / "run")["inherited"] is None
 
 
 @pytest.mark.parametrize("method", ["autogan", "degas"])
 def test_an_inherited_training_resumed_equals_uninterrupted(
-    searches: dict[str, Path], tmp_path: Path, method: str
+    folders: dict[str, Path], tmp_path: Path, method: str
 ) -> None:
-    supernets = read_supernets(searches[method])
+    supernets = read_supernets(folders[method])
     (genome,) = drawn(supernets, 1)
     begin = partial(start, supernets, genome)
     looks = 0
@@ -333,8 +314,8 @@ def test_an_inherited_training_resumed_equals_uninterrupted(
         assert tiny.traces(directory) == whole, f"stopped at look {place} of {looks}"
 
 
-def test_a_run_does_not_change_where_it_starts(searches: dict[str, Path], tmp_path: Path) -> None:
-    supernets = read_supernets(searches["degas"])
+def test_a_run_does_not_change_where_it_starts(folders: dict[str, Path], tmp_path: Path) -> None:
+    supernets = read_supernets(folders["degas"])
     (genome,) = drawn(supernets, 1)
     training(genome, tmp_path / "scratch", None, steps=0)
     with pytest.raises(Incompatible, match="inherited: null -> "):
@@ -349,9 +330,9 @@ def test_a_run_does_not_change_where_it_starts(searches: dict[str, Path], tmp_pa
 
 
 def test_retraining_with_inheritance_stands_beside_that_from_scratch(
-    searches: dict[str, Path], tmp_path: Path
+    folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    supernets = read_supernets(searches["autogan"])
+    supernets = read_supernets(folders["autogan"])
     (genome,) = drawn(supernets, 1)
     retrain = partial(
         retrain_all,
@@ -363,13 +344,17 @@ def test_retraining_with_inheritance_stands_beside_that_from_scratch(
         device=tiny.CPU,
         backbone=tiny.backbone(),
     )
-    (scratch,) = retrain()["retrained"]
-    (heir,) = retrain(supernets=supernets)["retrained"]
-    assert scratch["inherited_from"] is None
-    assert heir["inherited_from"]["networks"] == ["generator", "discriminator"]
+    scratch, heir = (
+        run().trials[0].result for run in (retrain, partial(retrain, supernets=supernets))
+    )
+    assert scratch is not None
+    assert heir is not None
+    assert scratch.inherited_from is None
+    assert heir.inherited_from is not None
+    assert heir.inherited_from["networks"] == ["generator", "discriminator"]
     names = {path.name for path in (tmp_path / "retrained").iterdir()}
     assert names == {genome.genome_id, f"{genome.genome_id}-inherited"}
-    assert json.dumps(scratch["first"]) != json.dumps(heir["first"])
+    assert scratch.first != heir.first
 
 
 def _generator(directory: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:

@@ -1,7 +1,6 @@
 """AutoGAN's preset `published` computes what its authors' search computed, step by step."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.metrics.backbone import Backbone
-from gan_nas.progress import silent
-from gan_nas.runs.run import Run
+from gan_nas.search.autogan.config import PRESETS, Config
 from gan_nas.search.autogan.policy import Policy
-from gan_nas.search.autogan.search import PRESETS, Config, _Search
+from gan_nas.search.autogan.search import AutoGANSearch
 from gan_nas.search.autogan.shared_gan import choose_tokens, new_shared_gan, set_stage
+from gan_nas.search.method import Task
 from gan_nas.training.gan import GAN
 
 SIZES = {  # of a search that passes through all stages
@@ -75,12 +74,12 @@ class PlainSearch:
             for network in (self.generator, self.discriminator)
         ]
 
-    def iteration(self, work: _Search) -> None:
+    def iteration(self, work: AutoGANSearch) -> None:
         """Train with the images, latents and architectures of a search's next iteration."""
-        d_steps, g_steps = work.d_steps, work.g_steps
+        d_steps, g_steps = work.state.d_steps, work.state.g_steps
         for step in range(work.config.discriminator_steps):
             tokens = work._architecture(step)
-            num_cells = work.stage + 1
+            num_cells = work.state.stage + 1
             real = work.batches.at(d_steps)
             z = work._latents("discriminator latents", d_steps, len(real))
             d_steps += 1
@@ -122,31 +121,30 @@ class Doubled:
         return self.batches.at(step).double()
 
 
-def working(directory: Path, config: Config) -> _Search:
-    run = Run.open(directory, config.model_dump(mode="json"))
+def working(config: Config) -> AutoGANSearch:
     network = tiny.Features().float()
     backbone = Backbone("classifier", "tiny", side=8, channels=1, labelled=True, network=network)
-    return _Search(config, tiny.digits(), run, tiny.CPU, backbone, None, silent, None)
+    return AutoGANSearch(Task(config=config, images=tiny.digits(), backbone=backbone), None)
 
 
-def largest_difference(directory: Path, config: Config) -> float:
+def largest_difference(config: Config) -> float:
     """Search with both; return the largest distance of two weights, in steps of Adam's rate."""
-    work = working(directory, config)
+    work = working(config)
     plain = PlainSearch(work.gan, config)
-    while work.iteration < config.iterations:
-        work.batches = Doubled(work.batches)  # type: ignore[assignment]
+    while not work.finished:
+        work._batches = Doubled(work.batches)  # type: ignore[assignment]
         plain.iteration(work)
-        work.train_shared()
-        work.train_controller()
-        work.end_iteration()
+        iteration = work.state.iteration
+        while work.state.iteration == iteration:
+            work.advance()
     ours, theirs = tensors_of(work.gan), plain.tensors()
     return max(float((ours[key] - theirs[key]).abs().max()) for key in ours) / 2e-4
 
 
 @pytest.mark.usefixtures("float64")
-def test_the_published_search_trains_its_networks_as_the_authors_loop_does(tmp_path: Path) -> None:
+def test_the_published_search_trains_its_networks_as_the_authors_loop_does() -> None:
     """Through all stages: whose turn it is, power iterations, zero gradients, norms."""
-    assert largest_difference(tmp_path, published(**SIZES)) < 1e-6
+    assert largest_difference(published(**SIZES)) < 1e-6
 
 
 @pytest.mark.usefixtures("float64")
@@ -155,8 +153,8 @@ def test_the_published_search_trains_its_networks_as_the_authors_loop_does(tmp_p
     [{"passes": "together"}, {"generator_turn": "last"}, {"idle_weights": "skipped"}],
     ids=str,
 )
-def test_each_of_the_papers_sides_leads_elsewhere(tmp_path: Path, change: dict[str, str]) -> None:
-    assert largest_difference(tmp_path, published(**SIZES, **change)) > 0.1
+def test_each_of_the_papers_sides_leads_elsewhere(change: dict[str, str]) -> None:
+    assert largest_difference(published(**SIZES, **change)) > 0.1
 
 
 @pytest.mark.parametrize(

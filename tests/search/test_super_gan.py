@@ -280,7 +280,7 @@ def test_the_discriminators_steps_build_no_graph_of_the_generator(discriminator:
 def test_a_fixed_discriminators_beta_is_no_part_of_it() -> None:
     gan = small(discriminator="sn_resnet")
     assert isinstance(gan.discriminator, SNResNet)
-    assert not any("logits" in name for name in gan.state()["discriminator"])
+    assert not any("logits" in name for name in gan.saved()["discriminator"].read())
 
 
 def test_the_super_discriminator_weighs_all_operations_alike_at_all_times() -> None:
@@ -295,7 +295,7 @@ def test_the_super_discriminator_weighs_all_operations_alike_at_all_times() -> N
             for edge, ops in candidates(cell).items():
                 assert weights[edge].tolist() == pytest.approx([1 / len(ops)] * len(ops))
     assert not any(p.any() for p in gan.beta.parameters())
-    assert gan.state()["beta_optimizer"] == {}
+    assert gan.saved()["beta_optimizer"].read() == {}
 
 
 def test_the_grown_discriminator_grows_at_thirds_of_the_search() -> None:
