@@ -109,9 +109,11 @@ def settings(
 ) -> S:
     """Resolve the settings of a run; precision auto is the preset's, if it names one.
 
-    Otherwise it is bf16 on a GPU and float32 on a CPU.
+    Otherwise it is bf16 on a GPU and float32 on a CPU; a model of others may have none.
     """
     automatic = {"precision": "bf16" if device.type == "cuda" else "float32"}
+    if "precision" not in model.model_fields:
+        automatic = {}
     options["precision"] = None if precision == "auto" else precision
     return resolve(model, automatic | find_preset(presets, preset), sets or (), options)
 

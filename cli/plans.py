@@ -60,10 +60,12 @@ def show_plan(plan: "Plan", directory: Path, images: "Images", side: int, as_jso
     facts.add_row("CPU threads", str(threads))
     for name, size in plan.sizes.items():
         facts.add_row(name.replace("_", " "), _size(size))
-    facts.add_row("steps", f"{plan.steps:,}")
-    facts.add_row("images", f"{plan.images:,}")
+    if plan.steps:
+        facts.add_row("steps", f"{plan.steps:,}")
+        facts.add_row("images", f"{plan.images:,}")
     facts.add_row("memory", mebibytes(plan.memory_bytes))
-    facts.add_row("predicted time", duration(plan.predicted_seconds))
+    foretold = duration(plan.predicted_seconds) if plan.steps else "unknown: it foretells no steps"
+    facts.add_row("predicted time", foretold)
     settings = Table.grid(padding=(0, 2))
     for name, value in plan.config.items():
         settings.add_row(name, _word(value))

@@ -103,7 +103,8 @@ def search(
     if dry_run:
         show_plan(plan(chosen, task, work), run, images, side, as_json)
         return
-    remark(f"Searching by {method} on {data} in {run} ({on}, {config.precision})")
+    precise = f", {config.precision}" if hasattr(config, "precision") else ""
+    remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
     if not run.exists():
         remark_on_plan(plan(chosen, task, work), on)
     with stopping() as stop, progress_on_stderr() as progress:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -15,6 +16,14 @@ class Answer(NamedTuple):
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+class Searched(NamedTuple):
+    """A finished search, and how it was asked for without its run directory."""
+
+    method: str
+    options: list[str]
+    run: Path
 
 
 Command = Callable[..., Answer]

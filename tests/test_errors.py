@@ -74,6 +74,8 @@ def test_a_complaint_is_field_value_and_what_is_allowed(text: str, expected: str
         (Annotated[int, Field(multiple_of=8)], 9, "must be a multiple of 8"),
         (Literal["a", "b"], "c", "must be 'a' or 'b'"),
         (Annotated[str, Field(min_length=2)], "a", "must have at least 2 characters"),
+        (Annotated[str, Field(max_length=5)], "a" * 99, "must have at most 5 characters"),
+        (Annotated[tuple[int, ...], Field(min_length=2)], [1], "must have at least 2 entries"),
         (Annotated[str, Field(pattern="^a$")], "b", "must match ^a$"),
         (list[int], 1, "must be a list"),
         (bool, "x", "must be true or false"),
@@ -84,7 +86,8 @@ def test_rules_are_said_in_plain_words(kind: Any, value: object, rule: str) -> N
         create_model("Model", field=(kind, ...)).model_validate({"field": value})
     said = explain(caught.value, ["field"])
     assert said.startswith("field")
-    assert said.endswith(f": {rule}")
+    assert f": {rule}" in said
+    assert len(said) < 150
 
 
 @pytest.mark.parametrize("key", ["z" * 100_000, "two\\nlines", "\\u001b[31m"])

@@ -54,7 +54,10 @@ def report(
         "device": str(device),
         "method": method,
         "threads": torch.get_num_threads(),
-        "precision": {"search": search_config.precision, "retrain": training_config.precision},
+        "precision": {
+            "search": getattr(search_config, "precision", None),  # a stranger's may have none
+            "retrain": training_config.precision,
+        },
         "resolution": resolution,
         "rows": [_row(phase) for phase in (*phases, training)],
         "search_hours": sum(phase.seconds for phase in phases) / SECONDS_PER_HOUR,

@@ -9,7 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from gan_nas.errors import InvalidInput, nearest
+from gan_nas.errors import Incompatible, InvalidInput, nearest
 from gan_nas.plugins import load_plugin, plugin_names
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ def load_method(name: str) -> "Method[Any, Any]":
     from gan_nas.search.method import Method as Contract
 
     found: Method[Any, Any] = load_plugin(GROUP, name, Contract, "the method")
+    if found.name != name:
+        raise Incompatible(
+            f"the method {name} that is installed calls itself {found.name}: repair or uninstall it"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""A small data set, one finished search and one trained generator for all tests of commands."""
+"""A small data set, finished searches and one trained generator for all tests of commands."""
 
 import os
 from collections.abc import Iterator
@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import Answer, Command, sets
+from commands import Answer, Command, Searched, sets
 from PIL import Image
-from tiny import SEARCH, TRAINING
+from tiny import SETTINGS, TRAINING
 
 from gan_nas.cli import run
+from gan_nas.search import method_names
 
 
 @pytest.fixture(autouse=True)
@@ -49,16 +50,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.environ["GAN_NAS_CACHE"] = before
 
 
-@pytest.fixture(scope="session")
-def search_options(folder: Path) -> list[str]:
-    return ["--method", "autogan", "--data", str(folder), *sets(SEARCH | {"reward": "frechet"})]
+class Searches(dict[str, Searched]):
+    """The finished search of each method, made when a test asks for it."""
+
+    def __init__(self, data: Path, root: Path) -> None:
+        self.data, self.root = data, root
+
+    def __missing__(self, method: str) -> Searched:
+        few = {"reward": "frechet"} if method == "autogan" else {"iterations": 2}
+        settings = sets(SETTINGS[method] | few)
+        options = ["--method", method, "--data", str(self.data), *settings]
+        directory = self.root / method
+        assert run(["search", *options, "--run", str(directory)]) == 0
+        self[method] = Searched(method, options, directory)
+        return self[method]
 
 
 @pytest.fixture(scope="session")
-def finished_search(search_options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("runs") / "search"
-    assert run(["search", *search_options, "--run", str(directory)]) == 0
-    return directory
+def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Searches:
+    return Searches(folder, tmp_path_factory.mktemp("searches"))
+
+
+@pytest.fixture(params=method_names())
+def searched(request: pytest.FixtureRequest, searches: Searches) -> Searched:
+    """The finished search of every method in turn."""
+    return searches[request.param]
+
+
+@pytest.fixture(scope="session")
+def search_options(searches: Searches) -> list[str]:
+    return searches["autogan"].options
+
+
+@pytest.fixture(scope="session")
+def finished_search(searches: Searches) -> Path:
+    return searches["autogan"].run
 
 
 @pytest.fixture(scope="session")

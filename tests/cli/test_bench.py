@@ -5,6 +5,8 @@ import pytest
 from commands import Command
 from torch import Tensor
 
+from gan_nas.search import load_method
+
 
 def test_bench_times_every_stage(gan_nas: Command) -> None:
     options = ("--resolution", 16, "--width", 4, "--repeats", 1)
@@ -12,6 +14,36 @@ def test_bench_times_every_stage(gan_nas: Command) -> None:
     assert len(measured["rows"]) == 4
     assert all(row["discriminator_ms"] > 0 for row in measured["rows"])
     assert measured["samples_per_second"] > 0
+
+
+def test_bench_names_the_steps_of_the_search_for_what_they_are(gan_nas: Command) -> None:
+    options = ("--method", "degas", "--resolution", 16, "--repeats", 1, "--width", 4)
+    measured = gan_nas("bench", *options, "--json").json
+    search, training = measured["rows"]
+    assert measured["method"] == "degas"
+    assert search["what"] == "search at 16 px"
+    assert list(search)[1:4] == ["alpha_ms", "weights_ms", "amortised_ms"]
+    assert search["amortised_ms"] == pytest.approx(search["alpha_ms"] + search["weights_ms"])
+    assert "discriminator_ms" in training
+    told = gan_nas("bench", *options)
+    assert told.code == 0
+    words = " ".join(told.out.split())
+    assert "alpha" in words
+    assert "a step on alpha, and one on weights and latents" in words
+
+
+@pytest.mark.slow
+def test_bench_times_a_preset_that_only_the_search_has(gan_nas: Command) -> None:
+    options = ("--preset", "paper-stl10", "--resolution", 8, "--repeats", 1, "--json")
+    measured = gan_nas("bench", "--method", "degas", *options).json
+    assert measured["rows"][0]["steps"] == load_method("degas").presets["paper-stl10"]["iterations"]
+
+
+def test_bench_times_the_search_of_a_genomes_space(gan_nas: Command) -> None:
+    options = ("--resolution", 16, "--repeats", 1, "--width", 4, "--json")
+    measured = gan_nas("bench", "adversarialnas-cifar10", *options).json
+    assert measured["method"] == "adversarialnas"
+    assert measured["rows"][0]["what"] == "search at 16 px"
 
 
 def test_bench_knows_its_presets(gan_nas: Command) -> None:

@@ -7,24 +7,16 @@ from commands import Command
 
 from gan_nas.scoring.protocols import Passport, Scores
 from gan_nas.spaces.adversarialnas import AdversarialNASGenerator, encode
-from gan_nas.spaces.degas import from_operations, operations
 from gan_nas.spaces.published import published_genome
-from gan_nas.spaces.random_genomes import sample_genomes
 
 
 def test_different_genomes_are_exit_1_with_their_changes(gan_nas: Command) -> None:
     answer = gan_nas("compare", "autogan-cifar10-top1", "autogan-cifar10-top3", "--json")
     assert answer.code == 1
     assert answer.json["same"] is False
-    assert answer.json["changes"] == [
-        {
-            "where": "generator.cells.0.norm",
-            "kind": "changed",
-            "before": "none",
-            "after": "batch",
-            "text": "generator.cells.0.norm: none -> batch",
-        }
-    ]
+    (change,) = answer.json["changes"]
+    assert change.keys() == {"where", "kind", "before", "after", "text"}
+    assert change["text"] == "generator.cells.0.norm: none -> batch"
     a, b = answer.json["a"], answer.json["b"]
     assert b["generator"]["parameters"] - a["generator"]["parameters"] == 1024
     assert a["reported"]["cifar10"]["fid"] == 12.42
@@ -45,38 +37,6 @@ def test_compare_shows_costs_and_known_scores_side_by_side(gan_nas: Command) -> 
     assert answer.code == 1
     for text in ("generator.cells.1.skips: removed 0", "-128,512 (-2.9%)", "own protocol"):
         assert text in answer.out
-
-
-def test_changed_edges_are_told_one_by_one(gan_nas: Command) -> None:
-    answer = gan_nas("compare", "adversarialnas-cifar10", "mmd-adversarialnas-cifar10", "--json")
-    assert answer.code == 1
-    texts = [change["text"] for change in answer.json["changes"]]
-    assert len(texts) == 15
-    assert texts[:3] == [
-        "generator.cells.0.0-1: bilinear -> nearest",
-        "generator.cells.0.1-3: identity -> conv_3x3",
-        "generator.cells.0.2-3: added conv_5x5",
-    ]
-    assert "generator.cells.1.2-3: removed identity" in texts
-    assert texts[-1] == "discriminator.width: 128 -> 512"
-    assert answer.json["a"]["generator"]["parameters"] == 8_846_851
-    assert answer.json["b"]["generator"]["parameters"] == 20_185_859
-    assert answer.err == ""
-
-
-def test_residuals_are_told_one_by_one(gan_nas: Command, tmp_path: Path) -> None:
-    drawn, *_ = sample_genomes("degas", 1, 0, width=8, discriminator_width=8)
-    for name, residuals in (("a", (None, "deconv_4x4")), ("b", ("nearest_conv_1x1", None))):
-        changed = dict(zip(("1.residual", "2.residual"), residuals, strict=True))
-        generator = from_operations(operations(drawn.generator) | changed, 8)
-        drawn.model_copy(update={"generator": generator}).save(tmp_path / f"{name}.json")
-    answer = gan_nas("compare", tmp_path / "a.json", tmp_path / "b.json", "--json")
-    assert answer.code == 1
-    assert [change["text"] for change in answer.json["changes"]] == [
-        "generator.stages.1.residual: added nearest_conv_1x1",
-        "generator.stages.2.residual: removed deconv_4x4",
-    ]
-    assert [change["before"] for change in answer.json["changes"]] == [None, "deconv_4x4"]
 
 
 def test_a_matrix_file_is_compared_like_any_genome(gan_nas: Command, tmp_path: Path) -> None:

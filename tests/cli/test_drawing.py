@@ -3,16 +3,17 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from commands import Command
 
 from gan_nas.cli.drawing import is_drawn
-from gan_nas.spaces.adversarialnas import UpCell, sample_discriminator
+from gan_nas.spaces.adversarialnas import sample_discriminator
 from gan_nas.spaces.degas import DEGASSpace, from_operations, operations
 from gan_nas.spaces.diff import diff
+from gan_nas.spaces.drawing import Part
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome, published_names
 from gan_nas.spaces.random_genomes import sample_genomes
@@ -23,8 +24,6 @@ WITH_MMD = published_genome("mmd-adversarialnas-cifar10")
 TOP1 = published_genome("autogan-cifar10-top1")
 GRAPHS = [name for name in published_names() if "adversarialnas" in name]
 CELL_WIDTH = len("0 ─ dil_conv_5x5 ─┬▶ 3")
-STAGE_WIDTH = len("0 ─ nearest_conv_1x1 ─┬▶ 2")
-STAGE_PLACES = {"0-1": "normal", "1-2": "up", "0-2": "residual"}
 EDGE = re.compile(r"(?:(\d) [─┄] |  )(skip of cell \d|\w+)[ ─┄]+(?:[─┄┬][▶ ] (\d)|┤|┘) *")
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 
@@ -46,38 +45,34 @@ def staged(seed: int, final_normal: bool = False) -> Genome:
     return Genome(generator=generator, discriminator=critic)
 
 
-def places_of(genome: Genome) -> dict[str, str]:
-    """Return what a drawing of the stages must show at each place."""
-    found = {place: op or "none" for place, op in operations(genome.generator).items()}
-    if found["final_normal"] == "none":
-        del found["final_normal"]
-    return found
-
-
-def read_stages(drawing: list[str]) -> dict[str, str]:
-    """Read the operations from the rows of all stages, and of the operation after them."""
-    found: dict[str, str] = {}
-    for start in range(0, len(drawing), 3):
-        for edge, op in read_back(drawing[start : start + 3]):
-            is_last = start == 9
-            found["final_normal" if is_last else f"{start // 3}.{STAGE_PLACES[edge]}"] = op
-    return found
-
-
 def saved(genome: Genome, path: Path) -> Path:
     genome.model_copy(update={"name": path.stem, "source": None}).save(path)
     return path
 
 
-def edges_of(network: Any) -> list[Edges]:
-    """List what the drawing of each cell must show, skips included."""
+def parts_of(genome: Genome) -> list[tuple[str, Part]]:
+    """List what is drawn of both networks, part by part: those of graphs."""
+    networks = {"generator": genome.generator, "discriminator": genome.discriminator}
     return [
-        [
-            *cell.edges.items(),
-            *(("skip-3", f"skip of cell {j}") for j in range(index) if isinstance(cell, UpCell)),
-        ]
-        for index, cell in enumerate(network.cells)
+        (name, part)
+        for name, network in networks.items()
+        for part in network.drawing.parts
+        if network.drawing.is_graph
     ]
+
+
+def edges_of(part: Part) -> Edges:
+    """List what the drawing of a part must show."""
+    return [
+        (f"{edge.source}-{edge.target}", edge.op)
+        if edge.part is None
+        else (f"skip-{edge.target}", f"skip of cell {edge.part}")
+        for edge in part.edges
+    ]
+
+
+def is_blank(*parts: Part) -> bool:
+    return all(edge.op == "none" for part in parts for edge in part.edges)
 
 
 def read_back(rows: list[str]) -> Edges:
@@ -99,88 +94,61 @@ def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+DRAWN: dict[str, tuple[int, Callable[[int], Genome]]] = {
+    "adversarialnas": (
+        CELL_WIDTH,
+        lambda seed: searched(sample_genomes("adversarialnas", 1, seed)[0], seed),
+    ),
+    "degas": (len("0 ─ nearest_conv_1x1 ─┬▶ 2"), lambda seed: staged(seed, seed % 4 > 1)),
+}
+
+
+@pytest.mark.parametrize("space", DRAWN)
 @pytest.mark.parametrize("seed", range(5))
 def test_every_edge_can_be_read_back_from_a_drawing(
-    gan_nas: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    gan_nas: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: str, seed: int
 ) -> None:
-    monkeypatch.setenv("COLUMNS", str(CELL_WIDTH))  # one cell below the other
-    genome = searched(sample_genomes("adversarialnas", 1, seed)[0], seed)
+    width, draw = DRAWN[space]
+    monkeypatch.setenv("COLUMNS", str(width))  # one part below the other
+    genome = draw(seed)
     out = gan_nas("genomes", saved(genome, tmp_path / "g.json")).out
-    cells = re.split(r"^cell \d *\n", out.partition("\ngenome")[0], flags=re.MULTILINE)[1:]
-    drawn = [read_back(list(filter(EDGE.fullmatch, cell.splitlines()))) for cell in cells]
-    expected = [*edges_of(genome.generator), *edges_of(genome.discriminator)]
-    assert list(map(sorted, drawn)) == list(map(sorted, expected))
+    rows = [line.rstrip() for line in out.splitlines() if EDGE.fullmatch(line)]
+    assert max(map(len, rows)) == width
+    parts = [part for _, part in parts_of(genome) if not is_blank(part)]
+    for part in parts:
+        drawn, rows = rows[: len(part.edges)], rows[len(part.edges) :]
+        assert read_back(drawn) == edges_of(part)
+    assert not rows
+    titles = [line.strip() for line in out.splitlines() if re.match(r"(cell|stage) \d|final", line)]
+    assert titles == [part.title for part in parts]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("space", DRAWN)
+@pytest.mark.parametrize("seed", range(6))
 def test_compare_marks_exactly_the_edges_that_differ(
-    gan_nas: Command, tmp_path: Path, seed: int
+    gan_nas: Command, tmp_path: Path, space: str, seed: int
 ) -> None:
-    a, b = (searched(g, seed + i) for i, g in enumerate(sample_genomes("adversarialnas", 2, seed)))
-    files = [saved(genome, tmp_path / f"{name}.json") for name, genome in (("a", a), ("b", b))]
-    answer = gan_nas("compare", *files, "--width", 4)
-    assert answer.code == 1
-    cells = re.split(r"^(?=cell \d)", answer.out, flags=re.MULTILINE)[1:]
-    marked: list[tuple[str, str]] = []
-    drawn: tuple[list[Edges], list[Edges]] = ([], [])
-    for index, cell in enumerate(cells):
-        rows = [row for row in cell.splitlines() if re.search("[▶┤┘]", row)]
-        starts = [found.start() for found in re.finditer(r"0 [─┄]", rows[0])]
-        for side, start in zip(drawn, starts, strict=True):
-            side.append(read_back([row[start : start + CELL_WIDTH] for row in rows]))
-        part, place = ("generator", index) if index < 3 else ("discriminator", index - 3)
-        for row, (edge, _) in zip(rows, drawn[0][-1], strict=True):
-            if mark := re.search(r" [~+-] (changed|added|removed) *$", row):
-                marked.append((f"{part}.cells.{place}.{edge}", mark[1]))
-    for genome, side in zip((a, b), drawn, strict=True):
-        expected = [*edges_of(genome.generator), *edges_of(genome.discriminator)]
-        assert list(map(sorted, side)) == list(map(sorted, expected))
-    changes = [(change.where, change.kind) for change in diff(a, b)]
-    assert sorted(marked) == sorted((where, str(kind)) for where, kind in changes)
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("final_normal", [False, True])
-def test_every_operation_of_a_stage_can_be_read_back_from_a_drawing(
-    gan_nas: Command,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    seed: int,
-    final_normal: bool,
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(STAGE_WIDTH))  # one stage below the other
-    genome = staged(seed, final_normal)
-    out = gan_nas("genomes", saved(genome, tmp_path / "g.json")).out
-    rows = list(filter(EDGE.fullmatch, out.splitlines()))
-    assert max(map(len, rows)) == STAGE_WIDTH
-    assert read_stages(rows) == places_of(genome)
-    assert re.findall(r"^(?:stage|final).*?(?= *$)", out, re.MULTILINE) == (
-        ["stage 0", "stage 1", "stage 2", *(["final"] if final_normal else [])]
-    )
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_compare_marks_exactly_the_operations_of_stages_that_differ(
-    gan_nas: Command, tmp_path: Path, seed: int
-) -> None:
-    a, b = staged(seed, seed % 2 == 1), staged(seed + 100, seed % 4 > 1)
-    files = [saved(genome, tmp_path / f"{name}.json") for name, genome in (("a", a), ("b", b))]
+    width, draw = DRAWN[space]
+    pair = draw(seed), draw(seed + 100)
+    files = [saved(one, tmp_path / f"{name}.json") for name, one in zip("ab", pair, strict=True)]
     answer = gan_nas("compare", *files, "--width", 4)
     assert answer.code == 1
     assert max(map(len, answer.out.splitlines())) <= 80
-    rows = [row for row in answer.out.splitlines() if re.match(r"\d\.\w+ |final_normal ", row)]
-    starts = [found.start() for found in re.finditer(r"0 [─┄]", rows[0])]
-    for genome, start in zip((a, b), starts, strict=True):
-        drawn = read_stages([row[start : start + STAGE_WIDTH] for row in rows])
-        assert drawn | places_of(genome) == drawn
-        assert set(drawn) == {*places_of(a), *places_of(b)}
-    marked = [
-        (row.split()[0], mark[1])
-        for row in rows
-        if (mark := re.search(r" [~+-] (changed|added|removed) *$", row))
-    ]
-    changes = [(c.where.removeprefix("generator."), str(c.kind)) for c in diff(a, b)]
-    assert marked == [(where.removeprefix("stages."), kind) for where, kind in changes]
+    rows = [row for row in answer.out.splitlines() if re.search(r"[─┄┬][▶ ] \d|[┤┘]", row)]
+    marked = []
+    for (network, a), (_, b) in zip(*map(parts_of, pair), strict=True):
+        if is_blank(a, b):
+            continue
+        drawn, rows = rows[: len(a.edges)], rows[len(a.edges) :]
+        starts = [found.start() for found in re.finditer(r"0 [─┄]", drawn[0])]
+        for start, part in zip(starts, (a, b), strict=True):
+            assert read_back([row[start : start + width] for row in drawn]) == edges_of(part)
+        for row, edge in zip(drawn, a.edges, strict=True):
+            if mark := re.search(r" [~+-] (changed|added|removed) *$", row):
+                marked.append((f"{network}.{edge.where}", mark[1]))
+            assert row.startswith(edge.label)
+    assert not rows
+    assert sorted(marked) == sorted((change.where, str(change.kind)) for change in diff(*pair))
 
 
 def test_operations_of_stages_are_counted_and_the_last_one_is_told(
@@ -237,15 +205,6 @@ def test_generators_of_two_spaces_are_listed_and_not_drawn(gan_nas: Command) -> 
     assert answer.out.startswith("generator.space: autogan -> adversarialnas\n")
     assert "▶" not in answer.out
     assert answer.err == ""
-
-
-@pytest.mark.parametrize("other", ["autogan-cifar10-top1", "adversarialnas-cifar10"])
-def test_stages_are_not_drawn_beside_cells(gan_nas: Command, tmp_path: Path, other: str) -> None:
-    file = saved(staged(2), tmp_path / "g.json")
-    for pair in ((file, other), (other, file)):
-        out = gan_nas("compare", *pair).out
-        assert "generator.space: " in out
-        assert "▶" not in out
 
 
 def test_one_searched_discriminator_is_drawn_beside_a_hand_made_one(
@@ -309,34 +268,20 @@ def test_colours_say_nothing_that_the_characters_do_not(
 
 
 def test_a_stdout_of_ascii_gets_ascii(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from gan_nas.cli import main; main()"]
+    ops = operations(staged(0).generator) | {"1.up": "deconv_4x4", "1.residual": None}
+    genome = staged(0).model_copy(update={"generator": from_operations(ops, 8)})
     done = subprocess.run(
-        [*command, "genomes", "adversarialnas-cifar10"],
+        [
+            *(sys.executable, "-c", "from gan_nas.cli import main; main()"),
+            *("compare", *[str(saved(genome, tmp_path / "g.json"))] * 2),
+        ],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
-        cwd=tmp_path,
         capture_output=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert b"1 - identity -----+> 3" in done.stdout
-    assert b"2 . none .........'" in done.stdout
-
-
-def test_stages_are_drawn_in_ascii_too(tmp_path: Path) -> None:
-    ops = operations(staged(0).generator) | {"1.up": "deconv_4x4", "1.residual": None}
-    generator = from_operations(ops, 8)
-    file = saved(staged(0).model_copy(update={"generator": generator}), tmp_path / "g.json")
-    for words in (("genomes", str(file)), ("compare", str(file), str(file))):
-        done = subprocess.run(
-            [sys.executable, "-c", "from gan_nas.cli import main; main()", *words],
-            env=os.environ | {"PYTHONIOENCODING": "ascii"},
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert b"1 - deconv_4x4 -------+> 2" in done.stdout
-        assert b"0 . none .............'" in done.stdout
+    assert b"1 - deconv_4x4 -------+> 2" in done.stdout
+    assert b"0 . none .............'" in done.stdout
 
 
 @pytest.mark.parametrize("name", GRAPHS)

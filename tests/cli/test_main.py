@@ -116,18 +116,9 @@ def test_debug_shows_the_traceback_wherever_it_stands(gan_nas: Command) -> None:
 
 
 def test_a_broken_pipe_is_silent() -> None:
-    script = "import sys; from gan_nas.cli import run; sys.exit(run(sys.argv[1:]))"
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        script,
-        "genomes",
-        "--sample",
-        "autogan",
-        "--count",
-        "5000",
-    ]
+    script = "from gan_nas.cli import main; main()"
+    command = [sys.executable, "-P", "-c", script, "genomes", "--sample", "autogan"]
+    command += ["--count", "5000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stderr

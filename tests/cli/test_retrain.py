@@ -32,16 +32,6 @@ def test_retrain_writes_a_generator_and_its_scores(
     assert f"gan-nas sample {result['files']['best']}" in answer.err
 
 
-def test_other_settings_in_the_same_directory_are_refused_by_name(
-    gan_nas: Command, trained: Path, training_options: list[str]
-) -> None:
-    options = (*training_options, "--width", 4, "--run", trained.parent, "--seed", 7)
-    answer = gan_nas("retrain", "autogan-cifar10-top1", *options)
-    assert answer.code == 4
-    assert "config.seed: 0 -> 7" in answer.err
-    assert "(--run)" in answer.err
-
-
 def test_dry_run_says_what_would_be_done_and_does_nothing(
     gan_nas: Command, folder: Path, tmp_path: Path
 ) -> None:
@@ -62,6 +52,25 @@ def test_help_config_lists_every_setting(gan_nas: Command) -> None:
     assert rows["steps"]["preset"] == 50_000
     assert rows["num_critic"]["description"]
     assert "generator_lr" in gan_nas("retrain", "--help-config").out
+
+
+def test_presets_are_those_of_the_genomes_space(gan_nas: Command) -> None:
+    def preset(genome: str, name: str) -> dict[str, object]:
+        command = ("retrain", genome, "--preset", name, "--help-config", "--json")
+        rows = gan_nas(*command).json["settings"]
+        return {row["name"]: row["preset"] for row in rows}
+
+    adversarial = {
+        name: preset("adversarialnas-cifar10", name) for name in ("paper", "published", "repo")
+    }
+    for name, sizes in (("paper", (40, 20)), ("published", (80, 40)), ("repo", (80, 40))):
+        found = adversarial[name]
+        assert (found["generator_batch_size"], found["batch_size"]) == sizes
+    assert adversarial["published"] == adversarial["repo"]
+    assert preset("autogan-cifar10-top1", "paper")["batch_size"] == 64
+    assert preset("autogan-cifar10-top1", "published")["passes"] == "apart"
+    assert preset("ctgan-cifar10", "published")["num_scored"] == 50_000
+    assert gan_nas("retrain", "autogan-cifar10-top1", "--preset", "paper-stl10").code == 2
 
 
 @pytest.mark.parametrize("framework", ["hinge-sn", "wgan-gp", "ctgan"])

@@ -11,7 +11,7 @@ from tiny import SEARCH, TRAINING
 from gan_nas.networks.weights import load_generator_file, save_generator
 from gan_nas.spaces.genome import Source
 
-QUICK = sets(TRAINING | {"steps": 2, "score_every": 2})
+QUICK = sets(TRAINING | {"steps": 1, "score_every": 1, "num_scored": 40})
 SHELLS = '-it\'s "a" $HOME `id` %s;&|*~'
 TERMINALS = "-\x1b]0;t\x07\n[red]:boom:\u202e"
 NO_UTF8 = os.fsdecode(b"\xff\xfe")
@@ -40,7 +40,8 @@ def test_what_is_suggested_works_from_search_to_score(
     name = SHELLS + TERMINALS
     Path(name).symlink_to(folder)
     run = f"-run{name}{NO_UTF8}"
-    settings = sets(SEARCH | {"reward": "frechet", "top_k": 1})
+    few = {"reward": "frechet", "top_k": 1, "discriminator_steps": 3, "controller_steps": 1}
+    settings = sets(SEARCH | few)
     searched = gan_nas("search", "--method", "autogan", f"--data={name}", f"--run={run}", *settings)
     assert searched.code == 0, searched.err
     after_search = suggested(searched.err)
