@@ -1,7 +1,7 @@
 """What a network costs, counted on the meta device by PyTorch's own counters: nothing is allocated.
 
 Multiply-adds (MACs) are those of the operations as the papers write them, so that the numbers can
-stand beside published ones; the cheaper orders of ops.py are counted apart, as `macs_run`.
+stand beside published ones; the cheaper orders of merged/ are counted apart, as `macs_run`.
 """
 
 from collections.abc import Callable, Sequence

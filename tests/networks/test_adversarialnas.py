@@ -165,22 +165,6 @@ def test_a_supernet_set_to_a_genome_is_its_own_network(
         assert torch.equal(pair.mixing(x, one_hot(genome)), derived(x))
 
 
-@pytest.mark.parametrize("genome", [*GENERATORS[:10], *DEAD, *DISCRIMINATORS[:10]], ids=name_of)
-def test_inherited_keys_are_the_derived_networks(genome: Searched) -> None:
-    supernet = new_supernet(genome)
-    derived = derived_network(supernet, genome)
-    assert not any(isinstance(module, Choice) for module in derived.modules())
-    names = {id(t): k for k, t in (*supernet.named_parameters(), *supernet.named_buffers())}
-    for key, tensor in inherited_state(supernet).items():
-        module: nn.Module = supernet
-        kept = []
-        for part in names[id(tensor)].split("."):
-            if not isinstance(module, Choice):
-                kept.append(part)
-            module = getattr(module, part)
-        assert ".".join(kept) == key
-
-
 @pytest.mark.parametrize(
     ("genome", "absent"),
     [

@@ -97,36 +97,6 @@ def assert_same(supernet: AutoGANNetwork, derived: AutoGANNetwork) -> None:
     assert all(p.grad is None for p in supernet.parameters() if id(p) not in active)
 
 
-@pytest.mark.parametrize("genome", RANDOM[:10], ids=range(10))
-def test_inherited_keys_are_the_derived_networks(
-    supernet: AutoGANNetwork, genome: AutoGANGenerator
-) -> None:
-    choose_cells(supernet, genome)
-    inherited = inherited_state(supernet)
-    derived = build_generator(genome, RESOLUTION).state_dict()
-    assert {k: t.shape for k, t in inherited.items()} == {k: t.shape for k, t in derived.items()}
-
-    names = {id(t): k for k, t in (*supernet.named_parameters(), *supernet.named_buffers())}
-    for key, tensor in inherited.items():
-        assert without_candidates(supernet, names[id(tensor)]) == key
-
-
-def without_candidates(network: nn.Module, key: str) -> str:
-    kept, module = [], network
-    for part in key.split("."):
-        if not isinstance(module, Choice):
-            kept.append(part)
-        module = getattr(module, part)
-    return ".".join(kept)
-
-
-def test_a_derived_network_has_no_trace_of_slots() -> None:
-    derived = build_generator(RANDOM[0], RESOLUTION)
-    assert not any(isinstance(module, Choice) for module in derived.modules())
-    state = inherited_state(derived)
-    assert state.keys() == derived.state_dict().keys()
-
-
 def test_every_choice_of_every_cell_can_be_read_back(supernet: AutoGANNetwork) -> None:
     for index in range(NUM_CELLS):
         slots = [m for m in supernet.cells[index].modules() if isinstance(m, Choice)]
