@@ -16,7 +16,9 @@ from gan_nas.networks.autogan import AutoGANUpCell, autogan_choices
 from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
 from gan_nas.networks.resolution import bottom_width
 from gan_nas.networks.slots import fixed
+from gan_nas.search.autogan.config import Config
 from gan_nas.search.best import FREE, NO_LIMIT, Limit, Price, out_of_reach
+from gan_nas.search.method import Task
 from gan_nas.spaces.autogan import (
     NUM_CELLS,
     AutoGANGenerator,
@@ -26,6 +28,14 @@ from gan_nas.spaces.autogan import (
     enumerate_cells,
     token_sizes,
 )
+
+
+def masks_of(task: Task[Config], limit: Limit) -> "TokenMasks | None":
+    """Return which tokens keep within a limit; raises InvalidInput when nothing does."""
+    if limit == Limit():
+        return None
+    sizes = decode((0,) * 14, task.config.derived_width, task.config.latent_dim)
+    return TokenMasks(limit, sizes, task.side, task.channels)
 
 
 class TokenMasks:

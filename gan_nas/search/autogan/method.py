@@ -10,7 +10,8 @@ from gan_nas.networks.resolution import bottom_width
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.autogan.config import PRESETS, check_config
 from gan_nas.search.autogan.config import Config as Settings
-from gan_nas.search.autogan.search import AutoGANSearch, masks_of
+from gan_nas.search.autogan.masks import masks_of
+from gan_nas.search.autogan.search import AutoGANSearch
 from gan_nas.search.autogan.search import State as Record
 from gan_nas.search.autogan.shared_gan import phases, shared_parameters, stage_side
 from gan_nas.search.method import Column, Method, Task

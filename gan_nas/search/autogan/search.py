@@ -25,7 +25,7 @@ from gan_nas.runs.ledger import means
 from gan_nas.runs.results import Conclusion
 from gan_nas.search.autogan.children import Children, Scores, key_of
 from gan_nas.search.autogan.config import Config
-from gan_nas.search.autogan.masks import TokenMasks
+from gan_nas.search.autogan.masks import masks_of
 from gan_nas.search.autogan.policy import DRAWN_AT_ONCE, Candidate, Policy, PolicyState
 from gan_nas.search.autogan.shared_gan import (
     choose_tokens,
@@ -37,7 +37,7 @@ from gan_nas.search.autogan.shared_gan import (
 )
 from gan_nas.search.best import Limit, say_if_fewer
 from gan_nas.search.method import Find, Search, Task, Trained
-from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, Tokens, decode, encode
+from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, Tokens, encode
 from gan_nas.streams import stream
 from gan_nas.training.gan import generator_moves
 
@@ -293,11 +293,3 @@ class AutoGANSearch(Search[State]):
             done = (state.iteration - begin + 1) * config.discriminator_steps
         total = (end - begin) * config.discriminator_steps
         self.ledger.show(f"search at {self.side} px", done, total, values)
-
-
-def masks_of(task: Task[Config], limit: Limit) -> TokenMasks | None:
-    """Return which tokens keep within a limit; raises InvalidInput when nothing does."""
-    if limit == Limit():
-        return None
-    sizes = decode((0,) * 14, task.config.derived_width, task.config.latent_dim)
-    return TokenMasks(limit, sizes, task.side, task.channels)
