@@ -112,7 +112,7 @@ def derive(
     directory = Path(directory)
     method, finished = finished_search(directory)
     stored = finished.settings
-    config = stored_settings(directory, stored, method.Config)
+    config = of_search = stored_settings(directory, stored, method.Config)
     if limit is not None and limit != Limit():
         update = {"max_params": limit.parameters, "max_macs": limit.macs}
         config = resolve(method.Config, config.model_dump() | update)
@@ -131,7 +131,8 @@ def derive(
     if scores:
         task = with_backbone(method, task, "derive", progress)
         # Nothing is trained any more: the device may be another one.
-        settings, absent = _settings(method, task), _absent(method, task)
+        settings = _settings(method, replace(task, config=of_search))  # without the other limit
+        absent = _absent(method, task)
         check_settings(directory, stored, settings, absent=absent, ignoring=("device",))
     method.check(task)
     work = restored(method, task, finished)
