@@ -133,7 +133,7 @@ def _result(run: Path) -> SearchResult:
     [
         ("--method autogn", 2, "did you mean autogan?"),
         ("--method autogan --max-macs many", 2, "'many' is not a number such as"),
-        ("--method autogan --max-params 9", 2, "smallest possible are"),
+        ("--method autogan --max-params 9", 2, "the smallest have"),
         ("--method degas --max-params 9", 2, "the smallest have"),
         ("--method autogan --set itrations=3", 2, "did you mean iterations?"),
         ("--method degas --set num_latents=10", 2, "unknown setting num_latents"),
