@@ -33,9 +33,9 @@ def compare(
     """Compare two genomes: what turns A into B, costs, known scores; or two files of scores.
 
     Exits with 0 when both are the same architecture at the same sizes, and with 1, as diff does,
-    when they differ. Names and sources don't count. Cells of the space adversarialnas and stages of
-    degas are drawn side by side, edge by edge. Known scores are as their sources report them, each
-    under its own protocol.
+    when they differ. Names and sources don't count. Cells that are graphs of operations are drawn
+    side by side, edge by edge. Known scores are as their sources report them, each under its own
+    protocol.
 
     Files that gan-nas score -o wrote are compared number by number. Exits with 1 when a difference
     exceeds the noise of gan-nas score --repeats, and with 4 when the scores were made differently.

@@ -15,7 +15,11 @@ MODELS = {
     "genome": "gan_nas.spaces.genome:Genome",
     "generator": "gan_nas.networks.weights:GeneratorFile",
     "scores": "gan_nas.scoring.protocols:Scores",
+    "plan": "gan_nas.runs.results:Plan",
+    "search-result": "gan_nas.runs.results:SearchResult",
+    "derived-result": "gan_nas.runs.results:DerivedResult",
     "training-result": "gan_nas.runs.results:TrainingResult",
+    "reconstruction-result": "gan_nas.runs.results:ReconstructionResult",
 }
 
 
@@ -27,7 +31,8 @@ def schema(
 ) -> None:
     """Print the JSON Schema of a genome, of the metadata in a generator file, or of a result.
 
-    Scores are what gan-nas score -o writes, a training's result is in result.json of its run.
+    Scores are what gan-nas score -o writes, a plan is what is told before a run, and results are in
+    result.json of their run; --json prints the same.
 
     Example: gan-nas schema scores > scores.schema.json
     """

@@ -33,7 +33,8 @@ from gan_nas.search.adversarialnas import config as adversarialnas_config
 from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.search.degas import config as degas_config
 from gan_nas.search.degas import search as degas
-from gan_nas.search.degas.glo import GLO, Alpha
+from gan_nas.search.degas.genomes import new_alpha
+from gan_nas.search.degas.glo import GLO
 from gan_nas.spaces import autogan as spaces
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.training.gan import GAN, fresh
@@ -232,7 +233,7 @@ def our_degas(options: argparse.Namespace) -> Round:
     """Return the library's iteration of DEGAS."""
     config = degas_config.Config(precision=options.precision, batch_size=options.images)
     network = fresh(degas.supernet(config, RESOLUTION, 3), 0, "generator", CPU, "default")
-    glo = GLO(config, network, noise(8 * options.images), Alpha(degas.places(config), CPU))
+    glo = GLO(config, network, noise(8 * options.images), new_alpha(config, CPU))
     glo.latents.normal_()
     steps = count()
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan_nas.search.adversarialnas.relaxation import Logits
+from gan_nas.search.adversarialnas.relaxation import CellLogits
 from gan_nas.spaces.adversarialnas import DOWN_CELLS, UP_CELLS, candidates
 
 _FOLDER = Path(__file__).parent / "golden"
@@ -126,13 +126,16 @@ def cell_weights(normal: Tensor, others: Tensor) -> list[dict[str, Tensor]]:
     return cells
 
 
-def as_parameters(logits: Logits, normal: Tensor, others: Tensor) -> dict[str, Tensor]:
+def as_parameters(logits: CellLogits, normal: Tensor, others: Tensor) -> dict[str, Tensor]:
     """Sort published tensors, (cells, 5, 7) and (cells, 2, n), into our candidate sets."""
-    resampling = {edge for name in ("up", "down") for _, edge in logits.edges.get(name, [])}
+    resampling = {
+        place.split(".")[1] for name in ("up", "down") for place in logits.sets.get(name, [])
+    }
     found = {}
-    for name, edges in logits.edges.items():
+    for name, places in logits.sets.items():
         rows = []
-        for index, edge in edges:
+        for place in places:
+            index, edge = int(place[0]), place[2:]
             ours = candidates(logits.cells[index])
             kin = [e for e in ours if (e in resampling) == (edge in resampling)]
             source = others if edge in resampling else normal

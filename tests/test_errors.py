@@ -1,5 +1,7 @@
+from typing import Annotated, Any, Literal
+
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from gan_nas import errors
 from gan_nas.errors import GanNasError, InvalidInput, explain, nearest, shorten
@@ -58,6 +60,31 @@ def sentence(text: str) -> str:
 )
 def test_a_complaint_is_field_value_and_what_is_allowed(text: str, expected: str) -> None:
     assert sentence(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "rule"),
+    [
+        (float, "x", "must be a number"),
+        (float, [1], "must be a number"),
+        (int, 1.5, "must be a whole number"),
+        (Annotated[float, Field(allow_inf_nan=False)], float("inf"), "must be a finite number"),
+        (Annotated[int, Field(lt=1)], 1, "must be less than 1"),
+        (Annotated[int, Field(le=1)], 2, "must be at most 1"),
+        (Annotated[int, Field(multiple_of=8)], 9, "must be a multiple of 8"),
+        (Literal["a", "b"], "c", "must be 'a' or 'b'"),
+        (Annotated[str, Field(min_length=2)], "a", "must have at least 2 characters"),
+        (Annotated[str, Field(pattern="^a$")], "b", "must match ^a$"),
+        (list[int], 1, "must be a list"),
+        (bool, "x", "must be true or false"),
+    ],
+)
+def test_rules_are_said_in_plain_words(kind: Any, value: object, rule: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        create_model("Model", field=(kind, ...)).model_validate({"field": value})
+    said = explain(caught.value, ["field"])
+    assert said.startswith("field")
+    assert said.endswith(f": {rule}")
 
 
 @pytest.mark.parametrize("key", ["z" * 100_000, "two\\nlines", "\\u001b[31m"])

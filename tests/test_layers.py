@@ -43,3 +43,13 @@ def test_every_file_imports_only_from_its_own_floor_and_from_those_below() -> No
         for name, *_ in imports(path):
             if name != "__version__":
                 assert height(name) <= height(floor), f"{path} imports {name} from above"
+
+
+def test_no_method_knows_another() -> None:
+    folder = ROOT / "gan_nas/search"
+    methods = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert methods >= {"autogan", "adversarialnas", "degas"}
+    for method in methods:
+        for path in (folder / method).rglob("*.py"):
+            known = {name for floor, name, *_ in imports(path) if floor == "search"}
+            assert not known & methods - {method}, f"{path} knows another method"

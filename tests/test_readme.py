@@ -32,8 +32,8 @@ def test_every_command_and_option_it_names_exists() -> None:
 def test_the_python_example_runs(tmp_path: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     shorter = example.replace(
-        'TrainingConfig(**PRESETS["demo"])',
-        'TrainingConfig(**PRESETS["demo"] | {"steps": 1, "num_scored": 100})',
+        'training_preset(genome, "demo")',
+        'training_preset(genome, "demo", steps=1, num_scored=100)',
     )
     assert shorter != example
     subprocess.run([sys.executable, "-P", "-c", shorter], cwd=tmp_path, check=True)

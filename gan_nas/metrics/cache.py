@@ -32,7 +32,7 @@ def cached(cache: Path | None, kind: str, key: str, compute: Callable[[], Tensor
     tensors = _read(path, key)
     if tensors is None:
         tensors = {name: tensor.contiguous().cpu() for name, tensor in compute().items()}
-        about = json.dumps({"key": key, "tensors": hash_tensors(tensors)})
+        about = json.dumps(_about(key, tensors))
         write_atomically(path, lambda temporary: save_file(tensors, temporary, {"gan_nas": about}))
     return tensors
 
@@ -41,8 +41,13 @@ def _read(path: Path, key: str) -> Tensors | None:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             about = json.loads(file.metadata()["gan_nas"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        intact = about == {"key": key, "tensors": hash_tensors(tensors)}
+            # As they were computed: the file has them in another order.
+            tensors = {name: file.get_tensor(name) for name in about["names"]}
+        intact = about == _about(key, tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None  # whatever is wrong with a cache, the remedy is to make it anew
     return tensors if intact else None
+
+
+def _about(key: str, tensors: Tensors) -> dict[str, object]:
+    return {"key": key, "names": list(tensors), "tensors": hash_tensors(tensors)}

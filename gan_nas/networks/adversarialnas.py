@@ -221,8 +221,7 @@ class UpCellNetworks(SpaceNetwork[AdversarialNASGenerator]):
 
     def parts(self, network: nn.Module) -> Sequence[nn.Module]:
         """Return the cells."""
-        assert isinstance(network, UpCellNetwork)
-        return list(network.cells)
+        return list(network.get_submodule("cells").children())
 
 
 class DownCellNetworks(SpaceNetwork[AdversarialNASDiscriminator]):
@@ -252,8 +251,7 @@ class DownCellNetworks(SpaceNetwork[AdversarialNASDiscriminator]):
 
     def parts(self, network: nn.Module) -> Sequence[nn.Module]:
         """Return the cells."""
-        assert isinstance(network, DownCellNetwork)
-        return list(network.cells)
+        return list(network.get_submodule("cells").children())
 
 
 NETWORKS = Networks(generator=UpCellNetworks(), discriminator=DownCellNetworks())

@@ -118,8 +118,7 @@ class AutoGANNetworks(SpaceNetwork[AutoGANGenerator]):
 
     def parts(self, network: nn.Module) -> Sequence[nn.Module]:
         """Return the cells."""
-        assert isinstance(network, AutoGANNetwork)
-        return list(network.cells)
+        return list(network.get_submodule("cells").children())
 
 
 NETWORKS = Networks(generator=AutoGANNetworks())

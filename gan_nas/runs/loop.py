@@ -84,7 +84,7 @@ def work_through(
         run.save(work.step, content, tensors)
         saved_step, saved_at = work.step, clock()
         took = saved_at - begun
-        run.check()
+        run.stop_if_asked()
 
     while not work.finished:
         try:

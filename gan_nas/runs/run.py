@@ -174,7 +174,7 @@ class Run:
         logs.cut(self.path(LOG), found.log_bytes)
         return found.checkpoint
 
-    def check(self) -> None:
+    def stop_if_asked(self) -> None:
         """Raise Interrupted when somebody asked to stop; call it right after saving."""
         if self.stop():
             raise Interrupted(

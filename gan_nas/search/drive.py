@@ -77,7 +77,7 @@ def search(
             found = work.found(config.top_k, config.limit, anew=False)
             conclusion = work.conclude(found)
         except Interrupted:
-            run.check()  # all is saved
+            run.stop_if_asked()  # all is saved
             raise
         return run.finish(
             SearchResult(
@@ -270,10 +270,8 @@ def _rows(
             )
         )
     if not rows:
-        raise InvalidInput(
-            f"nothing that this search found keeps within {task.config.limit.words}: raise the "
-            "limit, or search again with it"
-        )
+        within = f" that keeps within {task.config.limit.words}" * (task.config.limit != Limit())
+        raise InvalidInput(f"this search found nothing{within}: search longer, or raise a limit")
     return rows
 
 

@@ -6,9 +6,8 @@ input. Order of edges and operations are those of the authors' files: a generato
 edge out; a node that is left without any input is no architecture.
 """
 
-import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -176,11 +175,6 @@ class AdversarialNASDiscriminator(DiscriminatorGenome):
         return _drawing(self.cells)
 
 
-def ops_of(literal: Any) -> tuple[str, ...]:
-    """Return the operations of a candidate set, such as NormalOp."""
-    return get_args(literal)
-
-
 def candidates(cell: CellType) -> dict[str, tuple[str, ...]]:
     """Return the operations to choose from on each edge of a cell, in the authors' order."""
     fields = cell.model_fields.values()
@@ -249,12 +243,12 @@ def encode(genome: AdversarialNASGenerator | AdversarialNASDiscriminator) -> lis
     ]
 
 
-def count(cells: Sequence[CellType] = UP_CELLS, *, valid: bool = False) -> int:
+def count(cells: Sequence[CellType] = UP_CELLS) -> int:
     """Count what cells can be built: 3.46e15 generators, 4.88e22 discriminators (DOWN_CELLS).
 
-    As in the paper, architectures with a node that lacks an input are counted unless `valid`.
+    As in the paper, architectures with a node that lacks an input are counted.
     """
-    return prod(_count_cells(cell, valid) for cell in cells)
+    return prod(len(ops) for cell in cells for ops in candidates(cell).values())
 
 
 class AdversarialNASSpace(Space[AdversarialNASGenerator]):
@@ -367,21 +361,3 @@ def _sample_edges(draw: Random, cell: CellType) -> dict[str, Any]:
         edges = {edge: draw.choice(ops) for edge, ops in candidates(cell).items()}
         if is_valid(edges):
             return edges
-
-
-def _count_cells(cell: CellType, valid: bool) -> int:
-    sizes = {edge: len(ops) for edge, ops in candidates(cell).items()}
-    if not valid:
-        return prod(sizes.values())
-    return sum(
-        prod(sizes[edge] - ("none" in candidates(cell)[edge]) for edge in kept)
-        for kept in _subsets(sizes)
-        if all("none" in candidates(cell)[edge] for edge in sizes.keys() - kept)
-        and is_valid({edge: "kept" if edge in kept else "none" for edge in sizes})
-    )
-
-
-def _subsets(edges: Iterable[str]) -> Iterator[set[str]]:
-    edges = list(edges)
-    for size in range(len(edges) + 1):
-        yield from map(set, itertools.combinations(edges, size))

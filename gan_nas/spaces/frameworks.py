@@ -9,7 +9,6 @@ from typing import Literal, get_args
 
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.genome import Genome, Source
-from gan_nas.spaces.registry import load_space
 from gan_nas.spaces.schema import DiscriminatorGenome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
@@ -20,11 +19,6 @@ FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 def framework_of(discriminator: DiscriminatorGenome) -> Framework:
     """Return the framework that a discriminator was made for."""
     return discriminator.framework
-
-
-def default_discriminator(space: str, width: int) -> DiscriminatorGenome:
-    """Return what generators of a space are trained against unless somebody chooses otherwise."""
-    return load_space(space).discriminator(width)
 
 
 def discriminator_of(framework: Framework, width: int) -> DiscriminatorGenome:

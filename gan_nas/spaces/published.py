@@ -7,9 +7,7 @@ from pathlib import Path
 from gan_nas.errors import InvalidInput, nearest, shorten
 from gan_nas.files import read_text
 from gan_nas.formats.foreign import Kind, Wanted, parse_integers, refuse_foreign
-from gan_nas.spaces import autogan
-from gan_nas.spaces.adversarialnas import decode_generator
-from gan_nas.spaces.frameworks import default_discriminator
+from gan_nas.spaces import adversarialnas, autogan
 from gan_nas.spaces.genome import Genome, Source, parse_genome, read_genome, source_text
 
 WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # both authors' for CIFAR-10; codes have none
@@ -68,7 +66,7 @@ def decode_code(code: Sequence[int], where: str = "the list") -> Genome:
     source = Source(where=f"code {','.join(map(str, code))}")
     return Genome(
         generator=generator,
-        discriminator=default_discriminator("autogan", DISCRIMINATOR_WIDTH),
+        discriminator=autogan.SPACE.discriminator(DISCRIMINATOR_WIDTH),
         source=source,
     )
 
@@ -92,10 +90,10 @@ def read_matrix(path: Path) -> Genome:
             f"published matrix holds whole numbers of shape {MATRIX_SHAPE}"
         )
     try:
-        generator = decode_generator(matrix.tolist(), WIDTH)
+        generator = adversarialnas.decode_generator(matrix.tolist(), WIDTH)
     except InvalidInput as error:
         raise InvalidInput(f"{path} is no generator: {error}") from error
-    discriminator = default_discriminator("adversarialnas", DISCRIMINATOR_WIDTH)
+    discriminator = adversarialnas.SPACE.discriminator(DISCRIMINATOR_WIDTH)
     source = Source(where=source_text(f"matrix {path.name}"))
     return Genome(generator=generator, discriminator=discriminator, source=source)
 

@@ -12,7 +12,8 @@ from gan_nas.networks.initialisation import Initialisation, initialise
 from gan_nas.networks.simulation import HalfPrecision, Idle
 from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.streams import stream
-from gan_nas.training.objectives import Hinge, Objective, Random, full
+from gan_nas.training.losses import full
+from gan_nas.training.objectives import Hinge, Objective, Random
 
 Precision = Literal["float32", "bf16"]
 Turn = Literal["last", "first"]

@@ -66,3 +66,8 @@ def consistency_term(
     of_scores = (scores_a - scores_b).flatten().square()
     of_features = (features_a - features_b).square().mean(1)
     return F.relu(of_scores + feature_weight * of_features - margin).mean()
+
+
+def full(x: Tensor) -> Tensor:
+    """Bring what autocast has made smaller back to float32."""
+    return x.float() if x.dtype == torch.bfloat16 else x

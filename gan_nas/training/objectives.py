@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from gan_nas.networks.ctgan import Critic
 from gan_nas.training.losses import (
     consistency_term,
+    full,
     generator_loss,
     gradient_penalty,
     hinge_discriminator_loss,
     wasserstein_critic_loss,
 )
+from gan_nas.training.merged import both_scores, three_verdicts
 
 Passes = Literal["together", "apart"]
 Random = torch.Generator | None
@@ -82,7 +84,7 @@ class WGANGP:
         self, discriminator: nn.Module, real: Tensor, fake: Tensor, random: Random
     ) -> Tensor:
         """Return E[D(G(z))] - E[D(x)] + penalty E[(||grad D(x^)|| - 1)^2]."""
-        of_real, of_fake = full(discriminator(torch.cat([real, fake]))).chunk(2)
+        of_real, of_fake = both_scores(discriminator, real, fake)
         steep = gradient_penalty(discriminator, real, fake, _shares(real, random))
         return wasserstein_critic_loss(of_real, of_fake) + self.penalty * steep
 
@@ -108,20 +110,22 @@ class CTGAN:
     ) -> Tensor:
         """Return WGAN-GP's loss + weight E[max(0, distance of two draws - margin)].
 
-        The authors' code weighs before it subtracts the margin, which is 0 there: the same. What
-        comes before the first dropout is computed once for both draws on the real images.
+        The authors' code weighs before it subtracts the margin, which is 0 there: the same.
         """
         assert isinstance(discriminator, Critic)
-        of_real, of_fake = discriminator.look(torch.cat([real, fake])).chunk(2)
-        scores, features = discriminator.verdict(torch.cat([of_real, of_real, of_fake]), random)
-        real_a, real_b, fakes = full(scores).chunk(3)
-        features_a, features_b, _ = full(features).chunk(3)
+        first, second, fakes = three_verdicts(discriminator, real, fake, random)
         steep = gradient_penalty(
             lambda between: discriminator(between, random), real, fake, _shares(real, random)
         )
-        apart = consistency_term(real_a, real_b, features_a, features_b, self.consistency_margin)
+        apart = consistency_term(
+            first.scores,
+            second.scores,
+            first.features,
+            second.features,
+            self.consistency_margin,
+        )
         return (
-            wasserstein_critic_loss(real_a, fakes)
+            wasserstein_critic_loss(first.scores, fakes.scores)
             + self.penalty * steep
             + self.consistency_weight * apart
         )
@@ -129,11 +133,6 @@ class CTGAN:
     def generator_loss(self, discriminator: nn.Module, fake: Tensor, random: Random) -> Tensor:
         """Return -E[D(G(z))]."""
         return generator_loss(full(discriminator(fake, random)))
-
-
-def full(x: Tensor) -> Tensor:
-    """Bring what autocast has made smaller back to float32."""
-    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _shares(real: Tensor, random: Random) -> Tensor:

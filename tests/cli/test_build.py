@@ -22,7 +22,7 @@ def test_build_counts_what_the_paper_says(gan_nas: Command) -> None:
 def test_build_prints_both_networks(gan_nas: Command) -> None:
     answer = gan_nas("build", "sngan-cifar10", "--width", 16, "--channels", 1, "--resolution", 16)
     assert answer.code == 0
-    for text in ("cells.2.block1", "PreActivation", "16x16x16", "FirstDownBlock"):
+    for text in ("cells.2.block1", "PreActivation", "16x16x16", "ResidualBlock"):
         assert text in answer.out
 
 

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import Command
+import tiny
+from commands import Command, sets
 
 from gan_nas.cli.schema import MODELS, model_of
 from gan_nas.networks.weights import read_metadata
@@ -34,17 +35,27 @@ def test_a_name_without_a_schema_gets_a_suggestion(gan_nas: Command) -> None:
         assert name in gan_nas("schema", "x").err
 
 
-def test_what_is_written_fits_its_model(gan_nas: Command, trained: Path, tmp_path: Path) -> None:
+def test_what_is_written_fits_its_model(
+    gan_nas: Command, trained: Path, finished_search: Path, tmp_path: Path
+) -> None:
     written = tmp_path / "scores.json"
     assert gan_nas("score", trained, "-n", 20, "-o", written).code == 0
+    reconstruct = ("reconstruct", "ctgan-cifar10", "--width", 4, "--run", tmp_path / "run")
     texts = {
         "genome": gan_nas("genomes", "ctgan-cifar10", "--json").out,
         "generator": read_metadata(trained).model_dump_json(),
         "scores": written.read_text(),
+        "plan": gan_nas("retrain", "ctgan-cifar10", "--width", 4, "--dry-run", "--json").out,
+        "search-result": (finished_search / "result.json").read_text(),
+        "derived-result": gan_nas("derive", finished_search, "--top-k", 1, "--json").out,
         "training-result": (trained.parent / "result.json").read_text(),
+        "reconstruction-result": gan_nas(*reconstruct, *sets(tiny.DEGAS), "--json").out,
     }
     assert texts.keys() == MODELS.keys()
     for name, text in texts.items():
         schema = gan_nas("schema", name).json
-        assert set(schema["required"]) <= json.loads(text).keys(), name
+        written_keys = json.loads(text).keys()
+        assert set(schema["required"]) <= written_keys, name
         model_of(name).model_validate_json(text)
+        told_of_the_run = {"run", "threads", "data", "resolution"} if name == "plan" else set()
+        assert written_keys - told_of_the_run <= schema["properties"].keys(), name

@@ -9,10 +9,8 @@ import pytest
 import torch
 from commands import Answer, Command
 
-from gan_nas.data import cache_dir, load_images
-from gan_nas.metrics.backbone import Backbone
+from gan_nas.data import load_images
 from gan_nas.metrics.inception_timing import seeded_state
-from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.weights import load_generator_file, save_generator
 from gan_nas.scoring.protocols import PROTOCOLS
 
@@ -36,19 +34,6 @@ def test_score_names_backbone_protocol_and_the_real_score(
     assert "50 images are few for 64 features" in few.err
     assert "take at least 320" in few.err
     assert "real, held out" in few.out
-
-
-def test_score_needs_data_of_the_same_kind(gan_nas: Command, trained: Path, tmp_path: Path) -> None:
-    del trained  # for its cache
-    fresh = tmp_path / "fresh.safetensors"
-    options = ("--width", 4, "--resolution", 16, "-o", fresh)
-    assert gan_nas("build", "sngan-cifar10", *options, "--channels", 3).code == 0
-    unknown = gan_nas("score", fresh, "-n", 10)
-    assert unknown.code == 2
-    assert "name the real ones (--data)" in unknown.err
-    colour = gan_nas("score", fresh, "-n", 10, "--data", "digits")
-    assert colour.code == 4
-    assert "makes images of 3 channels and digits has 1" in colour.err
 
 
 @pytest.fixture(scope="module")
@@ -166,21 +151,6 @@ def test_anybodys_images_are_scored_as_they_are(
     part = gan_nas("score", made[kind], "--data", "digits", "-n", 33, "--json").json
     assert part["passport"]["num_fake"] == 33
     assert "as they are" in gan_nas("score", made[kind], "--data", "digits").out
-
-
-def test_images_as_they_are_need_data_and_cannot_be_repeated(
-    gan_nas: Command, made: dict[str, Path], tmp_path: Path
-) -> None:
-    refused = gan_nas("score", made["zip"])
-    assert refused.code == 2
-    assert "these are images: name the real ones (--data)" in refused.err
-    refused = gan_nas("score", made["zip"], "--data", "digits", "--repeats", 2)
-    assert refused.code == 2
-    assert "repeats is for generators" in refused.err
-    more = gan_nas("score", made["zip"], "--data", "digits", "-n", 100)
-    assert more.code == 0
-    assert "holds 60 images, not 100" in more.err
-    assert gan_nas("score", tmp_path / "nothing", "--data", "digits").code == 2
 
 
 def stats(gan_nas: Command, path: Path, *options: Any) -> Path:
@@ -306,27 +276,6 @@ def test_a_collapsed_generator_scores_one_at_a_finite_distance(
     assert scores["frechet_distance_infinity[classifier]"] == pytest.approx(distance, rel=1e-6)
 
 
-def test_fewer_images_than_features_warn_and_are_right(gan_nas: Command, on_digits: Path) -> None:
-    from gan_nas.metrics.frechet import frechet_distance
-    from gan_nas.metrics.moments import Moments
-    from gan_nas.networks.weights import load_generator
-    from gan_nas.scoring.scorer import generate
-
-    scored = gan_nas("score", on_digits, "-n", 20, "--device", "cpu", "--json")
-    assert scored.code == 0
-    assert "20 images are few for 64 features" in scored.err
-    digits = load_images("digits")
-    backbone: Backbone = load_backbone("classifier", digits, cache_dir(), "cpu")
-    generator = load_generator(on_digits)
-    drawn = generate(generator, 20, generator.latent_dim, 0, "cpu")
-    fake, _ = backbone.embed(torch.cat(list(drawn)))
-    real, _ = backbone.embed(digits.at(16).train)
-    distance = frechet_distance(Moments.of(real), Moments.of(fake))
-    assert scored.json["scores"]["frechet_distance[classifier]"] == pytest.approx(
-        distance, rel=1e-5
-    )
-
-
 def test_scores_are_written_as_json_alone(
     gan_nas: Command, on_digits: Path, tmp_path: Path
 ) -> None:
@@ -398,22 +347,6 @@ def test_a_protocol_of_held_out_images_has_them_of_a_folder_too(
     assert (passport["split"], passport["num_real"]) == ("held-out", 6)
 
 
-def test_all_images_are_taken_and_fewer_are_spaced_evenly(
-    gan_nas: Command, folder: Path, tmp_path: Path
-) -> None:
-    from PIL import Image
-
-    pixels = np.stack([np.asarray(Image.open(file)) for file in sorted(folder.iterdir())])
-    many = np.concatenate([pixels] * 170)[..., None]  # 10,200
-    np.savez(tmp_path / "many.npz", many)
-    scored = gan_nas("score", tmp_path / "many.npz", "--data", folder, "--json")
-    assert scored.json["passport"]["num_fake"] == 10_200
-    np.savez(tmp_path / "few.npz", many[np.arange(300) * len(many) // 300])
-    part = gan_nas("score", tmp_path / "many.npz", "-n", 300, "--data", folder, "--json").json
-    few = gan_nas("score", tmp_path / "few.npz", "--data", folder, "--json").json
-    assert part["scores"] == pytest.approx(few["scores"], rel=1e-6)
-
-
 def test_the_table_has_equal_numbers_beside_each_other(gan_nas: Command, on_digits: Path) -> None:
     fewer = gan_nas("score", on_digits, "-n", 400)
     assert "360 of them" in fewer.out
@@ -426,19 +359,6 @@ def test_the_table_has_equal_numbers_beside_each_other(gan_nas: Command, on_digi
     comparison = twice["comparison"]
     assert comparison["real"] == twice["real"]
     assert comparison["generated_deviations"].keys() == twice["errors"].keys()
-
-
-def test_splits_and_lines_of_too_few_images_are_refused_or_remarked(
-    gan_nas: Command, on_digits: Path
-) -> None:
-    refused = gan_nas("score", on_digits, "-n", 19, "--splits", 10)
-    assert (refused.code, refused.out) == (2, "")
-    assert "19 images are too few for is,fid in 10 splits; take at least 20" in refused.err
-    assert gan_nas("score", on_digits, "-n", 20, "--splits", 10).code == 0
-    bent = gan_nas("score", on_digits, "-n", 400, "--metrics", "fid-infinity")
-    assert "there for 64 features: it ends too low; take at least 1,280" in bent.err
-    straight = gan_nas("score", on_digits, "-n", 1280, "--metrics", "fid-infinity")
-    assert "too low" not in straight.err
 
 
 def test_a_tools_protocol_is_one_of_inception(
@@ -463,13 +383,3 @@ def test_a_tools_protocol_is_one_of_inception(
     refused = gan_nas("score", few, "--protocol", "pytorch-fid", *inception, *options)
     assert (refused.code, refused.out) == (4, "")
     assert f"resizing '{resize}' there and 'PyTorch bilinear to 299" in refused.err
-
-
-def test_a_tools_protocol_is_not_claimed_without_inception(
-    gan_nas: Command, on_digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("cleanfid", "pytorch-fid", "studiogan"):
-        small = PROTOCOLS[name].model_copy(update={"num_fake": 30})
-        monkeypatch.setitem(PROTOCOLS, name, small)
-        passport = gan_nas("score", on_digits, "--protocol", name, "--json").json["passport"]
-        assert (passport["protocol"], passport["quantise"]) == (None, "round")

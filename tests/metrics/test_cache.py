@@ -54,3 +54,9 @@ def test_kinds_do_not_share_files(tmp_path: Path) -> None:
         kept = cached(tmp_path, kind, "key", partial(dict, x=number))
         assert torch.equal(kept["x"], number)
     assert len(list(tmp_path.iterdir())) == len(FORMATS)
+
+
+def test_what_was_kept_comes_in_the_order_of_its_making(tmp_path: Path) -> None:
+    made = {name: torch.tensor([1.0], device="cpu") for name in ("fid", "a score", "b")}
+    for _ in range(2):
+        assert list(cached(tmp_path, "real", "key", lambda: made)) == list(made)

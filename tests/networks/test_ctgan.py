@@ -109,23 +109,6 @@ def test_a_rate_is_the_share_that_is_dropped_and_the_mean_stays(rate: float) -> 
     assert float(values.mean() / 16) == pytest.approx(1 - rate, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    "dropout", [(0.0, 0.0, 0.0), (0.3, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.3)]
-)
-def test_draws_together_are_draws_apart(dropout: tuple[float, float, float]) -> None:
-    """Masks are drawn image after image, so one joined pass drops what three passes drop."""
-    network = critic(dropout=dropout).double()
-    real, fake = images(4, "real", torch.float64), images(4, "fake", torch.float64)
-    seen = network.look(torch.cat([real, fake]))
-    joined = network.verdict(torch.cat([seen[:4], seen[:4], seen[4:]]), seeded())
-    random = seeded()
-    apart = [network.verdict(network.look(x), random) for x in (real, real, fake)]
-    for own, parts in zip(joined, zip(*apart, strict=True), strict=True):
-        torch.testing.assert_close(own, torch.cat(parts), rtol=1e-12, atol=1e-12)
-    if any(dropout):
-        assert not torch.equal(apart[0].scores, apart[1].scores)
-
-
 def test_masks_are_the_same_in_every_precision() -> None:
     network, x = critic(), images(8)
     with torch.no_grad():

@@ -293,10 +293,10 @@ def test_a_forgotten_run_lets_go_of_its_directory(run: Run) -> None:
 def test_check_raises_only_when_asked_to_stop(tmp_path: Path) -> None:
     asked = False
     with Run.open(tmp_path / "run", CONFIG, lambda: asked) as run:
-        run.check()
+        run.stop_if_asked()
         asked = True
         with pytest.raises(Interrupted, match="same command"):
-            run.check()
+            run.stop_if_asked()
 
 
 def test_a_finished_run_gives_its_result_again(run: Run) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from gan_nas.data import Images, load_images
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.weights import Generator, load_generator, save_generator
+from gan_nas.scoring.protocols import PROTOCOLS
 from gan_nas.scoring.score import score
 from gan_nas.scoring.scorer import generate
 from gan_nas.scoring.subject import open_subject
@@ -103,3 +104,51 @@ def test_images_of_another_kind_are_refused(generator: Generator, drawn: Tensor)
     for images in (drawn.float(), drawn[0], drawn[..., 1:]):
         with pytest.raises(InvalidInput, match=r"allowed is uint8 \(N, C, S, S\)"):
             scored(images)
+
+
+def test_all_images_count_and_fewer_are_spaced_evenly(
+    drawn: Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = drawn.repeat(90, 1, 1, 1)  # 10,800: more than a generator draws by itself
+    assert score(many, "digits", backbone=tiny.backbone()).passport.num_fake == len(many)
+    part = many[torch.arange(50) * len(many) // 50]
+    assert scored(many, num=50) == pytest.approx(scored(part, num=50))
+    assert caplog.text == ""
+    scored(drawn, num=200)
+    assert "images holds 120 images, not 200" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"num": 19}, "19 images are few for 4 features, the distance comes out too high"),
+        (
+            {"num": 400, "measures": "fid-infinity", "backbone": "classifier"},
+            "there for 64 features: it ends too low; take at least 1,280",
+        ),
+        ({"protocol": "autogan"}, "the protocol autogan asks for 50,000 images and these are 120"),
+    ],
+)
+def test_what_may_mislead_is_logged(
+    generator: Generator, options: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scored(generator, **options)
+    assert said in caplog.text
+    caplog.clear()
+    scored(generator, num=200, measures="is,fid,fid-infinity")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_is_claimed_where_it_is_followed(
+    generator: Generator, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool's preparation of images is one of Inception."""
+    protocol = PROTOCOLS[name].model_copy(update={"num_fake": NUM})
+    monkeypatch.setitem(PROTOCOLS, name, protocol)
+    options: dict[str, Any] = {"protocol": name, "backbone": tiny.backbone()}
+    passport = score(generator, "digits", **options).passport
+    assert passport.protocol == (name if protocol.preprocessing == "tf1" else None)
+    assert passport.quantise == protocol.quantise
+    for changed in ({"num": NUM - 1}, {"splits": protocol.num_splits + 1}):
+        assert score(generator, "digits", **options, **changed).passport.protocol is None

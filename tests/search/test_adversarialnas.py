@@ -23,7 +23,7 @@ from gan_nas.scoring.scorer import Scorer
 from gan_nas.search.adversarialnas import search as adversarialnas
 from gan_nas.search.adversarialnas.derivation import cheapest
 from gan_nas.search.adversarialnas.prices import generator_prices
-from gan_nas.search.adversarialnas.relaxation import Logits
+from gan_nas.search.adversarialnas.relaxation import CellLogits
 from gan_nas.search.adversarialnas.search import PRESETS, Config, _Search, ranked
 from gan_nas.search.adversarialnas.super_gan import sizes_of
 from gan_nas.spaces.adversarialnas import (
@@ -332,7 +332,7 @@ def test_the_published_derivation_is_the_authors_first_then_the_best(case: int) 
         (UP_CELLS, ("alphas_normal", "alphas_up"), "genotype_G"),
         (DOWN_CELLS, ("betas_normal", "betas_down"), "genotype_D_ref_dim1bug"),
     ):
-        logits = Logits(cells, normal_entry=True)
+        logits = CellLogits(cells, normal_entry=True)
         stored = [torch.from_numpy(GOLDEN[f"derive/{name}"][case]) for name in (normal, others)]
         for name, tensor in as_parameters(logits, *stored).items():
             logits.get_parameter(name).data.copy_(tensor)
@@ -353,7 +353,7 @@ def test_the_published_derivation_is_the_authors_first_then_the_best(case: int) 
 
 
 def test_logits_without_phantoms_fill_them_with_none() -> None:
-    logits = Logits(DOWN_CELLS)
+    logits = CellLogits(DOWN_CELLS)
     normal, others = logits.matrices()
     assert (normal.shape, others.shape) == ((4, 5, 7), (4, 2, 6))
     assert (normal[0, :3, 5:] == float("-inf")).all()

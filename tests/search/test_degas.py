@@ -21,9 +21,10 @@ from gan_nas.networks.cost import num_parameters
 from gan_nas.runs.run import Run, never, read_log, stored_config
 from gan_nas.search.degas import search as degas
 from gan_nas.search.degas.config import resolved
-from gan_nas.search.degas.glo import Alpha
+from gan_nas.search.degas.genomes import new_alpha
 from gan_nas.search.degas.pruning import cheapest, generator_prices, prune
 from gan_nas.search.degas.search import PRESETS, Config, _Reconstruction, places, sizes_of, supernet
+from gan_nas.search.logits import Logits
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS, DEGASGenerator, operations
 from gan_nas.spaces.genome import read_genome
@@ -49,10 +50,10 @@ def working(directory: Path, searching: bool = True, **changes: Any) -> _Reconst
     """Open a search, or the reconstruction of one genome, without beginning it."""
     config = Config.model_validate(SMALL | changes)
     run = Run.open(directory, config.model_dump(mode="json"))
-    alpha: Alpha | None = None
+    alpha: Logits | None = None
     if searching:
         network: nn.Module = supernet(config, 16, 1)
-        alpha = Alpha(places(config), CPU)
+        alpha = new_alpha(config, CPU)
     else:
         with torch.device("meta"):
             network = build_generator(sizes_of(config, 4), 16, 1)
@@ -60,10 +61,10 @@ def working(directory: Path, searching: bool = True, **changes: Any) -> _Reconst
     return _Reconstruction(config, network, alpha, tiny.digits(), 16, run, CPU)
 
 
-def final_alpha(directory: Path) -> Alpha:
+def final_alpha(directory: Path) -> Logits:
     """Read alpha from the last checkpoint."""
     config = Config.model_validate(stored_config(directory)["config"])
-    alpha = Alpha(places(config), CPU)
+    alpha = new_alpha(config, CPU)
     with Run.open(directory, stored_config(directory)) as run:
         checkpoint = run.latest()
     assert checkpoint is not None

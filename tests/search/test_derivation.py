@@ -22,7 +22,6 @@ from gan_nas.spaces.adversarialnas import (
     FirstDownCell,
     UpCell,
     candidates,
-    count,
     is_valid,
 )
 
@@ -75,7 +74,6 @@ def all_scores(cell: CellType, row: Rows) -> NDArray[np.float64]:
     else:
         valid = (has["0-2"] | has["1-2"]) & (has["0-3"] | has["1-3"])
         valid &= has["0-1"] | ~(has["1-2"] | has["1-3"])
-    assert valid.sum() == count((cell,), valid=True)
     return np.sort(scores[valid])[::-1]
 
 
@@ -233,17 +231,6 @@ def check(cells: Sequence[CellType], rows: Sequence[Rows], found: list[Found], n
         assert one.log_probability == pytest.approx(total(cells, rows, one), rel=1e-12)
 
 
-def test_the_best_pairs_of_cells_are_the_best_of_all_pairs() -> None:
-    rng = np.random.default_rng(1)
-    cells = (UpCell, DownCell)
-    rows = [random_rows(rng, cell) for cell in cells]
-    found = best_architectures(cells, rows, 30)
-    first, second = (all_scores(cell, row)[:2000] for cell, row in zip(cells, rows, strict=True))
-    pairs = np.sort((first[:, None] + second).ravel())[::-1]
-    np.testing.assert_allclose([one.log_probability for one in found], pairs[:30], rtol=1e-12)
-    check(cells, rows, found, 30)
-
-
 def test_the_best_generators_are_the_best_of_all_that_are_possible() -> None:
     """Two operations an edge leave 2 million generators, few enough to score all of them."""
     rng = np.random.default_rng(2)
@@ -260,14 +247,6 @@ def test_the_best_generators_are_the_best_of_all_that_are_possible() -> None:
     expected = np.sort(everything.ravel())[::-1][:40]
     np.testing.assert_allclose([one.log_probability for one in found], expected, rtol=1e-12)
     check(UP_CELLS, rows, found, 40)
-
-
-def test_a_longer_list_begins_with_the_shorter_one() -> None:
-    rng = np.random.default_rng(3)
-    rows = [random_rows(rng, cell) for cell in UP_CELLS]
-    many = best_architectures(UP_CELLS, rows, 500)
-    assert best_architectures(UP_CELLS, rows, 20) == many[:20]
-    check(UP_CELLS, rows, many, 500)
 
 
 def test_the_best_architecture_is_the_published_derivation_where_nothing_needs_repair() -> None:

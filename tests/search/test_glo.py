@@ -1,7 +1,6 @@
 """GLO's two steps: what each changes and what not, and that plainly written ones do the same."""
 
 from itertools import chain, pairwise
-from math import log
 from typing import Any
 
 import pytest
@@ -14,10 +13,9 @@ from gan_nas.networks.builder import build_generator, build_supernet
 from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.merged import published_order
 from gan_nas.search.degas.config import PRESETS, Config
-from gan_nas.search.degas.glo import GLO, Alpha, batch_statistics
+from gan_nas.search.degas.genomes import new_alpha, sizes_of
+from gan_nas.search.degas.glo import GLO, batch_statistics
 from gan_nas.search.degas.losses import reconstruction_loss
-from gan_nas.search.degas.search import places, sizes_of
-from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS
 from gan_nas.streams import stream
 from gan_nas.training.gan import fresh
 
@@ -33,7 +31,7 @@ def searching(num: int = 40, **changes: Any) -> GLO:
     config = Config.model_validate(tiny.DEGAS | changes)
     with torch.device("meta"):
         network = build_supernet(sizes_of(config, config.width), 16, 1)
-    alpha = Alpha(places(config), CPU)
+    alpha = new_alpha(config, CPU)
     alpha.initialise(stream(0, "alpha"))
     network = fresh(network, 0, "supernet weights", CPU, "default")  # type: ignore[assignment]
     glo = GLO(config, network, pixels(num), alpha)
@@ -101,7 +99,7 @@ def test_a_step_on_alpha_changes_nothing_else(alpha_data: str) -> None:
         for name in ("weights", "buffers", "latents"):
             assert same(before[name], after[name]), name
         assert glo.alpha is not None
-        real = torch.isfinite(glo.alpha.get_buffer("_mask"))
+        real = torch.isfinite(glo.alpha.get_buffer("logits_mask"))
         changed = before["alpha"][0] != after["alpha"][0]
         assert torch.equal(changed, real)  # every operation's logit, and no padding
         assert not glo.alpha.logits.requires_grad
@@ -114,7 +112,7 @@ def test_padding_stays_zero_under_adam_and_weight_decay() -> None:
     assert glo.alpha is not None
     for step in range(4):
         glo.alpha_step(step)
-        padding = glo.alpha.logits[glo.alpha.get_buffer("_mask") != 0]
+        padding = glo.alpha.logits[glo.alpha.get_buffer("logits_mask") != 0]
         assert len(padding) == 5 * (9 - 4)
         assert (padding == 0).all()
     for key, state in glo.alpha_optimizer.state[glo.alpha.logits].items():
@@ -154,7 +152,7 @@ class PlainGLO:
         self.z = glo.latents.clone()
         self.alphas = {
             place: glo.alpha.logits[i, :n].detach().clone()
-            for i, (place, n) in enumerate(glo.alpha.sizes.items())
+            for i, (place, (_, n)) in enumerate(glo.alpha.places.items())
         }
         self.velocity = [torch.zeros_like(p) for p in network.parameters()]
         self.moments = {
@@ -234,7 +232,7 @@ def test_three_iterations_equal_plain_ones(changes: dict[str, Any]) -> None:
     ):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-6, msg=lambda m, n=name: n + m)
     assert glo.alpha is not None
-    for i, (place, n) in enumerate(glo.alpha.sizes.items()):
+    for i, (place, (_, n)) in enumerate(glo.alpha.places.items()):
         torch.testing.assert_close(
             glo.alpha.logits[i, :n], plain.alphas[place], rtol=0, atol=2e-5, msg=place
         )
@@ -333,36 +331,6 @@ def test_batches_of_the_loss_never_hold_a_single_image() -> None:
     glo.start()
     for num in (2, 7, 8, 9, 15, 16, 17, 33):
         assert 0 < glo.loss_of(num) < 4
-
-
-def test_alpha_is_a_softmax_of_its_own_for_each_place() -> None:
-    config = Config.model_validate(tiny.DEGAS)
-    alpha = Alpha(places(config), CPU)
-    assert alpha.entropies() == {
-        place: pytest.approx(log(len(ops))) for place, ops in places(config).items()
-    }
-    alpha.initialise(stream(0, "alpha"))
-    drawn = alpha.logits.detach()
-    assert drawn.shape == (8, 9)
-    assert 0 < drawn.abs().max() < 5e-3
-    assert (drawn != 0).sum() == 3 * len(NORMAL_OPS) + 5 * len(UP_OPS) == 47
-    alpha.logits.data *= 1000
-    for place, row in alpha.weights().items():
-        assert len(row) == len(places(config)[place])
-        assert row.sum().item() == pytest.approx(1)
-        logs = alpha.log_probabilities()[place]
-        torch.testing.assert_close(
-            row.detach().log(), torch.tensor(logs, device="cpu"), rtol=1e-5, atol=1e-5
-        )
-        entropy = -(row * row.log()).sum().item()
-        assert alpha.entropies()[place] == pytest.approx(entropy, abs=1e-5)
-
-
-def test_alpha_far_apart_has_entropy_zero_and_finite_logarithms() -> None:
-    alpha = Alpha({"0.normal": NORMAL_OPS, "0.up": UP_OPS}, CPU)
-    alpha.logits.data[:, 1] = 2000.0
-    assert alpha.entropies() == {"0.normal": 0.0, "0.up": 0.0}
-    assert all(p == -2000 for row in alpha.log_probabilities().values() for p in row[2:])
 
 
 def test_every_tensor_lands_on_the_device_of_the_images_whatever_the_default() -> None:

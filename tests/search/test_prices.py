@@ -11,14 +11,13 @@ import torch
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
 from gan_nas.search.adversarialnas.derivation import (
-    Limit,
-    Price,
-    Prices,
+    CellPrices,
     best_architectures,
-    best_within,
+    best_generators,
     cheapest,
 )
 from gan_nas.search.adversarialnas.prices import generator_prices
+from gan_nas.search.best import Limit, Price
 from gan_nas.spaces.adversarialnas import (
     SPACE,
     UP_CELLS,
@@ -69,7 +68,7 @@ def log_probabilities(seed: int) -> list[Rows]:
     ]
 
 
-def cell_price(prices: Prices, index: int, edges: Edges, node_3_is_used: bool) -> Price:
+def cell_price(prices: CellPrices, index: int, edges: Edges, node_3_is_used: bool) -> Price:
     live = live_edges(edges, node_3_is_used)
     parts = [prices.ops[index][edge][OPS[edge].index(edges[edge])] for edge in live]
     if node_3_is_used:
@@ -77,7 +76,7 @@ def cell_price(prices: Prices, index: int, edges: Edges, node_3_is_used: bool) -
     return Price(sum(p.parameters for p in parts), sum(p.macs for p in parts))
 
 
-def price(prices: Prices, cells: Sequence[Edges]) -> Price:
+def price(prices: CellPrices, cells: Sequence[Edges]) -> Price:
     """Sum up what reaches the output; a node 3 does through its own edge 3-4 or a later cell's."""
     parts = [prices.base]
     for index, edges in enumerate(cells):
@@ -99,7 +98,7 @@ def keeps(cost: Price, limit: Limit) -> bool:
 
 
 @pytest.fixture(scope="module")
-def prices() -> Prices:
+def prices() -> CellPrices:
     return generator_prices(drawn(1)[0], SIDE, CHANNELS)
 
 
@@ -119,7 +118,7 @@ def test_the_prices_of_the_parts_sum_up_to_the_cost(
     assert counted(genomes[0], side, channels) == Price(cost.parameters, cost.macs)
 
 
-def test_what_does_not_reach_the_output_is_free(prices: Prices) -> None:
+def test_what_does_not_reach_the_output_is_free(prices: CellPrices) -> None:
     alive = {
         "0-1": "bilinear",
         "0-2": "nearest",
@@ -139,13 +138,13 @@ def test_what_does_not_reach_the_output_is_free(prices: Prices) -> None:
         assert price(prices, cells) == counted(generator(cells, drawn(1)[0]), SIDE, CHANNELS)
 
 
-def test_without_limits_nothing_changes(prices: Prices) -> None:
+def test_without_limits_nothing_changes(prices: CellPrices) -> None:
     rows = log_probabilities(0)
-    found = best_within(UP_CELLS, rows, 20, prices, NO_LIMIT)
+    found = best_generators(UP_CELLS, rows, 20, prices, NO_LIMIT)
     assert found == best_architectures(UP_CELLS, rows, 20)
 
 
-def test_the_best_within_limits_are_the_best_of_all_that_keep_them(prices: Prices) -> None:
+def test_the_best_within_limits_are_the_best_of_all_that_keep_them(prices: CellPrices) -> None:
     """Two operations an edge leave 2 million generators: price and score all of them."""
     rng = np.random.default_rng(1)
     rows = log_probabilities(1)
@@ -182,26 +181,26 @@ def test_the_best_within_limits_are_the_best_of_all_that_keep_them(prices: Price
         most = [np.iinfo(np.int64).max if m is None else m for m in limit]
         expected = np.sort(total[(cost <= most).all(-1)])[::-1][:25]
         assert len(expected) == 25
-        found = best_within(UP_CELLS, rows, 25, prices, limit)
+        found = best_generators(UP_CELLS, rows, 25, prices, limit)
         np.testing.assert_allclose([one.log_probability for one in found], expected, rtol=1e-12)
         assert all(keeps(price(prices, one.cells), limit) for one in found)
         assert len({str(one.cells) for one in found}) == 25
 
 
-def test_limits_only_filter_the_list_of_the_best(prices: Prices) -> None:
+def test_limits_only_filter_the_list_of_the_best(prices: CellPrices) -> None:
     rows = log_probabilities(3)
     free = best_architectures(UP_CELLS, rows, 1500)
     costs = [price(prices, one.cells) for one in free]
     tight = Limit(*(int(np.quantile(one, 0.2)) for one in zip(*costs, strict=True)))
     kept = [one for one, cost in zip(free, costs, strict=True) if keeps(cost, tight)]
     assert 10 < len(kept) < 500
-    assert best_within(UP_CELLS, rows, 10, prices, tight) == kept[:10]
+    assert best_generators(UP_CELLS, rows, 10, prices, tight) == kept[:10]
     cost = generator_cost(generator(kept[0].cells, drawn(1)[0]), SIDE, CHANNELS)
     assert keeps(Price(cost.parameters, cost.macs), tight)
 
 
 def test_an_architecture_with_large_dead_operations_keeps_a_limit_of_its_live_ones(
-    prices: Prices,
+    prices: CellPrices,
 ) -> None:
     rows = log_probabilities(4)
     for edge, large in (("1-3", "conv_5x5"), ("2-3", "conv_5x5"), ("3-4", "none")):
@@ -209,13 +208,13 @@ def test_an_architecture_with_large_dead_operations_keeps_a_limit_of_its_live_on
     (best,) = best_architectures(UP_CELLS, rows, 1)
     assert [best.cells[2][edge] for edge in ("1-3", "2-3", "3-4")] == ["conv_5x5"] * 2 + ["none"]
     exactly = Limit(*price(prices, best.cells))
-    assert best_within(UP_CELLS, rows, 1, prices, exactly) == [best]
+    assert best_generators(UP_CELLS, rows, 1, prices, exactly) == [best]
     cheaper = exactly._replace(macs=exactly.macs - 1)  # type: ignore[operator]
-    assert best_within(UP_CELLS, rows, 1, prices, cheaper) != [best]
+    assert best_generators(UP_CELLS, rows, 1, prices, cheaper) != [best]
 
 
 def test_the_smallest_generator_is_what_it_must_be_and_no_limit_below_it_can_be_kept(
-    prices: Prices,
+    prices: CellPrices,
 ) -> None:
     least = cheapest(UP_CELLS, prices)
     # A 1x1 convolution after up-sampling in each cell, then the identity to node 4.
@@ -226,8 +225,8 @@ def test_the_smallest_generator_is_what_it_must_be_and_no_limit_below_it_can_be_
     assert least.parameters < min(cost.parameters for cost in drawn_costs)
     assert least.macs < min(cost.macs for cost in drawn_costs)
     rows = log_probabilities(5)
-    found = best_within(UP_CELLS, rows, 10, prices, Limit(*least))
+    found = best_generators(UP_CELLS, rows, 10, prices, Limit(*least))
     assert len(found) == 10
     assert {price(prices, one.cells) for one in found} == {least}
     for below in (Limit(least.parameters - 1, None), Limit(None, least.macs - 1)):
-        assert best_within(UP_CELLS, rows, 1, prices, below) == []
+        assert best_generators(UP_CELLS, rows, 1, prices, below) == []

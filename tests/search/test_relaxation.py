@@ -1,7 +1,7 @@
 """Logits, the weights drawn from them, and how near to a choice these come."""
 
 import itertools
-from math import exp, log
+from math import exp
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan_nas.networks.builder import build_supernet
 from gan_nas.search.adversarialnas.relaxation import (
-    Logits,
+    CellLogits,
     Mixture,
     NoiseOn,
     Relaxed,
@@ -35,16 +35,16 @@ NUM_DRAWS = 20_000
 
 
 @pytest.fixture
-def alpha() -> Logits:
-    return drawn(Logits(UP_CELLS))
+def alpha() -> CellLogits:
+    return drawn(CellLogits(UP_CELLS))
 
 
 @pytest.fixture
-def beta() -> Logits:
-    return drawn(Logits(DOWN_CELLS))
+def beta() -> CellLogits:
+    return drawn(CellLogits(DOWN_CELLS))
 
 
-def drawn(logits: Logits, scale: float = 1.0) -> Logits:
+def drawn(logits: CellLogits, scale: float = 1.0) -> CellLogits:
     """Give logits a spread that tells their operations apart."""
     random = stream(0, "test")
     for parameter in logits.parameters():
@@ -52,7 +52,7 @@ def drawn(logits: Logits, scale: float = 1.0) -> Logits:
     return logits
 
 
-def relaxed(logits: Logits, mixture: Mixture = "gumbel", **options: Any) -> Relaxed:
+def relaxed(logits: CellLogits, mixture: Mixture = "gumbel", **options: Any) -> Relaxed:
     return Relaxed(nn.Identity(), logits, mixture=mixture, **options)
 
 
@@ -68,67 +68,41 @@ def gumbel(*shape: int) -> Tensor:
 
 
 def test_a_row_of_logits_for_each_edge_in_one_parameter_for_each_candidate_set() -> None:
-    def shapes(logits: Logits) -> dict[str, tuple[int, ...]]:
+    def shapes(logits: CellLogits) -> dict[str, tuple[int, ...]]:
         return {name: tuple(p.shape) for name, p in logits.named_parameters()}
 
-    assert shapes(Logits(UP_CELLS)) == {"up": (6, 3), "normal": (15, 7)}
+    assert shapes(CellLogits(UP_CELLS)) == {"up": (6, 3), "normal": (15, 7)}
     down = {"entry": (3, 5), "normal": (17, 7), "down": (8, 6)}
-    assert shapes(Logits(DOWN_CELLS)) == down
-    assert shapes(Logits(DOWN_CELLS, normal_entry=True)) == down | {"entry": (3, 7)}
-    assert sum(p.numel() for p in Logits(UP_CELLS).parameters()) == 123  # the published number
+    assert shapes(CellLogits(DOWN_CELLS)) == down
+    assert shapes(CellLogits(DOWN_CELLS, normal_entry=True)) == down | {"entry": (3, 7)}
+    assert sum(p.numel() for p in CellLogits(UP_CELLS).parameters()) == 123  # the published number
 
 
 @pytest.mark.parametrize("normal_entry", [False, True])
 @pytest.mark.parametrize("cells", [UP_CELLS, DOWN_CELLS])
 def test_rows_reach_every_edge_once_and_hold_its_operations(cells: Any, normal_entry: bool) -> None:
-    logits = Logits(cells, normal_entry=normal_entry)
+    logits = CellLogits(cells, normal_entry=normal_entry)
     for name, parameter in logits.named_parameters():
-        for i, (index, edge) in enumerate(logits.edges[name]):
-            parameter.data[i] = 100 * index + 10 * int(edge[0]) + int(edge[2])
-    rows = list(logits.rows(dict(logits.named_parameters())))
-    expected = [(i, edge) for i, cell in enumerate(cells) for edge in candidates(cell)]
-    assert sorted((index, edge) for index, edge, _ in rows) == sorted(expected)
-    for index, edge, row in rows:
-        assert len(row) == len(candidates(cells[index])[edge])
-        assert set(row.tolist()) == {100 * index + 10 * int(edge[0]) + int(edge[2])}
+        for i, place in enumerate(logits.sets[name]):
+            parameter.data[i] = number(place)
+    rows = dict(logits.rows(dict(logits.named_parameters())))
+    expected = [f"{i}.{edge}" for i, cell in enumerate(cells) for edge in candidates(cell)]
+    assert list(rows) == expected
+    for place, row in rows.items():
+        assert len(row) == len(candidates(cells[int(place[0])])[place[2:]])
+        assert set(row.tolist()) == {number(place)}
 
 
-def test_logits_start_near_zero_by_their_stream() -> None:
-    def initialised(seed: int) -> Tensor:
-        logits = Logits(DOWN_CELLS)
-        logits.initialise(stream(seed, "beta"))
-        return torch.cat([p.detach().flatten() for p in logits.parameters()])
-
-    values = initialised(0)
-    assert torch.equal(values, initialised(0))
-    assert not torch.equal(values, initialised(1))
-    assert 0.9e-3 < values.std() < 1.1e-3
-    assert values.mean().abs() < 2e-4
-
-
-@pytest.mark.parametrize(("cells", "number"), [(UP_CELLS, 21), (DOWN_CELLS, 28)])
-def test_the_entropy_of_an_edge_is_between_nothing_and_log_n_nats(cells: Any, number: int) -> None:
-    logits = Logits(cells)
-    most = {
-        f"{i}.{edge}": log(len(ops))
-        for i, cell in enumerate(cells)
-        for edge, ops in candidates(cell).items()
-    }
-    assert len(most) == number
-    assert logits.entropies() == pytest.approx(most)
-    for parameter in logits.parameters():
-        parameter.data[:, 0] = 200.0
-    assert logits.entropies() == pytest.approx(dict.fromkeys(most, 0.0), abs=1e-9)
-    drawn(logits)
-    assert all(0 < entropy < most[name] for name, entropy in logits.entropies().items())
+def number(place: str) -> int:
+    return int(place.replace(".", "").replace("-", ""))
 
 
 def test_log_probabilities_are_a_softmax_without_phantom_operations() -> None:
-    logits = drawn(Logits(DOWN_CELLS, normal_entry=True))
+    logits = drawn(CellLogits(DOWN_CELLS, normal_entry=True))
     before = logits.log_probabilities()
     logits.get_parameter("entry").data[:, 5:] = 50.0
     assert logits.log_probabilities() == before
-    for cell, edges in zip(DOWN_CELLS, before, strict=True):
+    for cell, edges in zip(DOWN_CELLS, logits.by_cell(before), strict=True):
         assert {e: len(row) for e, row in edges.items()} == {
             e: len(ops) for e, ops in candidates(cell).items()
         }
@@ -136,15 +110,15 @@ def test_log_probabilities_are_a_softmax_without_phantom_operations() -> None:
         assert [sum(map(exp, row)) for row in edges.values()] == pytest.approx([1] * 7)
     entry = logits.get_parameter("entry").detach()
     expected = entry[1, :5].double().log_softmax(0).tolist()
-    assert before[0]["0-2"] == pytest.approx(expected)
+    assert before["0.0-2"] == pytest.approx(expected)
 
 
-def test_the_softmax_mixture_is_the_softmax(alpha: Logits) -> None:
+def test_the_softmax_mixture_is_the_softmax(alpha: CellLogits) -> None:
     mixture = relaxed(alpha, "softmax")
     first = mixture.draw()
     mixture.restart(0.1, 0, "noise", 5)
     assert same(first, mixture.draw())
-    for weights, edges in zip(first, alpha.log_probabilities(), strict=True):
+    for weights, edges in zip(first, alpha.by_cell(alpha.log_probabilities()), strict=True):
         for edge, row in edges.items():
             torch.testing.assert_close(
                 weights[edge].double(), torch.tensor(row, dtype=torch.float64, device=CPU).exp()
@@ -154,7 +128,7 @@ def test_the_softmax_mixture_is_the_softmax(alpha: Logits) -> None:
 @pytest.mark.parametrize("mixture", ["gumbel", "softmax"])
 def test_phantom_operations_soak_up_weight(mixture: Mixture) -> None:
     """As in the published code, the operations of a first edge do not sum up to 1."""
-    network = relaxed(drawn(Logits(DOWN_CELLS, normal_entry=True)), mixture)
+    network = relaxed(drawn(CellLogits(DOWN_CELLS, normal_entry=True)), mixture)
     network.restart(1.0, 0, "noise", 0)
     weights = network.draw()
     for index, cell in enumerate(weights):
@@ -165,7 +139,7 @@ def test_phantom_operations_soak_up_weight(mixture: Mixture) -> None:
 
 
 @pytest.mark.parametrize("noise_on", ["prob", "logprob"])
-def test_the_draws_of_a_step_are_those_of_its_stream(beta: Logits, noise_on: NoiseOn) -> None:
+def test_the_draws_of_a_step_are_those_of_its_stream(beta: CellLogits, noise_on: NoiseOn) -> None:
     def draw(seed: int, purpose: str, step: int) -> list[dict[str, Tensor]]:
         network = relaxed(beta, noise_on=noise_on)
         network.restart(1.0, seed, purpose, step)
@@ -184,7 +158,9 @@ def test_the_draws_of_a_step_are_those_of_its_stream(beta: Logits, noise_on: Noi
 @pytest.mark.parametrize(
     ("mixture", "noise_on"), [("softmax", "prob"), ("gumbel", "prob"), ("gumbel", "logprob")]
 )
-def test_every_logit_gets_a_gradient(alpha: Logits, mixture: Mixture, noise_on: NoiseOn) -> None:
+def test_every_logit_gets_a_gradient(
+    alpha: CellLogits, mixture: Mixture, noise_on: NoiseOn
+) -> None:
     network = relaxed(alpha, mixture, noise_on=noise_on)
     network.restart(1.0, 0, "noise", 0)
     sum((row**2).sum() for cell in network.draw() for row in cell.values()).backward()  # type: ignore[union-attr]
@@ -209,7 +185,7 @@ def test_how_often_the_best_operation_leads(
 ) -> None:
     """Noise on probabilities hardly lets it: the published choice."""
     probabilities = torch.tensor([best] + [(1 - best) / 6] * 6, device=CPU)
-    network = relaxed(Logits(UP_CELLS), noise_on=noise_on)
+    network = relaxed(CellLogits(UP_CELLS), noise_on=noise_on)
     network.restart(tau, 0, "noise", 0)
     weights = network._soft(probabilities.clamp(min=1e-12).log().expand(NUM_DRAWS, 7))
     share = float((weights.argmax(1) == 0).float().mean())
@@ -224,14 +200,14 @@ def test_how_near_to_one_operation_a_temperature_comes(tau: float, largest: floa
     torch.testing.assert_close(weights.sum(1), torch.ones(NUM_DRAWS, device=CPU))
 
 
-def hard_generator(alpha: Logits) -> Relaxed:
+def hard_generator(alpha: CellLogits) -> Relaxed:
     with torch.device("meta"):
         network = build_supernet(decode_generator(UP, 4), 16, 1)
     network = fresh(network, 0, "weights", CPU)
     return Relaxed(network, alpha, mixture="gumbel", noise_on="logprob", hard=True)
 
 
-def hard_discriminator(beta: Logits) -> Relaxed:
+def hard_discriminator(beta: CellLogits) -> Relaxed:
     with torch.device("meta"):
         network = build_supernet(decode_discriminator(DOWN, 4), 16, 1)
     network = fresh(network, 0, "weights", CPU)
@@ -245,8 +221,8 @@ def chosen(network: Relaxed) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("normal_entry", [False, True])
-def test_hard_draws_are_valid_cells_of_weight_one(alpha: Logits, normal_entry: bool) -> None:
-    beta = drawn(Logits(DOWN_CELLS, normal_entry=normal_entry))
+def test_hard_draws_are_valid_cells_of_weight_one(alpha: CellLogits, normal_entry: bool) -> None:
+    beta = drawn(CellLogits(DOWN_CELLS, normal_entry=normal_entry))
     for network, cells in (
         (hard_generator(alpha), UP_CELLS),
         (hard_discriminator(beta), DOWN_CELLS),
@@ -264,7 +240,7 @@ def test_hard_draws_are_valid_cells_of_weight_one(alpha: Logits, normal_entry: b
 
 
 def test_hard_draws_are_the_leading_operations_with_the_soft_weights_gradients(
-    beta: Logits,
+    beta: CellLogits,
 ) -> None:
     """Straight through: forward a choice, backward the weight that it had."""
     hard = hard_discriminator(beta)
@@ -294,7 +270,7 @@ def test_hard_draws_are_the_leading_operations_with_the_soft_weights_gradients(
 @pytest.mark.parametrize("make", [hard_generator, hard_discriminator])
 def test_a_hard_pass_computes_the_chosen_operations_alone(make: Any) -> None:
     cells = UP_CELLS if make is hard_generator else DOWN_CELLS
-    logits = drawn(Logits(cells))
+    logits = drawn(CellLogits(cells))
     network = make(logits)
     network.restart(0.5, 0, "noise", 0)
     random = stream(0, "input")
@@ -314,7 +290,7 @@ def test_a_hard_pass_computes_the_chosen_operations_alone(make: Any) -> None:
     assert sum(int((p.grad != 0).sum()) for p in logits.parameters() if p.grad is not None) > 30
 
 
-def test_a_hard_generator_computes_what_it_would_without_weights(alpha: Logits) -> None:
+def test_a_hard_generator_computes_what_it_would_without_weights(alpha: CellLogits) -> None:
     network = hard_generator(alpha)
     network.restart(0.5, 0, "noise", 1)
     z = torch.randn(2, 120, generator=stream(0, "input"), device=CPU)
@@ -334,7 +310,7 @@ def test_temperatures_fall_exponentially_to_the_last() -> None:
 
 
 @pytest.mark.parametrize("hard", [False, True])
-def test_draws_stay_where_the_logits_are(alpha: Logits, hard: bool) -> None:
+def test_draws_stay_where_the_logits_are(alpha: CellLogits, hard: bool) -> None:
     """With another default device, as on a machine with a GPU."""
     network = hard_generator(alpha)
     network.hard = hard
@@ -351,7 +327,7 @@ def test_draws_stay_where_the_logits_are(alpha: Logits, hard: bool) -> None:
 def test_a_relaxed_network_runs_on_the_meta_device(mixture: Mixture) -> None:
     with torch.device("meta"):
         network = Relaxed(
-            build_supernet(decode_generator(UP, 4), 16, 1), Logits(UP_CELLS), mixture=mixture
+            build_supernet(decode_generator(UP, 4), 16, 1), CellLogits(UP_CELLS), mixture=mixture
         )
         images = network(torch.empty(2, 120))
     assert images.shape == (2, 1, 16, 16)

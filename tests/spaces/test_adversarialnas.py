@@ -1,8 +1,6 @@
 import itertools
 import json
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +11,7 @@ from pydantic import ValidationError
 from gan_nas.errors import InvalidInput
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
+    SPACE,
     UP_CELLS,
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
@@ -25,13 +24,10 @@ from gan_nas.spaces.adversarialnas import (
     decode_generator,
     encode,
     is_valid,
-    sample,
     sample_discriminator,
 )
 from gan_nas.spaces.genome import Genome, parse_genome
 from gan_nas.spaces.published import published_genome
-from gan_nas.spaces.random_genomes import SPACES, sample_genomes
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
 FOUND = [[1, 1, 1, 0, 3, 3, 1], [1, 1, 0, 1, 3, 3, 3], [0, 1, 0, 3, 3, 0, 3]]
 PLAIN = [[1, 1, 1, 1, 1, 0, 0]] * 4  # a discriminator
@@ -46,19 +42,13 @@ NORMAL = (
 )
 CELLS = (UpCell, DownCell, FirstDownCell)
 
-# Generator and genome ids, written into run directories and lineages: they must never change.
-IDS = {
-    "adversarialnas-cifar10": ("1c48b452ab", "7c172b347b"),
-    "adversarialnas-stl10": ("1283710b39", "4e735a5350"),
-    "mmd-adversarialnas-cifar10": ("fd6ceb9d5c", "3808b749be"),
-}
 
 Cell = type[UpCell] | type[DownCell] | type[FirstDownCell]
 
 
 def generators(number: int) -> list[AdversarialNASGenerator]:
     draw = random.Random(4)
-    return [sample(draw, 8) for _ in range(number)]
+    return [SPACE.sample(draw, 8) for _ in range(number)]
 
 
 def discriminators(number: int) -> list[AdversarialNASDiscriminator]:
@@ -97,44 +87,27 @@ def test_the_candidates_are_those_of_the_authors_in_their_order() -> None:
 
 
 def test_the_space_is_as_large_as_the_paper_says() -> None:
-    assert "adversarialnas" in SPACES
-    assert count() == (3**2 * 7**5) ** 3
+    assert SPACE.count() == count() == (3**2 * 7**5) ** 3
     assert count(DOWN_CELLS) == (5**3 * 7**2 * 6**2) * (7**5 * 6**2) ** 3
     assert f"{count():.3e}" == "3.461e+15"
+    valid = sum(n for edges, n in kept_or_none(UpCell) if is_valid(edges))
+    assert valid == 9 * (7**2 - 1) * (7**3 - 1)
     assert f"{count(DOWN_CELLS):.3e}" == "4.884e+22"
     assert f"{count() * count(DOWN_CELLS):.2e}" == "1.69e+38"
 
 
-def test_valid_generators_are_counted_by_their_repairs() -> None:
-    assert count(valid=True) == (9 * (7**2 - 1) * (7**3 - 1)) ** 3
-    assert f"{count(valid=True):.3e}" == "3.225e+15"
-
-
 @pytest.mark.parametrize("cell", CELLS)
-def test_valid_cells_are_counted_as_enumeration_does(cell: Cell) -> None:
-    enumerated = list(kept_or_none(cell))
-    assert sum(number for _, number in enumerated) == count([cell])
-    valid = sum(number for edges, number in enumerated if is_valid(edges))
-    assert valid == count([cell], valid=True)
-    assert count([cell, cell], valid=True) == valid**2
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_valid_cells_are_counted_as_brute_force_does(
-    monkeypatch: pytest.MonkeyPatch, cell: Cell
-) -> None:
-    """Every model of a cell with at most three operations an edge is tried, one by one."""
+def test_a_cell_is_valid_where_its_model_says_so(cell: Cell) -> None:
+    """Every cell with at most three operations an edge is tried, one by one."""
     few = {edge: (*ops[:2], *ops[-1:]) for edge, ops in candidates(cell).items()}
-    monkeypatch.setattr("gan_nas.spaces.adversarialnas.candidates", lambda _: few)
-    accepted = 0
     for ops in itertools.product(*few.values()):
+        edges = dict(zip(few, ops, strict=True))
         try:
-            cell.model_validate(dict(zip(few, ops, strict=True)))
+            cell.model_validate(edges)
         except ValidationError:
-            continue
-        accepted += 1
-    assert accepted == count([cell], valid=True)
-    assert count([cell]) == 3**7
+            assert not is_valid(edges)
+        else:
+            assert is_valid(edges)
 
 
 def test_the_published_matrix_survives_the_codec() -> None:
@@ -285,20 +258,6 @@ def test_json_comes_back_as_the_same_genome(genome: Genome) -> None:
     assert [type(cell) for cell in again.discriminator.cells] == list(DOWN_CELLS)
 
 
-@pytest.mark.parametrize("name", IDS)
-def test_the_ids_of_published_genomes_never_change(name: str) -> None:
-    genome = published_genome(name)
-    assert (genome.generator_id, genome.genome_id) == IDS[name]
-
-
-def test_ids_do_not_depend_on_stated_defaults() -> None:
-    content = json.loads(published_genome("adversarialnas-cifar10").to_json())
-    content["generator"]["num_latent_parts"] = 3
-    assert parse_genome(json.dumps(content)).genome_id == IDS["adversarialnas-cifar10"][1]
-    content["generator"]["num_latent_parts"] = 2
-    assert parse_genome(json.dumps(content)).genome_id != IDS["adversarialnas-cifar10"][1]
-
-
 def test_the_generator_for_stl10_is_that_of_cifar10_at_other_sizes() -> None:
     cifar10, stl10 = (
         published_genome(f"adversarialnas-{data}").generator for data in ("cifar10", "stl10")
@@ -333,27 +292,11 @@ def test_a_generator_has_three_cells_and_a_discriminator_four() -> None:
                 parse_genome(json.dumps(content))
 
 
-def test_the_same_seed_draws_the_same_genomes() -> None:
-    assert sample_genomes("adversarialnas", 20, 7) == sample_genomes("adversarialnas", 20, 7)
-    assert sample_genomes("adversarialnas", 5, 7) == sample_genomes("adversarialnas", 20, 7)[:5]
-    draws = [sample_genomes("adversarialnas", 1, seed)[0].genome_id for seed in range(20)]
-    assert len(set(draws)) == 20
-
-
-def test_sampled_genomes_are_unnamed_valid_and_of_the_widths_asked_for() -> None:
-    for genome in sample_genomes("adversarialnas", 10, 0, width=12, discriminator_width=6):
-        assert isinstance(genome.generator, AdversarialNASGenerator)
-        assert (genome.generator.width, genome.generator.latent_dim) == (12, 120)
-        assert genome.discriminator == SNResNetDiscriminator(space="sn_resnet", width=6)
-        assert (genome.name, genome.source) == (None, None)
-        assert parse_genome(genome.to_json()) == genome
-
-
 @pytest.mark.parametrize("networks", [generators(2000), discriminators(2000)], ids=["G", "D"])
 def test_operations_are_drawn_uniformly_from_valid_cells(networks: list[Any]) -> None:
     """The share of an op is the share of valid cells that have it, for it decides what is valid."""
     for index, kind in enumerate(map(type, networks[0].cells)):
-        valid = count([kind], valid=True)
+        valid = sum(n for edges, n in kept_or_none(kind) if is_valid(edges))
         for edge, ops in candidates(kind).items():
             seen = Counter(network.cells[index].edges[edge] for network in networks)
             assert set(seen) == set(ops)
@@ -363,13 +306,3 @@ def test_operations_are_drawn_uniformly_from_valid_cells(networks: list[Any]) ->
                 share = absent / valid if op == "none" else (1 - absent / valid) / others
                 expected = len(networks) * share
                 assert abs(seen[op] - expected) < 4.5 * (expected * (1 - share)) ** 0.5
-
-
-def test_sampling_does_without_torch() -> None:
-    code = (
-        "import sys; from gan_nas.spaces.random_genomes import sample_genomes; "
-        "from gan_nas.spaces.published import load_genome; "
-        "sample_genomes('adversarialnas', 3, 0); load_genome('adversarialnas-cifar10'); "
-        "sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
-    )
-    subprocess.run([sys.executable, "-P", "-c", code], check=True)

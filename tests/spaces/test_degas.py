@@ -1,8 +1,5 @@
 import json
 import random
-import subprocess
-import sys
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,17 +10,16 @@ from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
     SHORT,
+    SPACE,
     UP_OPS,
     DEGASGenerator,
+    DEGASSpace,
     candidates,
-    count,
     from_operations,
     operations,
-    sample,
 )
 from gan_nas.spaces.genome import Genome, parse_genome
 from gan_nas.spaces.published import published_genome
-from gan_nas.spaces.random_genomes import SPACES, sample_genomes
 
 VARIANTS = [(stem, final) for stem in (False, True) for final in (False, True)]
 CRITIC = CTGANCritic(space="ctgan", width=8)
@@ -37,7 +33,8 @@ PLAIN_IDS = ("bccaa80b37", "0f072379f7")
 
 def generators(number: int, stem: bool = True, final: bool = True) -> list[DEGASGenerator]:
     draw = random.Random(4)
-    return [sample(draw, 8, stem, final) for _ in range(number)]
+    space = DEGASSpace(stem, final)
+    return [space.sample(draw, 8) for _ in range(number)]
 
 
 def with_op(place: str, op: str | None) -> DEGASGenerator:
@@ -90,11 +87,10 @@ def test_the_places_are_in_the_order_of_the_network(stem: bool, final: bool) -> 
 
 
 def test_the_space_is_as_large_as_its_choices() -> None:
-    assert "degas" in SPACES
-    assert count() == 9**3 * 4 * 20 * 20 == 1_166_400
-    assert count(stem_residual=True) == 9**3 * 20**3 == 5_832_000
+    assert SPACE.count() == 9**3 * 4 * 20 * 20 == 1_166_400
+    assert DEGASSpace(stem_residual=True).count() == 9**3 * 20**3 == 5_832_000
     for stem in (False, True):
-        assert count(stem, final_normal=True) == 9 * count(stem)
+        assert DEGASSpace(stem, final_normal=True).count() == 9 * DEGASSpace(stem).count()
 
 
 def test_every_operation_of_every_place_is_accepted() -> None:
@@ -138,46 +134,9 @@ def test_the_words_tell_genomes_apart() -> None:
     assert with_op("final_normal", "sep_conv_3x3").words[3:] == ["sep3x3"]
 
 
-@pytest.mark.parametrize(("stem", "final"), VARIANTS)
-def test_json_comes_back_as_the_same_genome(stem: bool, final: bool) -> None:
-    for generator in generators(100, stem, final):
-        genome = genome_of(generator)
-        again = parse_genome(genome.to_json())
-        assert again == genome
-        assert (again.generator_id, again.genome_id) == (genome.generator_id, genome.genome_id)
-
-
-def test_different_generators_have_different_ids() -> None:
-    drawn = {generator.model_dump_json(): generator for generator in generators(3000)}
-    assert len({genome_of(generator).generator_id for generator in drawn.values()}) == len(drawn)
-    neighbours = [
-        with_op(place, op)
-        for place, ops in candidates(stem_residual=True, final_normal=True).items()
-        for op in ops
-    ]
-    ids = Counter(genome_of(generator).generator_id for generator in neighbours)
-    same = ids.pop(genome_of(from_operations(PLAIN, 8)).generator_id)
-    assert (same, set(ids.values())) == (len(PLAIN), {1})
-
-
 def test_ids_never_change() -> None:
     genome = genome_of(from_operations(PLAIN, 8))
     assert (genome.generator_id, genome.genome_id) == PLAIN_IDS
-
-
-def test_ids_do_not_depend_on_stated_defaults() -> None:
-    """Whoever wrote a genome, with every field spelled out or only those that differ."""
-    for generator in [from_operations(PLAIN, 8), *generators(20, stem=False, final=False)]:
-        genome = genome_of(generator)
-        short, full = json.loads(genome.to_json()), genome.model_dump(mode="json")
-        assert "final_normal" not in short["generator"]
-        assert full["generator"]["final_normal"] is None
-        assert full["generator"]["stages"][0]["residual"] is None
-        assert full["discriminator"]["dropout"] == [0.2, 0.5, 0.5]
-        for content in (short, full):
-            read = parse_genome(json.dumps(content))
-            assert read == genome
-            assert (read.generator_id, read.genome_id) == (genome.generator_id, genome.genome_id)
 
 
 @pytest.mark.parametrize(("place", "ops"), candidates(True, True).items())
@@ -257,68 +216,10 @@ def test_the_schema_says_what_is_allowed() -> None:
     assert parts["DEGASStage"]["required"] == ["normal", "up"]
 
 
-def test_the_same_seed_draws_the_same_genomes() -> None:
-    assert sample_genomes("degas", 20, 7) == sample_genomes("degas", 20, 7)
-    assert sample_genomes("degas", 5, 7) == sample_genomes("degas", 20, 7)[:5]
-    draws = [sample_genomes("degas", 1, seed)[0].genome_id for seed in range(20)]
-    assert len(set(draws)) == 20
-
-
-def test_sampled_genomes_are_unnamed_valid_and_of_the_widths_asked_for() -> None:
-    for genome in sample_genomes("degas", 100, 0, width=12, discriminator_width=6):
-        assert isinstance(genome.generator, DEGASGenerator)
-        assert (genome.generator.width, genome.generator.latent_dim) == (12, 128)
-        assert genome.generator.stages[0].residual is None
-        assert genome.generator.final_normal is None
-        assert genome.discriminator == CTGANCritic(space="ctgan", width=6)
-        assert (genome.name, genome.source) == (None, None)
-        assert parse_genome(genome.to_json()) == genome
-
-
-@pytest.mark.parametrize(("stem", "final"), VARIANTS)
-def test_operations_are_drawn_uniformly(stem: bool, final: bool) -> None:
-    drawn = [operations(generator) for generator in generators(3000, stem, final)]
-    for place, ops in candidates(stem, final).items():
-        choices = [*ops, None] if place.endswith("residual") else ops
-        seen = Counter(found[place] for found in drawn)
-        assert set(seen) == set(choices)
-        expected, share = len(drawn) / len(choices), 1 / len(choices)
-        for number in seen.values():
-            assert abs(number - expected) < 4.5 * (expected * (1 - share)) ** 0.5
-    absent = {"0.residual", "final_normal"} - set(candidates(stem, final))
-    assert all(found[place] is None for found in drawn for place in absent)
-
-
-def test_places_are_drawn_independently() -> None:
-    """Every pair of choices at two places occurs as often as any other."""
-    drawn = [operations(generator) for generator in generators(4000, stem=False, final=False)]
-    for first, second in (("1.up", "1.residual"), ("0.up", "2.up"), ("1.residual", "2.residual")):
-        pairs = Counter((found[first], found[second]) for found in drawn)
-        choices = 4 + first.endswith("residual"), 4 + second.endswith("residual")
-        share = 1 / (choices[0] * choices[1])
-        expected = len(drawn) * share
-        assert len(pairs) == choices[0] * choices[1]
-        for number in pairs.values():
-            assert abs(number - expected) < 4.5 * (expected * (1 - share)) ** 0.5
-
-
-def test_sampling_does_without_torch() -> None:
-    code = (
-        "import sys; from gan_nas.spaces.random_genomes import sample_genomes; "
-        "from gan_nas.spaces.diff import diff; from gan_nas.spaces.published import load_genome; "
-        "diff(*sample_genomes('degas', 2, 0)); load_genome('ctgan-cifar10'); "
-        "sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
-    )
-    subprocess.run([sys.executable, "-P", "-c", code], check=True)
-
-
-def test_other_widths_keep_the_operations() -> None:
-    for generator in generators(20):
-        genome = genome_of(generator).resized(16, 4)
-        assert isinstance(genome.generator, DEGASGenerator)
-        assert operations(genome.generator) == operations(generator)
-        assert (genome.generator.width, genome.discriminator.width) == (16, 4)
-        assert parse_genome(genome.to_json()) == genome
+def test_drawn_genomes_leave_the_places_of_the_variants_empty() -> None:
+    for generator in generators(100, stem=False, final=False):
+        assert generator.latent_dim == 128
+        assert (generator.stages[0].residual, generator.final_normal) == (None, None)
 
 
 def test_the_critic_of_ctgan_is_read_with_its_dropout() -> None:

@@ -1,6 +1,5 @@
 """Which discriminator a framework trains."""
 
-import random
 from pathlib import Path
 
 import pytest
@@ -8,19 +7,18 @@ import tiny
 
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.frameworks import (
-    FRAMEWORK_OF_SPACE,
     FRAMEWORKS,
     Framework,
-    default_discriminator,
     framework_of,
     suited,
 )
 from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.spaces.published import published_genome, published_names
-from gan_nas.spaces.random_genomes import SPACES, load_space, sample_genomes
+from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.spaces.registry import BUILT_IN, load_space
 
 GENOMES = [published_genome(name) for name in published_names()]
-GENOMES += [genome for space in SPACES for genome in sample_genomes(space, 2, seed=0)]
+GENOMES += [genome for space in BUILT_IN for genome in sample_genomes(space, 2, seed=0)]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -56,26 +54,21 @@ def test_a_critic_without_dropout_is_wgan_gps() -> None:
     assert framework_of(CTGANCritic(space="ctgan", width=4)) == "ctgan"
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", BUILT_IN)
 def test_drawn_and_found_genomes_of_a_space_are_trained_alike(space: str, tmp_path: Path) -> None:
     """Else a baseline of random genomes would differ from the search's by more than its choice."""
-    result = tiny.run_search(space, tmp_path / "run", seed=3)
-    found = [read_genome(Path(row.file)) for row in result.genomes]
-    found += [read_genome(path) for path in (tmp_path / "run").glob("history/*.json")]
+    tiny.RUNS[space](tmp_path / "run", seed=3)
+    files = [path for folder in ("genomes", "history") for path in tmp_path.glob(f"run/{folder}/*")]
+    found = [read_genome(path) for path in files]
     drawn = sample_genomes(space, 3, seed=0, width=4, discriminator_width=4)
     assert found
     for genome in (*found, *drawn):
-        assert genome.discriminator == default_discriminator(space, 4)
-        assert framework_of(genome.discriminator) == FRAMEWORK_OF_SPACE[space]
+        assert genome.discriminator == load_space(space).discriminator(4)
+        assert framework_of(genome.discriminator) == load_space(space).framework
 
 
-def test_every_space_has_a_default_discriminator_and_published_genomes_of_it_have_it() -> None:
-    assert FRAMEWORK_OF_SPACE.keys() == set(SPACES)
-    for space in SPACES:
-        generator = load_space(space).sample(random.Random(0), 4)
-        assert generator.space == space
-        assert framework_of(default_discriminator(space, 4)) == FRAMEWORK_OF_SPACE[space]
-    own = [genome for genome in GENOMES if genome.name not in ("sngan-cifar10", "ctgan-cifar10")]
-    for genome in own:
-        space = genome.generator.space
-        assert framework_of(genome.discriminator) == FRAMEWORK_OF_SPACE[space]
+def test_published_genomes_are_trained_as_their_spaces_search_was() -> None:
+    for genome in GENOMES:
+        if genome.name not in ("sngan-cifar10", "ctgan-cifar10"):
+            space = load_space(genome.generator.space)
+            assert framework_of(genome.discriminator) == space.framework

@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_nas.search.best import Limit
+from gan_nas.search.best import Limit, Options, Price, Scores, best_within, combine
+from gan_nas.search.best import cheapest as cheapest_of
 from gan_nas.spaces.adversarialnas import CellType, candidates, is_valid, live_edges, needs
 
 SoftmaxOver = Literal["operations", "edges"]
-Scores = Mapping[str, Sequence[float]]  # edge -> a number for each of its operations
 
 
 class Found(NamedTuple):
@@ -25,13 +25,6 @@ class Found(NamedTuple):
 
     cells: tuple[dict[str, str], ...]
     log_probability: float
-
-
-class Price(NamedTuple):
-    """What an operation, a cell or a network costs."""
-
-    parameters: int
-    macs: int
 
 
 def derive_cell(cell: CellType, scores: Scores) -> dict[str, str]:
@@ -94,11 +87,11 @@ def best_architectures(
     Exact: a cell of one of the best K is among the best K in its place.
     """
     tables = [_Table(cell, row) for cell, row in zip(cells, scores, strict=True)]
-    heads = [table.best(np.flatnonzero(table.valid), count) for table in tables]
-    return [_found(tables, *one) for one in _best_products(tables, heads, count)]
+    heads = [table.options(np.flatnonzero(table.valid), count) for table in tables]
+    return _found(tables, combine(heads, count))
 
 
-class Prices(NamedTuple):
+class CellPrices(NamedTuple):
     """What a generator is made of: cells' operations by edge, skips into each cell, the rest."""
 
     ops: Sequence[Mapping[str, Sequence[Price]]]
@@ -106,11 +99,11 @@ class Prices(NamedTuple):
     base: Price
 
 
-def best_within(
+def best_generators(
     cells: Sequence[CellType],
     scores: Sequence[Scores],
     count: int,
-    prices: Prices,
+    prices: CellPrices,
     limit: Limit,
 ) -> list[Found]:
     """Return the `count` best valid generators that keep within a limit, best first.
@@ -121,22 +114,35 @@ def best_within(
     opened in the order of the best score in them, until none can beat what was found. Exact.
     """
     tables = [_Table(cell, row) for cell, row in zip(cells, scores, strict=True)]
-    found: list[tuple[float, tuple[int, ...]]] = []
+    closed: list[tuple[float, list[Options]]] = []  # combinations of prices, by their best score
     for groups in _ways(tables, prices):
-        found += _best_of_groups(tables, groups, count, prices.base, limit)
-        found = sorted(found, key=lambda one: -one[0])[:count]
-    return [_found(tables, *one) for one in found]
+        heads = [
+            [table.options(of_price, count) for _, of_price in of_cell]
+            for table, of_cell in zip(tables, groups, strict=True)
+        ]
+        parts = [_bests(*one) for one in zip(heads, groups, strict=True)]
+        best = best_within(parts, count, prices.base, limit)
+        closed += [
+            (score, [of_cell[n] for of_cell, n in zip(heads, row, strict=True)])
+            for score, row in zip(best.scores.tolist(), best.numbers.tolist(), strict=True)
+        ]
+    found: Options | None = None
+    for bound, group in sorted(closed, key=lambda one: -one[0])[:count]:
+        if found and len(found.scores) == count and bound <= found.scores[-1]:
+            break
+        opened = combine(group, count)
+        found = _better(found, opened, count) if found else opened
+    return _found(tables, found) if found else []
 
 
-def cheapest(cells: Sequence[CellType], prices: Prices) -> Price:
+def cheapest(cells: Sequence[CellType], prices: CellPrices) -> Price:
     """Return the fewest parameters and the fewest multiply-adds of any, each on its own."""
     tables = [_Table(cell, None) for cell in cells]
     totals = [
-        np.asarray(prices.base) + sum(np.stack([p for p, _ in group]).min(0) for group in groups)
+        cheapest_of(prices.base, [np.stack([price for price, _ in group]) for group in groups])
         for groups in _ways(tables, prices)
     ]
-    parameters, macs = np.stack(totals).min(0).tolist()
-    return Price(parameters, macs)
+    return Price(*(min(one) for one in zip(*totals, strict=True)))
 
 
 class _Table:
@@ -170,9 +176,12 @@ class _Table:
             total += np.asarray(skips)
         return total
 
-    def best(self, chosen: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """Return the best `count` of the chosen cells, in order; ties in theirs."""
-        return chosen[np.argsort(-self.scores[chosen], kind="stable")[:count]]
+    def options(self, chosen: NDArray[np.int64], count: int) -> Options:
+        """Return the best `count` of the chosen cells, in order; ties in theirs. Free of price."""
+        head = chosen[np.argsort(-self.scores[chosen], kind="stable")[:count]]
+        return Options(
+            self.scores[head], np.zeros((2, len(head)), np.int64), head.astype(np.int32)[:, None]
+        )
 
     def edges(self, index: int) -> dict[str, str]:
         """Return the operations of a cell."""
@@ -194,7 +203,7 @@ def _lives(edge: str, node_3_is_used: bool, edges: dict[str, str]) -> bool:
     return edge in live_edges(edges, node_3_is_used)
 
 
-def _ways(tables: Sequence[_Table], prices: Prices) -> Iterator[list[list[Group]]]:
+def _ways(tables: Sequence[_Table], prices: CellPrices) -> Iterator[list[list[Group]]]:
     """Yield, for each way to use the cells' nodes 3, the groups of equal price of each cell."""
     known: dict[tuple[int, bool, bool], list[Group]] = {}
     for used in itertools.product((False, True), repeat=len(tables)):
@@ -221,59 +230,30 @@ def _groups(cells: NDArray[np.int64], priced: NDArray[np.int64]) -> list[Group]:
     return list(zip(unique, np.split(cells[order], ends), strict=True))
 
 
-def _best_of_groups(
-    tables: Sequence[_Table],
-    groups: Sequence[Sequence[Group]],
-    count: int,
-    base: Price,
-    limit: Limit,
-) -> list[tuple[float, tuple[int, ...]]]:
-    """Return the best `count` combinations within the limit: scores and cell numbers."""
-    heads = [
-        [table.best(cells, count) for _, cells in of_cell]
-        for table, of_cell in zip(tables, groups, strict=True)
+def _bests(heads: Sequence[Options], groups: Sequence[Group]) -> Options:
+    """Return the best cell of each group of equal price, best first, by the group's number."""
+    scores = np.array([head.scores[0] for head in heads])
+    order = np.argsort(-scores, kind="stable")
+    prices = np.stack([price for price, _ in groups], 1)
+    return Options(scores[order], prices[:, order], order.astype(np.int32)[:, None])
+
+
+def _better(one: Options, other: Options, count: int) -> Options:
+    """Return the best `count` of two lists, those of the first where equal."""
+    scores = np.concatenate([one.scores, other.scores])
+    order = np.argsort(-scores, kind="stable")[:count]
+    return Options(
+        scores[order],
+        np.concatenate([one.prices, other.prices], 1)[:, order],
+        np.concatenate([one.numbers, other.numbers])[order],
+    )
+
+
+def _found(tables: Sequence[_Table], best: Options) -> list[Found]:
+    return [
+        Found(tuple(t.edges(number) for t, number in zip(tables, row, strict=True)), score)
+        for score, row in zip(best.scores.tolist(), best.numbers.tolist(), strict=True)
     ]
-    best = [
-        np.array([table.scores[head[0]] for head in of_cell])
-        for table, of_cell in zip(tables, heads, strict=True)
-    ]
-    most = np.array([np.iinfo(np.int64).max if m is None else m for m in limit])
-    bounds: list[tuple[float, tuple[int, ...]]] = []
-    prices = [np.stack([price for price, _ in of_cell]) for of_cell in groups]
-    pairs = prices[1][:, None] + prices[2][None]  # (groups, groups, 2)
-    for first, price in enumerate(prices[0]):
-        fits = np.argwhere((pairs + price + np.asarray(base) <= most).all(-1))
-        bound = best[0][first] + best[1][fits[:, 0]] + best[2][fits[:, 1]]
-        kept = np.argsort(-bound, kind="stable")[:count]
-        bounds += [(float(bound[i]), (first, *fits[i].tolist())) for i in kept]
-    found: list[tuple[float, tuple[int, ...]]] = []
-    for bound, chosen in sorted(bounds, key=lambda one: -one[0])[:count]:
-        if len(found) == count and bound <= found[-1][0]:
-            break
-        opened = [of_cell[i] for of_cell, i in zip(heads, chosen, strict=True)]
-        found += _best_products(tables, opened, count)
-        found = sorted(found, key=lambda one: -one[0])[:count]
-    return found
-
-
-def _best_products(
-    tables: Sequence[_Table], heads: Sequence[NDArray[np.int64]], count: int
-) -> list[tuple[float, tuple[int, ...]]]:
-    """Combine one cell of each list and return the best `count`: scores and cell numbers."""
-    found: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for table, head in zip(tables, heads, strict=True):
-        sums = np.array([score for score, _ in found])[:, None] + table.scores[head][None]
-        order = np.argsort(-sums, axis=None, kind="stable")[:count]
-        pairs = zip(
-            *(places.tolist() for places in np.unravel_index(order, sums.shape)), strict=True
-        )
-        found = [(float(sums[i, j]), (*found[i][1], int(head[j]))) for i, j in pairs]
-    return found
-
-
-def _found(tables: Sequence[_Table], score: float, numbers: Sequence[int]) -> Found:
-    cells = tuple(table.edges(number) for table, number in zip(tables, numbers, strict=True))
-    return Found(cells, score)
 
 
 def _first_best(scores: Sequence[float]) -> int:

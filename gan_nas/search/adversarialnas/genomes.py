@@ -1,28 +1,27 @@
 """From alpha and beta to genomes: the likeliest architectures, in all or within limits."""
 
-from gan_nas.errors import InvalidInput
 from gan_nas.search.adversarialnas.config import Config
 from gan_nas.search.adversarialnas.derivation import (
     Found,
     SoftmaxOver,
     best_architectures,
-    best_within,
+    best_generators,
     cheapest,
     derive_published,
     log_probability_of,
 )
 from gan_nas.search.adversarialnas.prices import generator_prices
-from gan_nas.search.adversarialnas.relaxation import Logits
+from gan_nas.search.adversarialnas.relaxation import CellLogits
 from gan_nas.search.adversarialnas.super_gan import SuperGAN, sizes_of
-from gan_nas.search.best import Limit, say_if_fewer
+from gan_nas.search.best import Limit, out_of_reach, say_if_fewer
 from gan_nas.search.method import Find
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
+    SPACE,
     UP_CELLS,
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
 )
-from gan_nas.spaces.frameworks import default_discriminator
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.schema import DiscriminatorGenome
 
@@ -34,7 +33,8 @@ def best_genomes(gan: SuperGAN, count: int, limit: Limit, side: int, channels: i
         found = ranked(config, gan.alpha, count)
     else:
         prices = generator_prices(sizes_of(config, config.derived_width), side, channels)
-        found = best_within(UP_CELLS, gan.alpha.log_probabilities(), count, prices, limit)
+        scores = gan.alpha.by_cell(gan.alpha.log_probabilities())
+        found = best_generators(UP_CELLS, scores, count, prices, limit)
     say_if_fewer(len(found), count, "no more keep within the limits")
     discriminator = discriminator_of(gan)
     return [
@@ -43,9 +43,9 @@ def best_genomes(gan: SuperGAN, count: int, limit: Limit, side: int, channels: i
     ]
 
 
-def ranked(config: Config, logits: Logits, count: int) -> list[Found]:
+def ranked(config: Config, logits: CellLogits, count: int) -> list[Found]:
     """Return the architectures of highest log-probability, or the published one and then those."""
-    scores = logits.log_probabilities()
+    scores = logits.by_cell(logits.log_probabilities())
     found = best_architectures(logits.cells, scores, count)
     if config.derivation == "exact":
         return found
@@ -62,18 +62,8 @@ def check_limits(config: Config, side: int, channels: int) -> None:
         return
     prices = generator_prices(sizes_of(config, config.derived_width), side, channels)
     flat = [{edge: [0.0] * len(ops) for edge, ops in cell.items()} for cell in prices.ops]
-    if not best_within(UP_CELLS, flat, 1, prices, limit):
-        least = cheapest(UP_CELLS, prices)
-        asked = [
-            f"{most:,} {what}"
-            for most, what in zip(limit, ("parameters", "multiply-adds"), strict=True)
-            if most is not None
-        ]
-        raise InvalidInput(
-            f"no generator of width {config.derived_width} keeps within {' and '.join(asked)}: the "
-            f"smallest have {least.parameters:,} parameters, or {least.macs:,} multiply-adds; "
-            "raise the limit or lower derived_width"
-        )
+    if not best_generators(UP_CELLS, flat, 1, prices, limit):
+        raise out_of_reach(limit, config.derived_width, cheapest(UP_CELLS, prices))
 
 
 def discriminator_of(gan: SuperGAN) -> DiscriminatorGenome:
@@ -81,7 +71,7 @@ def discriminator_of(gan: SuperGAN) -> DiscriminatorGenome:
     config = gan.config
     width = config.derived_discriminator_width
     if config.derived_discriminator == "sn_resnet":
-        return default_discriminator("adversarialnas", width)
+        return SPACE.discriminator(width)
     cells = ranked(config, gan.beta, 1)[0].cells
     content = {"space": "adversarialnas", "width": width, "cells": cells}
     return AdversarialNASDiscriminator.model_validate(content)

@@ -9,13 +9,14 @@ from gan_nas.networks.cost import num_parameters, published_macs
 from gan_nas.networks.layers import plain_conv
 from gan_nas.networks.resolution import bottom_width
 from gan_nas.networks.slots import Absent
-from gan_nas.search.adversarialnas.derivation import Price, Prices
+from gan_nas.search.adversarialnas.derivation import CellPrices
+from gan_nas.search.best import FREE, Price
 from gan_nas.spaces.adversarialnas import AdversarialNASGenerator, UpCell, candidates
 
 
 def generator_prices(
     sizes: AdversarialNASGenerator, resolution: int, image_channels: int
-) -> Prices:
+) -> CellPrices:
     """Count every operation, skip and stem of generators of these sizes, on the meta device."""
     width = sizes.width
     with torch.device("meta"):
@@ -40,10 +41,10 @@ def generator_prices(
         image = torch.empty(1, width, resolution, resolution)
         inputs = [part] * (len(rest) - 1) + [image]
         base = [_price(module, x) for module, x in zip(rest, inputs, strict=True)]
-    return Prices(ops, skips, Price(*(sum(numbers) for numbers in zip(*base, strict=True))))
+    return CellPrices(ops, skips, Price(*(sum(numbers) for numbers in zip(*base, strict=True))))
 
 
 def _price(module: nn.Module, x: Tensor) -> Price:
     if isinstance(module, Absent):
-        return Price(0, 0)
+        return FREE
     return Price(num_parameters(module), published_macs(module, x))

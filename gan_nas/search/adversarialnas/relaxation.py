@@ -4,9 +4,9 @@ AdversarialNAS (Gao et al. 2020), eq. 1: an edge computes sum_i w_i op_i(x), wit
 alpha (generator) or beta (discriminator) of that edge, by softmax or with Gumbel noise.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -15,62 +15,43 @@ from torch import Tensor, nn
 
 from gan_nas.networks.slots import choose
 from gan_nas.search.adversarialnas.derivation import derive_cell
-from gan_nas.spaces.adversarialnas import CellType, EntryOp, NormalOp, UpOp, candidates, ops_of
+from gan_nas.search.logits import Logits, Row
+from gan_nas.spaces.adversarialnas import CellType, EntryOp, NormalOp, UpOp, candidates
 from gan_nas.streams import stream
 
-INITIAL_DEVIATION = 1e-3  # of the logits, in the authors' code
-SET_NAMES = {ops_of(NormalOp): "normal", ops_of(UpOp): "up", ops_of(EntryOp): "entry"}
+SET_NAMES = {get_args(NormalOp): "normal", get_args(UpOp): "up", get_args(EntryOp): "entry"}
+
+V = TypeVar("V")
 
 Mixture = Literal["gumbel", "softmax"]
 NoiseOn = Literal["prob", "logprob"]
 
 
-class Logits(nn.Module):
-    """A row of logits for each edge of a supernet; edges of one candidate set share a parameter.
+class CellLogits(Logits):
+    """A row of logits for each edge of cells; edges of one candidate set share a parameter.
 
-    `normal_entry` gives the discriminator's first edges seven logits for their five operations, as
-    in the published code, where two phantom operations soak up weight.
+    A place is named cell.edge. `normal_entry` gives the discriminator's first edges seven logits
+    for their five operations, as in the published code, where two phantoms soak up weight.
     """
 
     def __init__(self, cells: Sequence[CellType], *, normal_entry: bool = False) -> None:
-        super().__init__()
         self.cells = cells
-        self.edges: dict[str, list[tuple[int, str]]] = {}  # rows of each set: (cell, edge)
-        widths: dict[str, int] = {}
-        for index, cell in enumerate(cells):
-            for edge, ops in candidates(cell).items():
-                name = SET_NAMES.get(ops, "down")
-                self.edges.setdefault(name, []).append((index, edge))
-                widths[name] = len(ops_of(NormalOp) if normal_entry and name == "entry" else ops)
-        for name, rows in self.edges.items():
-            self.register_parameter(name, nn.Parameter(torch.zeros(len(rows), widths[name])))
+        super().__init__(
+            {
+                f"{index}.{edge}": Row(SET_NAMES.get(ops, "down"), len(ops))
+                for index, cell in enumerate(cells)
+                for edge, ops in candidates(cell).items()
+            },
+            num_logits={"entry": len(get_args(NormalOp))} if normal_entry else {},
+        )
 
-    @torch.no_grad()
-    def initialise(self, random: torch.Generator) -> None:
-        """Draw all logits from 0.001 N(0, 1), on the CPU."""
-        for parameter in self.parameters():
-            drawn = torch.randn(parameter.shape, generator=random, device="cpu")
-            parameter.copy_(drawn * INITIAL_DEVIATION)
-
-    def rows(self, tensors: dict[str, Tensor]) -> Iterator[tuple[int, str, Tensor]]:
-        """Yield cell, edge and its row of (possible operations,) from tensors like the logits."""
-        for name, edges in self.edges.items():
-            for (index, edge), row in zip(edges, tensors[name].unbind(), strict=True):
-                yield index, edge, row[: len(candidates(self.cells[index])[edge])]
-
-    def log_probabilities(self) -> list[dict[str, list[float]]]:
-        """Return for each cell edge -> log-probabilities of its operations.
-
-        The logits' own, never an average's; phantom operations are left out before the softmax.
-        """
-        tensors = {name: p.detach().double().cpu() for name, p in self.named_parameters()}
-        found: list[dict[str, list[float]]] = [{} for _ in self.cells]
-        for index, edge, row in self.rows(tensors):
-            found[index][edge] = row.log_softmax(0).tolist()
-        return [
-            {edge: values[edge] for edge in candidates(cell)}
-            for cell, values in zip(self.cells, found, strict=True)
-        ]
+    def by_cell(self, rows: Mapping[str, V] | Iterable[tuple[str, V]]) -> list[dict[str, V]]:
+        """Sort what there is for each place: cell by cell, edge -> value."""
+        cells: list[dict[str, V]] = [{} for _ in self.cells]
+        for place, value in dict(rows).items():
+            index, edge = place.split(".")
+            cells[int(index)][edge] = value
+        return cells
 
     def matrices(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the raw logits as the authors' files hold them: of normal edges, of the others.
@@ -79,29 +60,20 @@ class Logits(nn.Module):
         minus infinity.
         """
         tensors = {name: p.detach().double().cpu().numpy() for name, p in self.named_parameters()}
-        num_normal = len(ops_of(NormalOp))
+        rows = {name: iter(tensor) for name, tensor in tensors.items()}
+        num_normal = len(get_args(NormalOp))
         kinds: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
-        for index, cell in enumerate(self.cells):
-            for edge in candidates(cell):
-                name = next(name for name, rows in self.edges.items() if (index, edge) in rows)
-                row = tensors[name][self.edges[name].index((index, edge))]
-                if name in ("normal", "entry"):
-                    missing = num_normal - len(row)
-                    kinds[0].append(np.pad(row, (0, missing), constant_values=-np.inf))
-                else:
-                    kinds[1].append(row)
+        for name, _ in self.places.values():
+            row = next(rows[name])
+            if name in ("normal", "entry"):
+                missing = num_normal - len(row)
+                kinds[0].append(np.pad(row, (0, missing), constant_values=-np.inf))
+            else:
+                kinds[1].append(row)
         normal, others = (
-            np.stack(rows).reshape(len(self.cells), -1, rows[0].size) for rows in kinds
+            np.stack(kind).reshape(len(self.cells), -1, kind[0].size) for kind in kinds
         )
         return normal, others
-
-    def entropies(self) -> dict[str, float]:
-        """Return the entropy of each edge's softmax, in nats, named as cell.edge."""
-        return {
-            f"{index}.{edge}": -sum(exp(p) * p for p in row)
-            for index, edges in enumerate(self.log_probabilities())
-            for edge, row in edges.items()
-        }
 
 
 class Relaxed(nn.Module):
@@ -117,7 +89,7 @@ class Relaxed(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        logits: Logits,
+        logits: CellLogits,
         *,
         mixture: Mixture,
         noise_on: NoiseOn = "prob",
@@ -143,9 +115,7 @@ class Relaxed(nn.Module):
     def draw(self) -> list[dict[str, Tensor]]:
         """Draw for each cell edge -> weights: a vector over its operations, a scalar if `hard`."""
         soft = {name: self._soft(logits) for name, logits in self.logits.named_parameters()}
-        weights: list[dict[str, Tensor]] = [{} for _ in self.logits.cells]
-        for index, edge, row in self.logits.rows(soft):
-            weights[index][edge] = row
+        weights = self.logits.by_cell(self.logits.rows(soft))
         return self._choose(soft, weights) if self.hard else weights
 
     def _soft(self, logits: Tensor) -> Tensor:
@@ -161,13 +131,10 @@ class Relaxed(nn.Module):
     ) -> list[dict[str, Tensor]]:
         """Set the supernet to the likeliest valid cells; scale each operation by 1."""
         known = {
-            name: torch.zeros_like(t, device="cpu") if t.is_meta else t for name, t in soft.items()
+            name: torch.zeros_like(t, device="cpu") if t.is_meta else t.detach().cpu()
+            for name, t in soft.items()
         }
-        values = {name: tensor.tolist() for name, tensor in known.items()}
-        rows: list[dict[str, Sequence[float]]] = [{} for _ in self.logits.cells]
-        for name, edges in self.logits.edges.items():
-            for (index, edge), row in zip(edges, values[name], strict=True):
-                rows[index][edge] = row
+        rows = self.logits.by_cell((p, row.tolist()) for p, row in self.logits.rows(known))
         cells: Any = self.network.cells
         for index, (cell, row) in enumerate(zip(self.logits.cells, rows, strict=True)):
             ops = derive_cell(cell, row)

@@ -31,9 +31,9 @@ from gan_nas.search.adversarialnas.genomes import (
     genome_of,
     ranked,
 )
-from gan_nas.search.adversarialnas.relaxation import Logits
 from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.search.best import Limit
+from gan_nas.search.logits import Logits
 from gan_nas.search.method import Find, Search, Task, Trained
 
 

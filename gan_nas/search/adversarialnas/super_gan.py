@@ -16,7 +16,7 @@ from gan_nas.networks.cost import GanCost, network_cost, num_parameters
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.states import Saved, saved_optimizer
 from gan_nas.search.adversarialnas.config import Config
-from gan_nas.search.adversarialnas.relaxation import Logits, Mixture, Relaxed, tau_at
+from gan_nas.search.adversarialnas.relaxation import CellLogits, Mixture, Relaxed, tau_at
 from gan_nas.search.method import Trained
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
@@ -57,8 +57,8 @@ class SuperGAN:
             config.discriminator_init,
         )
         with device:
-            self.alpha = Logits(UP_CELLS)
-            self.beta = Logits(DOWN_CELLS, normal_entry=config.first_cell_logits == 7)
+            self.alpha = CellLogits(UP_CELLS)
+            self.beta = CellLogits(DOWN_CELLS, normal_entry=config.first_cell_logits == 7)
         self.alpha.initialise(stream(seed, "alpha"))
         self.alpha.requires_grad_(False)
         self.beta.requires_grad_(False)
@@ -166,12 +166,12 @@ class SuperGAN:
             discriminator = discriminator.network
         return Trained(sizes_of(self.config, self.config.width), generator, discriminator)
 
-    def _relaxed(self, network: nn.Module, logits: Logits, mixture: Mixture) -> Relaxed:
+    def _relaxed(self, network: nn.Module, logits: CellLogits, mixture: Mixture) -> Relaxed:
         config = self.config
         hard = config.hard and mixture == "gumbel"
         return Relaxed(network, logits, mixture=mixture, noise_on=config.noise_on, hard=hard)
 
-    def _adam(self, logits: Logits) -> torch.optim.Optimizer:
+    def _adam(self, logits: CellLogits) -> torch.optim.Optimizer:
         config = self.config
         return adam(
             list(logits.parameters()),
@@ -229,9 +229,9 @@ def supernet_costs(config: Config, resolution: int, image_channels: int) -> GanC
     """Count both networks of a search, all operations mixed; logits are not parameters here."""
     generator, discriminator = networks(config, resolution, image_channels)
     with torch.device("meta"):
-        generator = Relaxed(generator, Logits(UP_CELLS), mixture="softmax")
+        generator = Relaxed(generator, CellLogits(UP_CELLS), mixture="softmax")
         if config.discriminator in ("searched", "super"):
-            discriminator = Relaxed(discriminator, Logits(DOWN_CELLS), mixture="softmax")
+            discriminator = Relaxed(discriminator, CellLogits(DOWN_CELLS), mixture="softmax")
         z = torch.empty(1, config.latent_dim)
         images = torch.empty(1, image_channels, resolution, resolution)
         costs = network_cost(generator, z), network_cost(discriminator, images)

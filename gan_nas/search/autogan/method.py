@@ -9,7 +9,7 @@ from gan_nas.networks.cost import Cost
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.autogan.config import PRESETS, check_config
 from gan_nas.search.autogan.config import Config as Settings
-from gan_nas.search.autogan.search import AutoGANSearch, limits_of
+from gan_nas.search.autogan.search import AutoGANSearch, masks_of
 from gan_nas.search.autogan.search import State as Record
 from gan_nas.search.autogan.shared_gan import phases, shared_parameters, stage_side
 from gan_nas.search.method import Column, Method, Task
@@ -35,7 +35,7 @@ class AutoGAN(Method[Settings, Record]):
     def check(self, task: Task[Settings]) -> None:
         """Refuse what would not do what it says."""
         check_config(task.config, task.images.name, task.backbone)
-        limits_of(task, task.config.limit)
+        masks_of(task, task.config.limit)
 
     def sides(self, config: Settings, side: int) -> Sequence[int]:
         """Return the sides of the stages."""

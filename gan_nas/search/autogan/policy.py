@@ -1,4 +1,4 @@
-"""The policy of a search's stage: a controller, the parents it starts from, its limits."""
+"""The policy of a search's stage: a controller, the parents it starts from, its masks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +20,7 @@ from gan_nas.search.autogan.controller import (
     Reinforce,
     State,
 )
-from gan_nas.search.autogan.limits import Limits
+from gan_nas.search.autogan.masks import TokenMasks
 from gan_nas.spaces.autogan import Tokens, token_sizes
 from gan_nas.streams import stream
 
@@ -57,9 +57,9 @@ class Policy:
     """
 
     def __init__(
-        self, config: Config, stage: int, parents: list[Candidate], limits: Limits | None
+        self, config: Config, stage: int, parents: list[Candidate], masks: TokenMasks | None
     ) -> None:
-        self.config, self.parents, self.limits = config, parents, limits
+        self.config, self.parents, self.masks = config, parents, masks
         first = 0 if config.levels == "single" else stage
         sizes = [size for i in range(first, stage + 1) for size in token_sizes(i)]
         with torch.device("cpu"):
@@ -112,14 +112,14 @@ class Policy:
 
     def keep_parents_within_limits(self) -> None:
         """Drop the parents that no cell can complete; raises InvalidInput when none is left."""
-        limits = self.limits
-        if limits is None or not self.parents:
+        masks = self.masks
+        if masks is None or not self.parents:
             return
-        self.parents = [p for p in self.parents if limits.can_complete(p.tokens)]
+        self.parents = [p for p in self.parents if masks.can_complete(p.tokens)]
         if not self.parents:
             raise InvalidInput(
-                f"nothing this search could derive keeps within {limits.words}; raise the limit, "
-                "or search again with it"
+                f"nothing this search could derive keeps within {masks.limit.words}; raise the "
+                "limit, or search again with it"
             )
 
     def state(self) -> PolicyState:
@@ -147,7 +147,7 @@ class Policy:
         return [p.tokens for p in parents], state
 
     def _allowed(self, parents: list[Tokens]) -> Allowed | None:
-        if self.limits is None:
+        if self.masks is None:
             return None
-        masks = self.limits.masks
+        masks = self.masks.of
         return lambda drawn: masks([(*p, *d) for p, d in zip(parents, drawn, strict=True)])

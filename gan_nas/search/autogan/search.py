@@ -25,7 +25,7 @@ from gan_nas.runs.ledger import means
 from gan_nas.runs.results import Conclusion
 from gan_nas.search.autogan.children import Children, Scores, key_of
 from gan_nas.search.autogan.config import Config
-from gan_nas.search.autogan.limits import Limits
+from gan_nas.search.autogan.masks import TokenMasks
 from gan_nas.search.autogan.policy import DRAWN_AT_ONCE, Candidate, Policy, PolicyState
 from gan_nas.search.autogan.shared_gan import (
     choose_tokens,
@@ -77,7 +77,7 @@ class AutoGANSearch(Search[State]):
         config = task.config
         self.task, self.config, self.ledger = task, config, task.ledger
         self.state = state or State(stage=NUM_CELLS - 1 if config.levels == "single" else 0)
-        self.limits = limits_of(task, config.limit)
+        self.masks = masks_of(task, config.limit)
         self._batches: Batches | None = None
         self.d_losses = self.ledger.window("d_loss", config.reset_window, task.device)
         self.g_losses = self.ledger.window("g_loss", config.reset_window, task.device)
@@ -100,16 +100,17 @@ class AutoGANSearch(Search[State]):
         return self.state.iteration == self.config.iterations
 
     def advance(self) -> None:
-        """Do what the phase has next."""
-        match self.state.phase:
-            case "shared":
-                self.train_shared()
-            case "controller":
-                self.train_controller()
-            case "end":
-                self.end_iteration()
-        self.state.policy = self.policy.state()
-        self.state.generator_steps = self.gan.generator_steps
+        """Do what the phase has next; the record is true even when a score was interrupted."""
+        phases = {
+            "shared": self.train_shared,
+            "controller": self.train_controller,
+            "end": self.end_iteration,
+        }
+        try:
+            phases[self.state.phase]()
+        finally:
+            self.state.policy = self.policy.state()
+            self.state.generator_steps = self.gan.generator_steps
 
     def train_shared(self) -> None:
         """Train the shared GAN with one architecture; its losses may end the phase by a reset."""
@@ -186,7 +187,7 @@ class AutoGANSearch(Search[State]):
         """Return what the last iteration chose or, anew, the best of M or 2 K drawn candidates."""
         tokens = self.state.found
         if anew:
-            self.policy.limits = limits_of(self.task, limit)
+            self.policy.masks = masks_of(self.task, limit)
             self.policy.keep_parents_within_limits()
             num = max(self.config.num_candidates, 2 * count)
             tokens = [one.tokens for one in self.best(num, count, "derived candidates")]
@@ -228,7 +229,7 @@ class AutoGANSearch(Search[State]):
         """Set networks and data to the stage, and start a new policy for it."""
         set_stage(self.gan, self.state.stage)
         self.children = Children(self.task, self.gan, self.side, self.state.scores)
-        self.policy = Policy(self.config, self.state.stage, parents, self.limits)
+        self.policy = Policy(self.config, self.state.stage, parents, self.masks)
         self._batches = None
         self._drawn: list[Tokens] = []
         self._block = (-1, -1)
@@ -294,9 +295,9 @@ class AutoGANSearch(Search[State]):
         self.ledger.show(f"search at {self.side} px", done, total, values)
 
 
-def limits_of(task: Task[Config], limit: Limit) -> Limits | None:
+def masks_of(task: Task[Config], limit: Limit) -> TokenMasks | None:
     """Return which tokens keep within a limit; raises InvalidInput when nothing does."""
     if limit == Limit():
         return None
     sizes = decode((0,) * 14, task.config.derived_width, task.config.latent_dim)
-    return Limits(limit.parameters, limit.macs, sizes, task.side, task.channels)
+    return TokenMasks(limit, sizes, task.side, task.channels)

@@ -16,13 +16,13 @@ from gan_nas.search.method import Trained
 from gan_nas.spaces.autogan import (
     NUM_CELLS,
     NUM_TOKENS,
+    SPACE,
     AutoGANGenerator,
     Tokens,
     decode,
     decode_cell,
     split_tokens,
 )
-from gan_nas.spaces.frameworks import default_discriminator
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.gan import GAN, fresh
 from gan_nas.training.objectives import Hinge
@@ -127,7 +127,7 @@ def genome_of(config: Config, tokens: Tokens) -> Genome:
     width = config.derived_discriminator_width
     return Genome(
         generator=generator.model_copy(update={"skip_tap": config.skip_tap}),
-        discriminator=default_discriminator("autogan", width),
+        discriminator=SPACE.discriminator(width),
     )
 
 

@@ -5,19 +5,18 @@ from collections.abc import Mapping
 
 import torch
 
-from gan_nas.errors import InvalidInput
 from gan_nas.networks.builder import build_supernet
 from gan_nas.networks.degas import StageNetwork
-from gan_nas.search.best import Limit, say_if_fewer
+from gan_nas.search.best import Limit, out_of_reach, say_if_fewer
 from gan_nas.search.degas.config import Config
-from gan_nas.search.degas.glo import Alpha
 from gan_nas.search.degas.pruning import (
     Operations,
-    Prices,
+    PlacePrices,
     best_architectures,
     cheapest,
     generator_prices,
 )
+from gan_nas.search.logits import Logits, Row
 from gan_nas.search.method import Find
 from gan_nas.spaces.degas import NUM_STAGES, DEGASGenerator, candidates, from_operations
 from gan_nas.spaces.frameworks import Framework, discriminator_of
@@ -27,6 +26,12 @@ from gan_nas.spaces.genome import Genome
 def places(config: Config) -> dict[str, tuple[str, ...]]:
     """Return the places that a search decides, and their operations."""
     return candidates(config.stem_residual, config.final_normal)
+
+
+def new_alpha(config: Config, device: torch.device) -> Logits:
+    """Return logits of zero for all places."""
+    rows = {place: Row("logits", len(ops)) for place, ops in places(config).items()}
+    return Logits(rows, device=device)
 
 
 def sizes_of(config: Config, width: int) -> DEGASGenerator:
@@ -44,7 +49,7 @@ def supernet(config: Config, resolution: int, image_channels: int) -> StageNetwo
 
 
 def best_genomes(
-    config: Config, alpha: Alpha, count: int, limit: Limit, side: int, channels: int
+    config: Config, alpha: Logits, count: int, limit: Limit, side: int, channels: int
 ) -> list[Find]:
     """Return the best `count` genomes within a limit, the pruned one first if it keeps it."""
     prices = None if limit == Limit() else _prices(config, side, channels)
@@ -63,17 +68,7 @@ def check_limits(config: Config, side: int, channels: int) -> None:
     prices = _prices(config, side, channels)
     flat = {place: [0.0] * len(ops) for place, ops in places(config).items()}
     if not best_architectures(flat, 1, prices=prices, limit=limit):
-        least = cheapest(prices)
-        asked = [
-            f"{most:,} {what}"
-            for most, what in zip(limit, ("parameters", "multiply-adds"), strict=True)
-            if most is not None
-        ]
-        raise InvalidInput(
-            f"no generator of width {config.derived_width} keeps within {' and '.join(asked)}: the "
-            f"smallest have {least.parameters:,} parameters, or {least.macs:,} multiply-adds; "
-            "raise the limit or lower derived_width"
-        )
+        raise out_of_reach(limit, config.derived_width, cheapest(prices))
 
 
 def generator_of(config: Config, ops: Operations) -> DEGASGenerator:
@@ -103,7 +98,7 @@ def by_stage(ops: Mapping[str, str | None]) -> list[dict[str, str]]:
     return stages
 
 
-def _prices(config: Config, resolution: int, image_channels: int) -> Prices:
+def _prices(config: Config, resolution: int, image_channels: int) -> PlacePrices:
     sizes = sizes_of(config, config.derived_width)
     return generator_prices(
         sizes,

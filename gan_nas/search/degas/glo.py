@@ -5,9 +5,9 @@ and latents from one backward pass, latents brought back to the unit ball; then,
 is a supernet, one first-order Adam step on alpha. No discriminator is needed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from math import cos, exp, pi
+from math import cos, pi
 
 import torch
 from torch import Tensor, nn
@@ -18,46 +18,8 @@ from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.latents import initial_latents, project
 from gan_nas.search.degas.losses import reconstruction_loss
+from gan_nas.search.logits import Logits
 from gan_nas.training.gan import adam, autocast, gradients
-
-INITIAL_DEVIATION = 1e-3  # of alpha, in DARTS' code
-
-
-class Alpha(nn.Module):
-    """A row of logits for each place of a supernet, padded to one matrix."""
-
-    def __init__(self, places: Mapping[str, Sequence[str]], device: torch.device) -> None:
-        super().__init__()
-        self.sizes = {place: len(ops) for place, ops in places.items()}
-        shape = len(places), max(self.sizes.values())
-        self.logits = nn.Parameter(torch.zeros(shape, device=device))
-        counts = torch.tensor(list(self.sizes.values()), device=device)[:, None]
-        padding = torch.arange(shape[1], device=device) >= counts
-        mask = torch.zeros(shape, device=device).masked_fill_(padding, float("-inf"))
-        self._mask: Tensor
-        self.register_buffer("_mask", mask, persistent=False)
-
-    @torch.no_grad()
-    def initialise(self, random: torch.Generator) -> None:
-        """Draw all logits from 0.001 N(0, 1), on the CPU; padding stays zero."""
-        drawn = torch.randn(self.logits.shape, generator=random, device="cpu") * INITIAL_DEVIATION
-        drawn[self._mask.cpu() != 0] = 0
-        self.logits.copy_(drawn)
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return for each place the softmax over its operations (DEGAS, eq. 1)."""
-        rows = (self.logits + self._mask).softmax(1).unbind()
-        return {p: row[:n] for (p, n), row in zip(self.sizes.items(), rows, strict=True)}
-
-    def log_probabilities(self) -> dict[str, list[float]]:
-        """Return for each place the logarithms of the softmax, in float64."""
-        rows = (self.logits.detach() + self._mask).double().cpu().log_softmax(1).tolist()
-        return {p: row[:n] for (p, n), row in zip(self.sizes.items(), rows, strict=True)}
-
-    def entropies(self) -> dict[str, float]:
-        """Return the entropy of each place's softmax, in nats."""
-        rows = self.log_probabilities()
-        return {place: -sum(exp(p) * p for p in row) for place, row in rows.items()}
 
 
 class GLO:
@@ -67,7 +29,7 @@ class GLO:
     """
 
     def __init__(
-        self, config: Config, network: nn.Module, images: Tensor, alpha: Alpha | None = None
+        self, config: Config, network: nn.Module, images: Tensor, alpha: Logits | None = None
     ) -> None:
         self.config, self.network, self.alpha = config, network.train(), alpha
         self.weights = list(network.parameters())

@@ -10,8 +10,7 @@ from gan_nas.networks.cost import Cost, num_parameters
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.degas.config import PRESETS, resolved
 from gan_nas.search.degas.config import Config as Settings
-from gan_nas.search.degas.genomes import check_limits, places, supernet
-from gan_nas.search.degas.glo import Alpha
+from gan_nas.search.degas.genomes import check_limits, new_alpha, supernet
 from gan_nas.search.degas.phases import extra_memory, phase_of
 from gan_nas.search.degas.reconstruction import State as Record
 from gan_nas.search.degas.search import DEGASSearch, fresh_supernet
@@ -59,7 +58,7 @@ class DEGAS(Method[Settings, Record]):
     ) -> Sequence[Phase]:
         """Return the search's one phase: a step on alpha, and one on weights and latents."""
         network = fresh_supernet(config, side, channels, device)
-        alpha = Alpha(places(config), device)
+        alpha = new_alpha(config, device)
         return [phase_of(config, network, alpha, side, channels, device)]
 
     def memory(

@@ -4,15 +4,16 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.search.degas.config import Config
-from gan_nas.search.degas.glo import GLO, Alpha
+from gan_nas.search.degas.glo import GLO
 from gan_nas.search.degas.latents import starting_bytes
+from gan_nas.search.logits import Logits
 from gan_nas.training.timing import Phase
 
 
 def phase_of(
     config: Config,
     network: nn.Module,
-    alpha: Alpha | None,
+    alpha: Logits | None,
     resolution: int,
     image_channels: int,
     device: torch.device,

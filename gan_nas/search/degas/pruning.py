@@ -16,12 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import num_parameters, published_macs
-from gan_nas.search.adversarialnas.derivation import Price, Scores
-from gan_nas.search.best import Limit
+from gan_nas.search.best import FREE, Limit, Options, Price, Scores, best_within
+from gan_nas.search.best import cheapest as cheapest_of
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
     NUM_STAGES,
@@ -43,7 +42,7 @@ class Found(NamedTuple):
     score: float
 
 
-class Prices(NamedTuple):
+class PlacePrices(NamedTuple):
     """What a generator is made of: the operations of each place, and the rest."""
 
     ops: Mapping[str, Sequence[Price]]
@@ -65,7 +64,7 @@ def prune(scores: Scores) -> Operations:
 
 
 def best_architectures(
-    scores: Scores, count: int, prices: Prices | None = None, limit: Limit | None = None
+    scores: Scores, count: int, prices: PlacePrices | None = None, limit: Limit | None = None
 ) -> list[Found]:
     """Return the `count` architectures of highest score, best first; fewer if there are no more.
 
@@ -73,46 +72,22 @@ def best_architectures(
     if the limit lets it. Of equal scores, the one whose first half of the network is better comes
     first, and so on within the halves; a single map is better with the stronger direct operation,
     then without residual, then in the order of the operations.
-
-    Each half has thousands of choices, which are sorted. For every second half, best first, the
-    first halves that fit with it are taken from the best on, until not even the best of all could
-    enter the list.
     """
     assert prices is not None or limit is None, "a limit needs prices"
-    choices = [_Choices.of_map(places, scores, prices) for places in _maps(scores)]
-    middle = (len(choices) + 1) // 2
-    first, second = _Choices.product(choices[:middle]), _Choices.product(choices[middle:])
-    base = np.asarray(prices.base if prices else (0, 0))
-    most = [np.iinfo(np.int64).max if one is None else one for one in limit or (None, None)]
-    # For the first half, given the second: (2, choices).
-    left = (np.asarray(most) - base)[:, None] - second.prices
-    least = -np.inf  # score that enters the list
-    found = np.empty((0, 3))  # rows of score, first half, second half
-    waiting: list[NDArray[np.float64]] = []
-    for index, score in enumerate(second.scores.tolist()):
-        if first.scores[0] + score < least:
-            break
-        fits = np.flatnonzero((first.prices <= left[:, index, None]).all(0))[:count]
-        total = first.scores[fits] + score
-        rows = np.stack([total, fits, np.full(len(fits), index)], 1)[total >= least]
-        if len(rows):
-            waiting.append(rows)
-        if sum(map(len, waiting)) >= count:
-            found, waiting = _best_rows([found, *waiting], count), []
-            least = found[-1, 0]
+    maps = list(_maps(scores))
+    options = [_options(places, scores, prices) for places in maps]
+    best = best_within(options, count, prices.base if prices else FREE, limit)
+    places = [place for of_map in maps for place in of_map]
     return [
-        Found(first.operations(int(i)) | second.operations(int(j)), score)
-        for score, i, j in _best_rows([found, *waiting], count).tolist()
+        Found({p: _operation(p, number) for p, number in zip(places, row, strict=True)}, score)
+        for score, row in zip(best.scores.tolist(), best.numbers.tolist(), strict=True)
     ]
 
 
-def cheapest(prices: Prices) -> Price:
+def cheapest(prices: PlacePrices) -> Price:
     """Return the fewest parameters and the fewest multiply-adds of any, each on its own."""
     needed = [ops for place, ops in prices.ops.items() if not place.endswith("residual")]
-    return Price(
-        prices.base.parameters + sum(min(op.parameters for op in ops) for ops in needed),
-        prices.base.macs + sum(min(op.macs for op in ops) for ops in needed),
-    )
+    return cheapest_of(prices.base, needed)
 
 
 def generator_prices(
@@ -121,7 +96,7 @@ def generator_prices(
     image_channels: int,
     stem_residual: bool = False,
     final_normal: bool = False,
-) -> Prices:
+) -> PlacePrices:
     """Count every operation at every place of generators of these sizes, on the meta device.
 
     By differences to a generator of skips, in its first stage, where a residual can be left out.
@@ -152,7 +127,7 @@ def generator_prices(
         rows = of_first_stage[ops] * (1, 4**stage)  # type: ignore[index]
         prices[place] = [Price(*row) for row in rows.tolist()]
     ups = [prices[place][0] for place in plain if place.endswith("up")]
-    return Prices(
+    return PlacePrices(
         prices,
         Price(
             whole.parameters - sum(up.parameters for up in ups),
@@ -161,72 +136,27 @@ def generator_prices(
     )
 
 
-class _Choices:
-    """The ways to fill some places, best first: numbers of operations, scores and prices."""
-
-    def __init__(
-        self,
-        places: Sequence[str],
-        numbers: NDArray[np.int8],
-        scores: NDArray[np.float64],
-        prices: NDArray[np.int64],
-    ) -> None:
-        self.places = places
-        self.numbers = numbers  # (choices, places); one past the last operation is none
-        self.scores = scores  # (choices,)
-        self.prices = prices  # (2, choices)
-
-    @classmethod
-    def of_map(cls, places: Sequence[str], scores: Scores, prices: Prices | None) -> "_Choices":
-        """List what can make one map: direct operations, with and without each residual one."""
-        direct, *residual = (np.asarray(scores[place], np.float64) for place in places)
-        none = len(OPS[places[0]])
-        # Without a residual first: of equal scores it wins.
-        bonus = np.concatenate([[0.0], *(row - direct.max() for row in residual)])
-        sizes = len(direct), len(bonus)
-        i, j = (grid.ravel() for grid in np.indices(sizes))
-        total = direct[i] + bonus[j]
-        # By the direct score where rounding makes sums equal, as `prune` compares.
-        order = np.lexsort((-bonus[j], -direct[i], -total))
-        columns = [i, np.where(j == 0, none, j - 1)][: len(places)]
-        cost = np.zeros((2, len(i)), np.int64)
-        if prices is not None:
-            for place, column in zip(places, columns, strict=True):
-                cost += np.asarray([*prices.ops[place], Price(0, 0)], np.int64)[column].T
-        return cls(
-            places, np.stack(columns, 1)[order].astype(np.int8), total[order], cost[:, order]
-        )
-
-    @classmethod
-    def product(cls, parts: Sequence["_Choices"]) -> "_Choices":
-        """Combine choices for different places; of equal sums the better first parts lead."""
-        whole = cls((), np.zeros((1, 0), np.int8), np.zeros(1), np.zeros((2, 1), np.int64))
-        for part in parts:
-            i, j = (grid.ravel() for grid in np.indices((len(whole.scores), len(part.scores))))
-            total = whole.scores[i] + part.scores[j]
-            order = np.argsort(-total, kind="stable")
-            i, j = i[order], j[order]
-            whole = cls(
-                (*whole.places, *part.places),
-                np.concatenate([whole.numbers[i], part.numbers[j]], 1),
-                total[order],
-                whole.prices.take(i, 1) + part.prices.take(j, 1),
-            )
-        return whole
-
-    def operations(self, index: int) -> Operations:
-        """Return the operations of a choice."""
-        numbers = self.numbers[index].tolist()
-        return {
-            place: OPS[place][number] if number < len(OPS[place]) else None
-            for place, number in zip(self.places, numbers, strict=True)
-        }
+def _options(places: Sequence[str], scores: Scores, prices: PlacePrices | None) -> Options:
+    """List what can make one map: direct operations, with and without each residual one."""
+    direct, *residual = (np.asarray(scores[place], np.float64) for place in places)
+    none = len(OPS[places[0]])
+    # Without a residual first: of equal scores it wins.
+    bonus = np.concatenate([[0.0], *(row - direct.max() for row in residual)])
+    i, j = (grid.ravel() for grid in np.indices((len(direct), len(bonus))))
+    total = direct[i] + bonus[j]
+    # By the direct score where rounding makes sums equal, as `prune` compares.
+    order = np.lexsort((-bonus[j], -direct[i], -total))
+    columns = [i, np.where(j == 0, none, j - 1)][: len(places)]
+    cost = np.zeros((2, len(i)), np.int64)
+    if prices is not None:
+        for place, column in zip(places, columns, strict=True):
+            cost += np.asarray([*prices.ops[place], FREE], np.int64)[column].T
+    return Options(total[order], cost[:, order], np.stack(columns, 1)[order].astype(np.int32))
 
 
-def _best_rows(parts: Sequence[NDArray[np.float64]], count: int) -> NDArray[np.float64]:
-    """Return the `count` rows of highest first column; of equal ones, lowest in the others."""
-    rows = np.concatenate(parts)
-    return rows[np.lexsort((rows[:, 2], rows[:, 1], -rows[:, 0]))[:count]]
+def _operation(place: str, number: int) -> str | None:
+    """Return an operation by its number: one past the last is none."""
+    return OPS[place][number] if number < len(OPS[place]) else None
 
 
 def _maps(scores: Scores) -> Iterator[list[str]]:

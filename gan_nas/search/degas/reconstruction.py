@@ -12,7 +12,8 @@ from gan_nas.data.batches import take
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import Ledger
 from gan_nas.search.degas.config import Config
-from gan_nas.search.degas.glo import GLO, Alpha
+from gan_nas.search.degas.glo import GLO
+from gan_nas.search.logits import Logits
 
 NUM_SHOWN = 32  # pairs of original and reconstruction in a picture
 
@@ -31,7 +32,7 @@ class Reconstruction:
         self,
         config: Config,
         network: nn.Module,
-        alpha: Alpha | None,
+        alpha: Logits | None,
         images: Images,
         side: int,
         device: torch.device,

@@ -23,11 +23,10 @@ from gan_nas.search.degas.genomes import (
     by_stage,
     genome_of,
     histogram,
-    places,
+    new_alpha,
     sizes_of,
     supernet,
 )
-from gan_nas.search.degas.glo import Alpha
 from gan_nas.search.degas.pruning import prune
 from gan_nas.search.degas.reconstruction import Reconstruction, State
 from gan_nas.search.method import Find, Search, Task, Trained
@@ -42,7 +41,7 @@ class DEGASSearch(Search[State]):
         config, device = task.config, task.device
         self.task, self.config, self.ledger = task, config, task.ledger
         self.network = fresh_supernet(config, task.side, task.channels, device)
-        self.alpha = Alpha(places(config), device)
+        self.alpha = new_alpha(config, device)
         self.alpha.initialise(stream(config.seed, "alpha"))
         self.state = state or State()
         self._reconstruction: Reconstruction | None = None

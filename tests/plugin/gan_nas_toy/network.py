@@ -60,7 +60,7 @@ class ToyNetworks(SpaceNetwork[ToyGenerator]):
 
     def choices(self, genome: ToyGenerator) -> Sequence[Choices]:
         """Return what each cell chooses."""
-        chosen = {}
+        chosen: dict[str, str] = {}
         for index, cell in enumerate(genome.cells):
             chosen |= {f"{index}.conv": cell.conv, f"{index}.activation": cell.activation}
         return [chosen]

@@ -8,16 +8,15 @@ limits: a prefix counts with its cheapest completion, and what breaks a limit is
 from collections.abc import Sequence
 from functools import cache
 from itertools import product
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from gan_nas.errors import InvalidInput
 from gan_nas.networks.autogan import AutoGANUpCell, autogan_choices
 from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
 from gan_nas.networks.resolution import bottom_width
 from gan_nas.networks.slots import fixed
+from gan_nas.search.best import FREE, NO_LIMIT, Limit, Price, out_of_reach
 from gan_nas.spaces.autogan import (
     NUM_CELLS,
     AutoGANGenerator,
@@ -29,19 +28,8 @@ from gan_nas.spaces.autogan import (
 )
 
 
-class Price(NamedTuple):
-    """Parameters and multiply-adds at the derived width and full resolution."""
-
-    parameters: int
-    macs: int
-
-    def plus(self, other: "Price") -> "Price":
-        """Add up."""
-        return Price(self.parameters + other.parameters, self.macs + other.macs)
-
-
-class Limits:
-    """Which architectures of the AutoGAN space keep within limits; None is no limit.
+class TokenMasks:
+    """Which tokens lead to architectures of the AutoGAN space that keep within a limit.
 
     `sizes` is any generator with the derived width and latent length. Raises InvalidInput when
     nothing fits, naming the smallest possible values.
@@ -49,19 +37,13 @@ class Limits:
 
     def __init__(
         self,
-        max_params: int | None,
-        max_macs: int | None,
+        limit: Limit,
         sizes: AutoGANGenerator,
         resolution: int,
         image_channels: int,
     ) -> None:
-        given = ((max_params, "parameters"), (max_macs, "multiply-adds"))
-        self.words = " and ".join(f"{limit:,} {what}" for limit, what in given if limit is not None)
-        infinite = 1 << 62
-        self.limit = Price(
-            infinite if max_params is None else max_params,
-            infinite if max_macs is None else max_macs,
-        )
+        self.limit = limit
+        self._most = Price(*(NO_LIMIT if most is None else most for most in limit))
         self._prices = [
             {t: _cell_price(i, t, sizes.width, resolution) for t in enumerate_cells(i)}
             for i in range(NUM_CELLS)
@@ -76,18 +58,14 @@ class Limits:
             whole.macs - sum(cell.macs for cell in cells),
         )
         # For the cells from i on, the completions no other one beats in both.
-        self._rests: list[list[Price]] = [[Price(0, 0)]]
+        self._rests: list[list[Price]] = [[FREE]]
         for prices in reversed(self._prices):
             sums = [a.plus(b) for a, b in product(set(prices.values()), self._rests[0])]
             self._rests.insert(0, _unbeaten(sums))
         if not self._fits(self._base, 0):
             cheapest = [self._base.plus(rest) for rest in self._rests[0]]
-            raise InvalidInput(
-                f"no architecture keeps within {self.words} at width {sizes.width}; the smallest "
-                "possible are "
-                f"{min(p.parameters for p in cheapest):,} parameters and "
-                f"{min(p.macs for p in cheapest):,} multiply-adds"
-            )
+            least = (min(prices) for prices in zip(*cheapest, strict=True))
+            raise out_of_reach(limit, sizes.width, Price(*least))
         self._allowed = cache(self._allowed_tokens)
 
     def price(self, tokens: Sequence[int]) -> Price:
@@ -102,7 +80,7 @@ class Limits:
         """Tell whether some architecture that starts with these tokens keeps within the limits."""
         return any(self._allowed(prefix))
 
-    def masks(self, prefixes: Sequence[Tokens]) -> Tensor:
+    def of(self, prefixes: Sequence[Tokens]) -> Tensor:
         """Return which next tokens are allowed after each prefix: bool (B, choices)."""
         return torch.tensor([self._allowed(prefix) for prefix in prefixes], device="cpu")
 
@@ -124,7 +102,7 @@ class Limits:
     def _fits(self, spent: Price, next_cell: int) -> bool:
         totals = (spent.plus(rest) for rest in self._rests[next_cell])
         return any(
-            total.parameters <= self.limit.parameters and total.macs <= self.limit.macs
+            total.parameters <= self._most.parameters and total.macs <= self._most.macs
             for total in totals
         )
 

@@ -7,7 +7,8 @@ import torch
 
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.cost import generator_cost
-from gan_nas.search.autogan.limits import Limits
+from gan_nas.search.autogan.masks import TokenMasks
+from gan_nas.search.best import Limit
 from gan_nas.spaces.autogan import NUM_CELLS, decode, token_sizes
 
 SIZES = decode((0,) * 14, 16)
@@ -15,15 +16,15 @@ RESOLUTION, CHANNELS = 16, 1
 
 
 @pytest.fixture(scope="module")
-def free() -> Limits:
-    return Limits(None, None, SIZES, RESOLUTION, CHANNELS)
+def free() -> TokenMasks:
+    return TokenMasks(Limit(), SIZES, RESOLUTION, CHANNELS)
 
 
 def draw(rng: random.Random) -> tuple[int, ...]:
     return tuple(rng.randrange(n) for i in range(NUM_CELLS) for n in token_sizes(i))
 
 
-def test_a_price_is_the_counted_cost_of_the_network(free: Limits) -> None:
+def test_a_price_is_the_counted_cost_of_the_network(free: TokenMasks) -> None:
     rng = random.Random(0)
     for _ in range(20):
         tokens = draw(rng)
@@ -31,9 +32,9 @@ def test_a_price_is_the_counted_cost_of_the_network(free: Limits) -> None:
         assert free.price(tokens) == (cost.parameters, cost.macs)
 
 
-def test_without_limits_everything_is_allowed(free: Limits) -> None:
+def test_without_limits_everything_is_allowed(free: TokenMasks) -> None:
     tokens = draw(random.Random(1))
-    assert all(free.masks([tokens[:i]]).all() for i in range(14))
+    assert all(free.of([tokens[:i]]).all() for i in range(14))
 
 
 @pytest.mark.parametrize(
@@ -42,25 +43,27 @@ def test_without_limits_everything_is_allowed(free: Limits) -> None:
 def test_what_follows_the_masks_keeps_the_limits_and_nothing_else_is_forbidden(
     params: int | None, macs: int | None
 ) -> None:
-    limits = Limits(params, macs, SIZES, RESOLUTION, CHANNELS)
+    masks = TokenMasks(Limit(params, macs), SIZES, RESOLUTION, CHANNELS)
     rng = random.Random(2)
     for _ in range(100):
         tokens: tuple[int, ...] = ()
         while len(tokens) < 14:
-            (mask,) = limits.masks([tokens])
+            (mask,) = masks.of([tokens])
             assert mask.any()
             tokens += (rng.choice(torch.nonzero(mask)[:, 0].tolist()),)
-        price = limits.price(tokens)
+        price = masks.price(tokens)
         assert price.parameters <= (params or price.parameters)
         assert price.macs <= (macs or price.macs)
     for _ in range(300):
         tokens = draw(rng)
-        price = limits.price(tokens)
+        price = masks.price(tokens)
         fits = price.parameters <= (params or 1 << 60) and price.macs <= (macs or 1 << 60)
-        reachable = all(bool(limits.masks([tokens[:i]])[0, tokens[i]]) for i in range(14))
+        reachable = all(bool(masks.of([tokens[:i]])[0, tokens[i]]) for i in range(14))
         assert fits == reachable
 
 
-def test_impossible_limits_name_the_smallest_possible(free: Limits) -> None:
-    with pytest.raises(InvalidInput, match=r"smallest possible are .* parameters and .* multiply"):
-        Limits(10, None, SIZES, RESOLUTION, CHANNELS)
+def test_impossible_limits_name_the_smallest_possible(free: TokenMasks) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"within 10 parameters: the smallest have .* parameters, or .* multiply"
+    ):
+        TokenMasks(Limit(10), SIZES, RESOLUTION, CHANNELS)
