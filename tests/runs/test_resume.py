@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import tiny
@@ -17,81 +17,6 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
-def whole(kind: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], int]:
-    """Return what an uninterrupted run leaves behind, and how often it looks at `stop`."""
-    looks = 0
-
-    def stop() -> bool:
-        nonlocal looks
-        looks += 1
-        return False
-
-    directory = tmp_path_factory.mktemp("whole") / "run"
-    tiny.RUNS[kind](directory, stop)
-    return tiny.traces(directory), looks
-
-
-def test_one_seed_gives_the_same_bytes_and_another_seed_others(
-    kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path
-) -> None:
-    tiny.RUNS[kind](tmp_path / "again")
-    assert tiny.traces(tmp_path / "again") == whole[0]
-    tiny.RUNS[kind](tmp_path / "other", seed=1)
-    assert tiny.traces(tmp_path / "other")["tensors"] != whole[0]["tensors"]
-
-
-def test_stopped_at_any_place_and_resumed_equals_uninterrupted(
-    kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path
-) -> None:
-    traces, num_looks = whole
-    num_stops = 0
-    for place in range(1, num_looks + 1, max(1, num_looks // 12)):
-        directory = tmp_path / f"stopped-{place}"
-        looks = 0
-
-        def stop(place: int = place) -> bool:
-            nonlocal looks
-            looks += 1
-            return looks >= place
-
-        with pytest.raises(Interrupted):
-            tiny.RUNS[kind](directory, stop)
-        tiny.RUNS[kind](directory)
-        assert tiny.traces(directory) == traces, f"stopped at look {place} of {num_looks}"
-        num_stops += 1
-    assert num_stops >= min(10, num_looks)
-
-
-@pytest.mark.parametrize("share", [0.2, 0.45, 0.7, 0.95])
-def test_killed_in_any_phase_and_resumed_equals_uninterrupted(
-    kind: str, whole: tuple[dict[str, Any], int], tmp_path: Path, share: float
-) -> None:
-    traces, num_looks = whole
-    script = Path(__file__).parents[1] / "interrupted_run.py"
-    directory = tmp_path / "killed"
-    command = [sys.executable, str(script), kind, str(directory), str(int(share * num_looks))]
-    killed = subprocess.run(command, cwd=tmp_path, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    tiny.RUNS[kind](directory)
-    assert tiny.traces(directory) == traces
-
-
-def test_a_finished_run_returns_its_result_at_once(kind: str, tmp_path: Path) -> None:
-    first = tiny.RUNS[kind](tmp_path / "run")
-
-    def stop() -> bool:
-        raise AssertionError("nothing should be run")
-
-    assert tiny.RUNS[kind](tmp_path / "run", stop) == first
-
-
-def test_changed_settings_are_refused_by_name(kind: str, tmp_path: Path) -> None:
-    tiny.RUNS[kind](tmp_path / "run")
-    with pytest.raises(Incompatible, match=r"config\.batch_size: 8 -> 9"):
-        tiny.RUNS[kind](tmp_path / "run", batch_size=9)
-
-
 class Looks:
     """Counts how often a run asks whether to stop, and says yes from a place on."""
 
@@ -101,6 +26,72 @@ class Looks:
     def __call__(self) -> bool:
         self.count += 1
         return self.count >= self.place
+
+
+class Whole(NamedTuple):
+    """A run that nobody interrupted, what it left, and how often it looked at `stop`."""
+
+    directory: Path
+    result: Any
+    traces: dict[str, Any]
+    num_looks: int
+
+
+@pytest.fixture(scope="module")
+def whole(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    directory, looks = tmp_path_factory.mktemp("whole") / "run", Looks()
+    result = tiny.RUNS[kind](directory, looks)
+    return Whole(directory, result, tiny.traces(directory), looks.count)
+
+
+def test_another_seed_gives_other_bytes(kind: str, whole: Whole, tmp_path: Path) -> None:
+    """That the same seed gives the same is what all of the others say."""
+    tiny.RUNS[kind](tmp_path / "other", seed=1)
+    assert tiny.traces(tmp_path / "other")["tensors"] != whole.traces["tensors"]
+
+
+def test_stopped_at_any_place_and_resumed_equals_uninterrupted(
+    kind: str, whole: Whole, tmp_path: Path
+) -> None:
+    places = range(1, whole.num_looks + 1, max(1, whole.num_looks // 6))
+    for place in places:
+        directory = tmp_path / f"stopped-{place}"
+        with pytest.raises(Interrupted):
+            tiny.RUNS[kind](directory, Looks(place))
+        tiny.RUNS[kind](directory)
+        where = f"stopped at look {place} of {whole.num_looks}"
+        assert tiny.traces(directory) == whole.traces, where
+    assert len(places) >= min(6, whole.num_looks)
+
+
+@pytest.mark.parametrize(
+    "share",
+    [0.2, 0.7, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.45, 0.95))],
+)
+def test_killed_in_any_phase_and_resumed_equals_uninterrupted(
+    kind: str, whole: Whole, tmp_path: Path, share: float
+) -> None:
+    script = Path(__file__).parents[1] / "interrupted_run.py"
+    directory = tmp_path / "killed"
+    place = str(int(share * whole.num_looks))
+    command = [sys.executable, str(script), kind, str(directory), place]
+    killed = subprocess.run(command, cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    tiny.RUNS[kind](directory)
+    assert tiny.traces(directory) == whole.traces
+
+
+def test_a_finished_run_returns_its_result_at_once(kind: str, whole: Whole) -> None:
+    def stop() -> bool:
+        raise AssertionError("nothing should be run")
+
+    assert tiny.RUNS[kind](whole.directory, stop) == whole.result
+    assert tiny.traces(whole.directory) == whole.traces
+
+
+def test_changed_settings_are_refused_by_name(kind: str, whole: Whole) -> None:
+    with pytest.raises(Incompatible, match=r"config\.batch_size: 8 -> 9"):
+        tiny.RUNS[kind](whole.directory, batch_size=9)
 
 
 @pytest.mark.parametrize(
