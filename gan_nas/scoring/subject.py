@@ -1,5 +1,6 @@
 """What is scored: a generator, which draws as many images as are asked for, or images as such."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,8 @@ def open_subject(
     if kind == Kind.GENERATOR or path.suffix == ".safetensors":
         return _of_generator(load_generator(path, device), str(path))
     stream = open_images(path, background)
-    return _of_images(stream.name, stream.side, stream.channels, stream.num, stream.batches)
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")  # as JSON takes it
+    return _of_images(name, stream.side, stream.channels, stream.num, stream.batches)
 
 
 def _of_generator(generator: Generator, name: str) -> Subject:

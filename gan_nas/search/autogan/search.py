@@ -86,6 +86,7 @@ class AutoGANSearch(Search[State]):
         self._enter_stage(self.state.policy.candidates())
         if state:
             self.policy.reinforce.load_state(state.policy.reinforce)
+        self._record()
 
     @property
     def step(self) -> int:
@@ -109,8 +110,7 @@ class AutoGANSearch(Search[State]):
         try:
             phases[self.state.phase]()
         finally:
-            self.state.policy = self.policy.state()
-            self.state.generator_steps = self.gan.generator_steps
+            self._record()
 
     def train_shared(self) -> None:
         """Train the shared GAN with one architecture; its losses may end the phase by a reset."""
@@ -224,6 +224,10 @@ class AutoGANSearch(Search[State]):
     def side(self) -> int:
         """Return the side of the stage's images."""
         return stage_side(self.task.side, self.state.stage + 1)
+
+    def _record(self) -> None:
+        self.state.policy = self.policy.state()
+        self.state.generator_steps = self.gan.generator_steps
 
     def _enter_stage(self, parents: list[Candidate]) -> None:
         """Set networks and data to the stage, and start a new policy for it."""
