@@ -117,7 +117,9 @@ def test_found_genomes_are_compared_built_trained_and_drawn_from(
     assert gan_nas("build", first, "--resolution", 16).code == 0
     training = sets(TRAINING | {"steps": 1})
     retrain = ("derive", searched.run, "--top-k", 1, "--retrain", *training)
-    result = gan_nas(*retrain, "--json").json
+    answer = gan_nas(*retrain, "--json")
+    assert answer.code == 0, answer.err
+    result = answer.json
     (trial,) = result["retraining"]["trials"]
     assert trial["outcome"] == "completed"
     assert result["retraining"]["winner"] == result["genomes"][0]["id"]
