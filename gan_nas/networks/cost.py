@@ -52,6 +52,16 @@ def generator_cost(genome: GeneratorGenome, resolution: int, image_channels: int
         return network_cost(network, torch.empty(1, genome.latent_dim))
 
 
+def generator_price(
+    genome: GeneratorGenome, resolution: int, image_channels: int = 3
+) -> tuple[int, int]:
+    """Count a generator's parameters and multiply-adds alone: what limits are set on."""
+    with torch.device("meta"):
+        network = build_generator(genome, resolution, image_channels)
+        macs = published_macs(network, torch.empty(1, genome.latent_dim))
+        return num_parameters(network), macs
+
+
 def discriminator_cost(
     genome: DiscriminatorGenome, resolution: int, image_channels: int = 3
 ) -> Cost:

@@ -17,7 +17,7 @@ from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
-from gan_nas.networks.cost import Cost, generator_cost
+from gan_nas.networks.cost import Cost, generator_price
 from gan_nas.networks.states import load_groups
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.ledger import Ledger
@@ -254,8 +254,8 @@ def _rows(
         reported = {f"{name}, shared weights": value for name, value in (find.scores or {}).items()}
         source = Source(where=where, reported={task.images.name: reported} if reported else {})
         genome = find.genome.model_copy(update={"source": source})
-        cost = generator_cost(genome.generator, task.side, task.channels)
-        if not task.config.limit.keeps(cost.parameters, cost.macs):
+        parameters, macs = generator_price(genome.generator, task.side, task.channels)
+        if not task.config.limit.keeps(parameters, macs):
             continue  # of a method that looks at no limits itself
         path = directory / "genomes" / f"{genome.genome_id}.json"
         genome.save(path)
@@ -264,8 +264,8 @@ def _rows(
                 id=genome.genome_id,
                 file=str(path),
                 words=genome.generator.words,
-                parameters=cost.parameters,
-                macs=cost.macs,
+                parameters=parameters,
+                macs=macs,
                 values=find.values,
                 scores=find.scores or {},
             )

@@ -5,14 +5,14 @@ from typing import ClassVar
 
 import torch
 
-from gan_nas.networks.cost import Cost
+from gan_nas.networks.cost import Cost, num_parameters
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.adversarialnas.config import PRESETS
 from gan_nas.search.adversarialnas.config import Config as Settings
 from gan_nas.search.adversarialnas.genomes import check_limits
 from gan_nas.search.adversarialnas.search import AdversarialNASSearch
 from gan_nas.search.adversarialnas.search import State as Record
-from gan_nas.search.adversarialnas.super_gan import networks, phases, supernet_costs
+from gan_nas.search.adversarialnas.super_gan import networks, phases
 from gan_nas.search.method import Column, Method, Task, mean_entropies
 from gan_nas.spaces.adversarialnas import DOWN_CELLS, count
 from gan_nas.training.timing import Phase
@@ -42,11 +42,10 @@ class AdversarialNAS(Method[Settings, Record]):
 
     def sizes(self, config: Settings, side: int, channels: int) -> dict[str, int | Cost]:
         """Return the sizes of the spaces and of the supernets."""
-        costs = supernet_costs(config, side, channels)
         return {
             "generators": count(),
             "discriminators": count(DOWN_CELLS) if config.discriminator == "searched" else 1,
-            "supernet_parameters": sum(cost.parameters for cost in costs),
+            "supernet_parameters": sum(map(num_parameters, networks(config, side, channels))),
         }
 
     def phases(

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.networks.builder import build_discriminator, build_supernet
-from gan_nas.networks.cost import GanCost, network_cost, num_parameters
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.states import Saved, saved_optimizer
 from gan_nas.search.adversarialnas.config import Config
@@ -223,21 +222,6 @@ def phases(
             generate=generate,
         )
     ]
-
-
-def supernet_costs(config: Config, resolution: int, image_channels: int) -> GanCost:
-    """Count both networks of a search, all operations mixed; logits are not parameters here."""
-    generator, discriminator = networks(config, resolution, image_channels)
-    with torch.device("meta"):
-        generator = Relaxed(generator, CellLogits(UP_CELLS), mixture="softmax")
-        if config.discriminator in ("searched", "super"):
-            discriminator = Relaxed(discriminator, CellLogits(DOWN_CELLS), mixture="softmax")
-        z = torch.empty(1, config.latent_dim)
-        images = torch.empty(1, image_channels, resolution, resolution)
-        costs = network_cost(generator, z), network_cost(discriminator, images)
-    nets = generator, discriminator
-    sizes = [num_parameters(getattr(net, "network", net)) for net in nets]
-    return GanCost(*(c._replace(parameters=n) for c, n in zip(costs, sizes, strict=True)))
 
 
 def networks(config: Config, resolution: int, image_channels: int) -> tuple[nn.Module, nn.Module]:

@@ -117,6 +117,7 @@ class TokenMasks:
         )
 
 
+@cache  # a run looks at its limits several times, and there are 252 cells
 def _cell_price(index: int, tokens: Tokens, width: int, resolution: int) -> Price:
     side = bottom_width(resolution, NUM_CELLS) * 2**index
     fill = fixed(autogan_choices(decode_cell(index, tokens), index))
