@@ -37,11 +37,12 @@ def test_derive_goes_on_with_a_finished_search_and_leaves_it_as_it_was(
     assert all(read_genome(Path(row.file)).genome_id == row.id for row in rows)
     (best,) = tiny.derive(directory, 1)
     assert tiny.ranking(method, [best]) <= tiny.ranking(method, rows[:1])
-    assert tiny.derive(directory, 5) == rows
     if "derive" not in method.scores:
         told = [tiny.timeless(row.model_dump()) for row in result.genomes]
         assert [tiny.timeless(row.model_dump()) for row in rows[:2]] == told
         assert best == rows[0]
+    else:
+        assert tiny.derive(directory, 5) == rows
     assert files(directory) == before
 
 
@@ -114,9 +115,9 @@ def test_a_search_keeps_its_limits_and_derive_too_unless_it_is_told_others(
     most = least.parameters + least.parameters // 50
     rows = tiny.run_search(limited.name, tmp_path / "run", max_params=most).genomes
     assert len(rows) == 2
-    rows += tiny.derive(tmp_path / "run", 3)
+    rows += tiny.derive(tmp_path / "run", 2)
     assert all(row.parameters <= most for row in rows)
-    others = tiny.derive(tmp_path / "run", 3, Limit(None, 10**9))
+    others = tiny.derive(tmp_path / "run", 2, Limit(None, 10**9))
     assert max(row.parameters for row in others) > most
 
 

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from gan_nas.networks.builder import build_generator, build_supernet
 from gan_nas.networks.degas import StageNetwork
 from gan_nas.networks.merged import published_order
-from gan_nas.networks.states import load_groups, read_groups
 from gan_nas.search.degas.config import PRESETS, Config
 from gan_nas.search.degas.genomes import new_alpha, sizes_of
 from gan_nas.search.degas.glo import GLO, batch_statistics
@@ -332,40 +331,6 @@ def test_batches_of_the_loss_never_hold_a_single_image() -> None:
     glo.start()
     for num in (2, 7, 8, 9, 15, 16, 17, 33):
         assert 0 < glo.loss_of(num) < 4
-
-
-def test_every_tensor_lands_on_the_device_of_the_images_whatever_the_default() -> None:
-    """A tensor made without its device would land on meta and break here, as it would on a GPU."""
-    expected = searching()
-    with torch.device("meta"):
-        glo = searching()
-        for work in (glo, expected):
-            work.step(0)
-            work.alpha_step(0)
-        assert glo.loss_of(20) == expected.loss_of(20)
-        assert glo.is_finite()
-        state = read_groups(glo.saved())
-        load_groups(glo.saved(), state)
-    assert same(copies(glo)["latents"], copies(expected)["latents"])
-    assert all(t.device == CPU for group in state.values() for t in group.values())
-
-
-def test_loaded_state_goes_on_as_if_nothing_had_happened() -> None:
-    whole, first, second = searching(), searching(), searching(seed=5)
-    second.batches, second.alpha_batches = first.batches, first.alpha_batches
-    for step in range(4):
-        whole.step(step)
-        whole.alpha_step(step)
-    for step in range(2):
-        first.step(step)
-        first.alpha_step(step)
-    kept = read_groups(first.saved()).items()
-    load_groups(second.saved(), {k: {n: t.clone() for n, t in g.items()} for k, g in kept})
-    for step in range(2, 4):
-        second.step(step)
-        second.alpha_step(step)
-    for name, tensors in copies(whole).items():
-        assert same(tensors, copies(second)[name]), name
 
 
 @pytest.mark.parametrize("what", ["weights", "latents", "alpha"])

@@ -1,6 +1,5 @@
 """First latents: in the unit ball, along the true principal components, the same every time."""
 
-import os
 import subprocess
 import sys
 
@@ -161,25 +160,6 @@ def test_another_default_device_does_not_matter(start: latents.Start) -> None:
         inside = initial_latents(pixels, 8, start, 3, torch.device("cpu"))
     assert torch.equal(inside, initial_latents(pixels, 8, start, 3, "cpu"))
     assert initial_latents(pixels, 8, start, 3, "meta").is_meta
-
-
-def test_two_processes_make_the_same_latents() -> None:
-    code = """
-import hashlib, torch
-from gan_nas.search.degas.latents import initial_latents
-torch.set_num_threads(1)
-x = torch.arange(30 * 192, device="cpu").pow(2).remainder(251).to(torch.uint8).view(30, 3, 8, 8)
-for start in ("pca", "gauss"):
-    z = initial_latents(x, 16, start, 5, "cpu")
-    print(hashlib.sha256(z.numpy().tobytes()).hexdigest())
-"""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    run = [sys.executable, "-c", code]
-    outputs = {
-        subprocess.run(run, capture_output=True, text=True, check=True, env=environment).stdout
-        for _ in range(2)
-    }
-    assert len(outputs) == 1
 
 
 @pytest.mark.slow

@@ -139,6 +139,7 @@ def test_ten_iterations_of_the_published_preset_equal_the_published_search() -> 
     assert agree(ours, theirs)
 
 
+@pytest.mark.slow  # all together
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "change",
@@ -313,16 +314,6 @@ def test_the_grown_discriminator_grows_at_thirds_of_the_search() -> None:
     assert idle == {"block3"}
 
 
-def test_temperature_falls_by_levels_over_the_iterations() -> None:
-    gan = small(tau_first=4.0, tau_last=0.5)
-    taus = []
-    for step in range(9):
-        gan.start(step)
-        taus.append((gan.tau, gan.generator.tau))
-    levels = [4.0, 2.0, 1.0]
-    assert taus == [(pytest.approx(tau),) * 2 for tau in levels for _ in range(3)]
-
-
 def test_the_same_iteration_draws_the_same_noise_and_another_one_other_noise() -> None:
     gan = small()
     drawn = []
@@ -350,12 +341,3 @@ def test_the_moving_average_never_touches_alpha() -> None:
     assert torch.equal(
         average, averaged[[n for n, _ in gan.alpha.named_parameters()].index("normal")]
     )
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_search_starts_from_its_seed(seed: int) -> None:
-    first, again, other = small(seed=seed), small(seed=seed), small(seed=seed + 1)
-    for name, tensors in parts(first).items():
-        assert all(map(torch.equal, tensors, parts(again)[name]))
-        if name in ("alpha", "beta"):
-            assert not any(map(torch.equal, tensors, parts(other)[name]))
