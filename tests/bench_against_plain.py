@@ -7,12 +7,16 @@ adversarialnas: an iteration of the search at the published widths 160 and 80, s
 with its fifth of the generator's two updates; the published batches of 120 are scaled down by
 `--images`. Each side has a process of its own, since ours changes how memory is allocated. The
 plain side is always float32. `--memory` counts what is kept for the backward pass instead.
+degas: an iteration of the search at the published width 128, a step on weights and latents and one
+on alpha; also printed are images per second and the hours of the paper's 39,050 iterations.
+`--profile` lists where our iteration's CPU time goes instead.
 """
 
 import argparse
 import random
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from statistics import median
@@ -21,11 +25,16 @@ from typing import NamedTuple
 import torch
 from plain_adversarialnas import PlainSearch, PlainSuperD, PlainSuperG
 from plain_autogan import PlainGAN
+from plain_degas import PlainGLO
 
 from gan_nas.machine.allocator import keep_freed_memory
 from gan_nas.networks.builder import build_discriminator, build_supernet, choose_cells
 from gan_nas.search.adversarialnas import config as adversarialnas_config
 from gan_nas.search.adversarialnas.super_gan import SuperGAN
+from gan_nas.search.degas import config as degas_config
+from gan_nas.search.degas import search as degas
+from gan_nas.search.degas.genomes import new_alpha
+from gan_nas.search.degas.glo import GLO
 from gan_nas.spaces import autogan as spaces
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.training.gan import GAN, fresh
@@ -59,12 +68,17 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--images", type=int, default=8, help="adversarialnas: a batch")
+    parser.add_argument("--images", type=int, help="a batch: adversarialnas 8, degas 64")
+    parser.add_argument("--profile", action="store_true", help="degas: where the time goes")
     parser.add_argument("--memory", action="store_true", help="adversarialnas: count bytes kept")
     parser.add_argument(
         "--keep-freed-memory", action=argparse.BooleanOptionalAction, default=True, help="ours only"
     )
     options = parser.parse_args()
+    options.images = options.images or {"degas": 64}.get(options.method, 8)
+    if options.profile:
+        show_profile(options)
+        return
     if options.memory:
         show_memory(options.images)
         return
@@ -81,10 +95,13 @@ def main() -> None:
         times = [(getattr(p, clock), getattr(o, clock)) for p, o in rounds]
         ratios = sorted(p / o for p, o in times)
         print(
-            f"{clock:>4} seconds per discriminator iteration: "
+            f"{clock:>4} seconds per {ITERATION[options.method]}: "
             f"{median(p for p, _ in times):.3f} / {median(o for _, o in times):.3f}, "
             f"ratio {median(ratios):.2f} (rounds {ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
+        if options.method == "degas":
+            for name, spent in zip(("plain", "ours"), zip(*times, strict=True), strict=True):
+                show_paper(name, median(spent), options.images)
 
 
 def start(side: str, options: argparse.Namespace) -> Connection:
@@ -109,12 +126,13 @@ def work(pipe: Connection, side: str, options: argparse.Namespace) -> None:
     if side == "ours" and options.keep_freed_memory:
         keep_freed_memory()
     plain, ours = ROUNDS[options.method]
+    num_iterations = 1 if options.method == "degas" else NUM_CRITIC
     run = plain(options) if side == "plain" else ours(options)
     while pipe.recv():
         wall, cpu = time.perf_counter(), time.process_time()
         run()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        pipe.send(Seconds(wall / NUM_CRITIC, cpu / NUM_CRITIC))
+        pipe.send(Seconds(wall / num_iterations, cpu / num_iterations))
 
 
 def architectures() -> Iterator[list[spaces.Tokens]]:
@@ -200,6 +218,57 @@ def our_adversarialnas(options: argparse.Namespace) -> Round:
     return run
 
 
+def noise(num: int) -> torch.Tensor:
+    """Return images of noise."""
+    return torch.randint(256, (num, 3, RESOLUTION, RESOLUTION), dtype=torch.uint8)
+
+
+def plain_degas(options: argparse.Namespace) -> Round:
+    """Return a plain iteration of DEGAS."""
+    glo = PlainGLO(degas_config.Config().width, noise(8 * options.images))
+    return lambda: glo.iteration(options.images)
+
+
+def our_degas(options: argparse.Namespace) -> Round:
+    """Return the library's iteration of DEGAS."""
+    config = degas_config.Config(precision=options.precision, batch_size=options.images)
+    network = fresh(degas.supernet(config, RESOLUTION, 3), 0, "generator", CPU, "default")
+    glo = GLO(config, network, noise(8 * options.images), new_alpha(config, CPU))
+    glo.latents.normal_()
+    steps = count()
+
+    def run() -> None:
+        step = next(steps)
+        float(glo.step(step))
+        float(glo.alpha_step(step))
+
+    return run
+
+
+def show_paper(side: str, seconds: float, num_images: int) -> None:
+    """Print what an iteration's time means for DEGAS' paper preset."""
+    config = degas_config.Config()
+    hours = seconds * config.batch_size / num_images * config.iterations / 3600
+    print(
+        f"     {side}: {1000 * seconds:.0f} ms, {num_images / seconds:.1f} images/s, "
+        f"{hours:.0f} hours for the paper's preset (28 on a TITAN-X in the paper)"
+    )
+
+
+def show_profile(options: argparse.Namespace) -> None:
+    """Print the twelve operators with most CPU time of their own in our iteration of DEGAS."""
+    from torch.profiler import ProfilerActivity, profile
+
+    torch.set_num_threads(options.threads)
+    run = our_degas(options)
+    run()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        run()
+    table = profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12)
+    print(f"degas, {options.images} images, {options.precision}, {options.threads} threads")
+    print(table)
+
+
 def show_memory(num_images: int) -> None:
     """Print the MiB per image that the supernets keep for the backward pass, weights aside."""
     gan = SuperGAN(adversarialnas_config.Config(), RESOLUTION, 3, CPU)
@@ -239,6 +308,12 @@ def kept_bytes(run: Callable[[], torch.Tensor]) -> int:
 ROUNDS = {
     "autogan": (plain_autogan, our_autogan),
     "adversarialnas": (plain_adversarialnas, our_adversarialnas),
+    "degas": (plain_degas, our_degas),
+}
+ITERATION = {
+    "autogan": "discriminator iteration",
+    "adversarialnas": "discriminator iteration",
+    "degas": "iteration",
 }
 
 
