@@ -32,8 +32,7 @@ from gan_nas.networks.builder import build_discriminator, build_supernet, choose
 from gan_nas.search.adversarialnas import config as adversarialnas_config
 from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.search.degas import config as degas_config
-from gan_nas.search.degas import search as degas
-from gan_nas.search.degas.genomes import new_alpha
+from gan_nas.search.degas.genomes import new_alpha, supernet
 from gan_nas.search.degas.glo import GLO
 from gan_nas.spaces import autogan as spaces
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
@@ -232,7 +231,7 @@ def plain_degas(options: argparse.Namespace) -> Round:
 def our_degas(options: argparse.Namespace) -> Round:
     """Return the library's iteration of DEGAS."""
     config = degas_config.Config(precision=options.precision, batch_size=options.images)
-    network = fresh(degas.supernet(config, RESOLUTION, 3), 0, "generator", CPU, "default")
+    network = fresh(supernet(config, RESOLUTION, 3), 0, "generator", CPU, "default")
     glo = GLO(config, network, noise(8 * options.images), new_alpha(config, CPU))
     glo.latents.normal_()
     steps = count()
