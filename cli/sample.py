@@ -36,7 +36,7 @@ def sample(
 
     from gan_nas.networks.weights import load_generator
     from gan_nas.runs.plots import save_grid
-    from gan_nas.scoring.scorer import generate
+    from gan_nas.scoring.generating import generate
 
     on = compute_on(device, threads)
     generator = load_generator(path, on)

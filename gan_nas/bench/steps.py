@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from gan_nas.machine.cores import peak_memory
-from gan_nas.scoring.scorer import generate
+from gan_nas.scoring.generating import generate
 from gan_nas.search import load_method
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_nas.data import Images
-from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
+from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.cache import cached
 from gan_nas.metrics.evenly import even_places, evenly
@@ -37,7 +37,6 @@ from gan_nas.progress import Progress, silent
 from gan_nas.scoring.protocols import Compared, Comparison, Passport, Quantise
 from gan_nas.scoring.real_images import RealImages
 from gan_nas.scoring.reference import Split as Reference
-from gan_nas.streams import stream
 from gan_nas.versions import versions
 
 SMALLEST_SPLIT = 10  # of few images: a score of fewer says nothing
@@ -369,42 +368,3 @@ class Scorer:
                     f"{self.side} px; make a scorer for their side"
                 )
             yield batch
-
-
-def generate(
-    generator: nn.Module,
-    num: int,
-    latent_dim: int,
-    seed: int,
-    device: torch.device | str,
-    batch_size: int = 100,
-    stop: Callable[[], bool] = lambda: False,
-    quantise: Quantise = "floor",
-) -> Iterator[Tensor]:
-    """Yield `num` images, uint8 (B, C, H, W), in batches, from latents that every child shares.
-
-    Batch i draws N(0, 1) from the stream (seed, "evaluation latents", i) on the CPU, so that the
-    latents are the same on every device, and those of fewer images are a prefix. Neither gradients
-    nor the generator's mode are touched. Raises RunFailed on NaN and Interrupted when `stop` says.
-    """
-    for i, start in enumerate(range(0, num, batch_size)):
-        if stop():
-            raise Interrupted("stopped while generating images; the same command goes on")
-        latents = stream(seed, "evaluation latents", i)
-        z = torch.randn(batch_size, latent_dim, generator=latents, device="cpu")
-        # Not around the yield: the caller's code between batches keeps its own gradient mode.
-        with torch.no_grad():
-            images = generator(z[: num - start].to(device))
-            if not bool(images.isfinite().all()):
-                raise RunFailed("the generator's images contain NaN or infinity: it has diverged")
-            images = to_uint8(images, quantise)
-        yield images
-
-
-def to_uint8(images: Tensor, quantise: Quantise = "floor") -> Tensor:
-    """Quantise images in [-1, 1] by floor(127.5 x + 127.5), clamped, as AutoGAN's code does.
-
-    round takes 128 for the second number, as StyleGAN's and StudioGAN's do.
-    """
-    offset = 127.5 if quantise == "floor" else 128
-    return images.float().mul(127.5).add_(offset).clamp_(0, 255).to(torch.uint8)

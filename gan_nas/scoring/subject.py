@@ -15,8 +15,8 @@ from gan_nas.errors import Incompatible, Interrupted, InvalidInput, explain, sho
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.evenly import evenly_of_parts
 from gan_nas.networks.weights import Generator, GeneratorFile, load_generator
+from gan_nas.scoring.generating import generate
 from gan_nas.scoring.protocols import Quantise
-from gan_nas.scoring.scorer import generate
 
 BATCH = 100  # images
 

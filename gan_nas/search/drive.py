@@ -117,19 +117,14 @@ def derive(
         update = {"max_params": limit.parameters, "max_macs": limit.macs}
         config = resolve(method.Config, config.model_dump() | update)
     scores = "derive" in method.scores
-    if scores and images is None:
+    seen = images if scores else stored_shape(finished)
+    if seen is None:
         raise InvalidInput(f"{method.name} scores what it derives: name the images")
-    shape = stored_shape(finished)
     task = Task(
-        config=config,
-        images=images if scores and images is not None else shape,
-        device=device,
-        backbone=backbone if scores else None,
-        cache=cache,
-        stop=stop,
+        config=config, images=seen, device=device, backbone=backbone, cache=cache, stop=stop
     )
+    task = with_backbone(method, task, "derive", progress)
     if scores:
-        task = with_backbone(method, task, "derive", progress)
         # Nothing is trained any more: the device may be another one, and the limits.
         asked = _settings(method, replace(task, config=searched))
         absent = _absent(method, task)

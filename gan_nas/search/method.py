@@ -16,9 +16,8 @@ import torch
 from pydantic import BaseModel, Field, JsonValue
 from torch import Tensor, nn
 
-from gan_nas.configs import Settings, resolve
+from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.data import Images
-from gan_nas.errors import InvalidInput, nearest
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.cost import Cost
 from gan_nas.networks.states import Saved
@@ -263,11 +262,9 @@ class Method(ABC, Generic[C, S]):
     ) -> Task[C]:
         """Return the task of this method on images: a preset's settings, and single ones."""
         chosen = preset or next(iter(self.presets), None)
-        if chosen is not None and chosen not in self.presets:
-            hint = nearest(chosen, list(self.presets)) or f"; there are {', '.join(self.presets)}"
-            raise InvalidInput(f"unknown preset {chosen!r}{hint}")
-        start = dict(self.presets[chosen]) if chosen else {}
-        return Task(config=resolve(self.Config, start | values), images=images, device=device)
+        start = {} if chosen is None else find_preset(self.presets, chosen)
+        config = resolve(self.Config, start, options=values)
+        return Task(config=config, images=images, device=device)
 
 
 def mean_entropies(result: SearchResult) -> str:

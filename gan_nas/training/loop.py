@@ -27,7 +27,8 @@ from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import Run, never
-from gan_nas.scoring.scorer import Scorer, generate
+from gan_nas.scoring.generating import generate
+from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.streams import stream

@@ -11,8 +11,8 @@ from commands import Answer, Command
 from gan_nas.data import load_images
 from gan_nas.metrics.inception_timing import seeded_state
 from gan_nas.networks.weights import load_generator, load_generator_file, save_generator
+from gan_nas.scoring.generating import generate
 from gan_nas.scoring.protocols import PROTOCOLS
-from gan_nas.scoring.scorer import generate
 
 FRECHET = "frechet_distance[rotation]"
 

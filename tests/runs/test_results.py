@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from json_schema import accepts
+from jsonschema import Draft202012Validator
 from old_runs import FIXTURES, LAYOUTS, SEARCHES
 from pydantic import ValidationError
 
@@ -131,13 +131,14 @@ def test_a_dump_fits_its_schema_and_reads_back_equal(example: Result) -> None:
     text = json.dumps(example.model_dump(mode="json"), allow_nan=False)
     kind = type(example)
     schema = kind.model_json_schema(mode="serialization")
-    assert accepts(schema, json.loads(text))
+    accepts = Draft202012Validator(schema).is_valid
+    assert accepts(json.loads(text))
     assert schema["description"]
     assert kind.model_validate_json(text) == example
     assert kind.model_validate_json(text).model_dump_json() == example.model_dump_json()
     for name in schema.get("required", ()):
         lacking = {key: value for key, value in json.loads(text).items() if key != name}
-        assert not accepts(schema, lacking)
+        assert not accepts(lacking)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: type(example).__name__)

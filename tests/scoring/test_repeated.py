@@ -8,8 +8,9 @@ import torch
 from tiny import backbone, digits
 from torch import Tensor
 
+from gan_nas.scoring.generating import to_uint8
 from gan_nas.scoring.repeated import score_repeatedly
-from gan_nas.scoring.scorer import Scorer, to_uint8
+from gan_nas.scoring.scorer import Scorer
 
 NUM = 60
 

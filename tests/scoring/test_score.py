@@ -12,9 +12,9 @@ from torch import Tensor
 from gan_nas.data import Images, load_images
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.weights import Generator, load_generator, save_generator
+from gan_nas.scoring.generating import generate
 from gan_nas.scoring.protocols import PROTOCOLS
 from gan_nas.scoring.score import score
-from gan_nas.scoring.scorer import generate
 from gan_nas.scoring.subject import open_subject
 from gan_nas.training.untrained import save_untrained
 

@@ -22,9 +22,10 @@ from gan_nas.metrics.manifold import Neighbours
 from gan_nas.metrics.measures import MEASURES, SEED, USUAL, Measure
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics, load_statistics, save_statistics
+from gan_nas.scoring.generating import generate, to_uint8
 from gan_nas.scoring.protocols import OF_MEASURES, Scores
 from gan_nas.scoring.reference import make_statistics
-from gan_nas.scoring.scorer import Scorer, generate, to_uint8
+from gan_nas.scoring.scorer import Scorer
 
 FRECHET = "frechet_distance[classifier]"
 

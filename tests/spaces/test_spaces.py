@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from json_schema import accepts
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from gan_nas.errors import InvalidInput
@@ -94,15 +94,17 @@ def test_ids_do_not_depend_on_stated_defaults(space: Space[Any]) -> None:
 
 def test_the_json_schema_accepts_what_the_model_accepts(space: Space[Any]) -> None:
     schema = Genome.model_json_schema()
+    accepts = Draft202012Validator(schema).is_valid
     assert {space.name} < set(schema["properties"]["generator"]["discriminator"]["mapping"])
     for generator in drawn(space):
         known = genome(space, generator)
         for content in (known.model_dump(mode="json"), json.loads(known.to_json())):
-            assert accepts(schema, content)
+            assert accepts(content)
 
 
 def test_model_and_json_schema_refuse_the_same_faults(space: Space[Any]) -> None:
     schema = Genome.model_json_schema()
+    accepts = Draft202012Validator(schema).is_valid
     fine = genome(space, space.example(8)).model_dump(mode="json")
     faults: list[dict[str, Any]] = [{"colour": "red"}, {"width": 0}, {"width": "8"}, {"space": "x"}]
     contents = [fine | {"generator": fine["generator"] | fault} for fault in faults]
@@ -119,7 +121,7 @@ def test_model_and_json_schema_refuse_the_same_faults(space: Space[Any]) -> None
         holder[last] = "conv_4x4"
         contents.append(content)
     for content in contents:
-        assert not accepts(schema, content), content
+        assert not accepts(content), content
         with pytest.raises(InvalidInput) as caught:
             parse_genome(json.dumps(content), "a.json")
         said = str(caught.value)

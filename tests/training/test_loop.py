@@ -15,7 +15,8 @@ from gan_nas.errors import InvalidInput, MissingResource, RunFailed
 from gan_nas.networks.weights import load_generator
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
-from gan_nas.scoring.scorer import Scorer, generate
+from gan_nas.scoring.generating import generate
+from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.ctgan import CTGANCritic
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
 from gan_nas.spaces.genome import Genome

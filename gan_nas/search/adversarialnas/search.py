@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from gan_nas.data.batches import Batches
 from gan_nas.networks.states import Saved
 from gan_nas.runs.results import Conclusion
-from gan_nas.scoring.scorer import Scorer, generate
+from gan_nas.scoring.generating import generate
+from gan_nas.scoring.scorer import Scorer
 from gan_nas.search.adversarialnas.config import Config
 from gan_nas.search.adversarialnas.genomes import (
     best_genomes,

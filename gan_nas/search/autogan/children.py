@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from gan_nas.errors import RunFailed
 from gan_nas.runs.results import Conclusion
-from gan_nas.scoring.scorer import Scorer, generate
+from gan_nas.scoring.generating import generate
+from gan_nas.scoring.scorer import Scorer
 from gan_nas.search.autogan.config import Config
 from gan_nas.search.autogan.shared_gan import choose_tokens
 from gan_nas.search.method import Task

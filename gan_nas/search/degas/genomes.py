@@ -71,17 +71,14 @@ def check_limits(config: Config, side: int, channels: int) -> None:
         raise out_of_reach(limit, config.derived_width, cheapest(prices))
 
 
-def generator_of(config: Config, ops: Operations) -> DEGASGenerator:
-    """Return the generator of operations at their places, at the derived width."""
-    return from_operations(ops, config.derived_width, config.latent_dim)
-
-
 def genome_of(config: Config, ops: Operations) -> Genome:
     """Return the genome of operations at their places, at the derived widths."""
     width = config.derived_discriminator_width
     framework: Framework = "hinge-sn" if config.derived_discriminator == "sn_resnet" else "ctgan"
-    discriminator = discriminator_of(framework, width)
-    return Genome(generator=generator_of(config, ops), discriminator=discriminator)
+    return Genome(
+        generator=from_operations(ops, config.derived_width, config.latent_dim),
+        discriminator=discriminator_of(framework, width),
+    )
 
 
 def histogram(ops: Mapping[str, str | None]) -> dict[str, int]:

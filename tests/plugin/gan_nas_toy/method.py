@@ -7,7 +7,7 @@ import torch
 from pydantic import BaseModel, Field
 
 from gan_nas.networks.builder import build_generator
-from gan_nas.scoring.scorer import generate
+from gan_nas.scoring.generating import generate
 from gan_nas.search.best import Limit
 from gan_nas.search.method import Column, Find, Method, Search, SearchConfig, Task
 from gan_nas.spaces.genome import Genome
