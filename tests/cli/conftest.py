@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -67,24 +68,30 @@ class Searches(dict[str, Searched]):
 
 
 @pytest.fixture(scope="session")
-def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Searches:
+def finished_searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Searches:
     return Searches(folder, tmp_path_factory.mktemp("searches"))
 
 
 @pytest.fixture(params=method_names())
-def searched(request: pytest.FixtureRequest, searches: Searches) -> Searched:
-    """The finished search of every method in turn."""
-    return searches[request.param]
+def searched(
+    request: pytest.FixtureRequest, finished_searches: Searches, tmp_path: Path
+) -> Searched:
+    """The finished search of every method in turn, a copy that a test may write to."""
+    return _copied(finished_searches[request.param], tmp_path)
 
 
 @pytest.fixture(scope="session")
-def search_options(searches: Searches) -> list[str]:
-    return searches["autogan"].options
+def search_options(finished_searches: Searches) -> list[str]:
+    return finished_searches["autogan"].options
 
 
-@pytest.fixture(scope="session")
-def finished_search(searches: Searches) -> Path:
-    return searches["autogan"].run
+@pytest.fixture
+def finished_search(finished_searches: Searches, tmp_path: Path) -> Path:
+    return _copied(finished_searches["autogan"], tmp_path).run
+
+
+def _copied(searched: Searched, folder: Path) -> Searched:
+    return searched._replace(run=copytree(searched.run, folder / "finished"))
 
 
 @pytest.fixture(scope="session")

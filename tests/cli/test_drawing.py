@@ -272,7 +272,7 @@ def test_a_stdout_of_ascii_gets_ascii(tmp_path: Path) -> None:
     genome = staged(0).model_copy(update={"generator": from_operations(ops, 8)})
     done = subprocess.run(
         [
-            *(sys.executable, "-c", "from gan_nas.cli import main; main()"),
+            *(sys.executable, "-P", "-c", "from gan_nas.cli import main; main()"),
             *("compare", *[str(saved(genome, tmp_path / "g.json"))] * 2),
         ],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},

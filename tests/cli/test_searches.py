@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from commands import Command, Searched, sets
@@ -159,10 +160,10 @@ def test_what_cannot_be_searched_is_one_sentence(
 
 
 def test_derive_knows_the_presets_of_what_the_search_found(
-    gan_nas: Command, searches: dict[str, Searched]
+    gan_nas: Command, finished_searches: dict[str, Searched], tmp_path: Path
 ) -> None:
     """CT-GAN's, before a genome is at hand."""
-    run = searches["degas"].run
+    run = copytree(finished_searches["degas"].run, tmp_path / "run")
     settings = gan_nas("derive", run, "--preset", "published", "--help-config", "--json").json
     values = {row["name"]: row["preset"] for row in settings["settings"]}
     assert (values["framework"], values["num_scored"]) == ("ctgan", 50_000)

@@ -135,7 +135,7 @@ def test_two_processes_may_make_the_same_set_at_once(folder: Path, cache: Path) 
         "image_folder.STORED_FROM = 0;"
         "print(load_images(sys.argv[1]).fingerprint)"
     )
-    command = [sys.executable, "-c", code, str(folder)]
+    command = [sys.executable, "-P", "-c", code, str(folder)]
     children = [
         subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
         for _ in range(3)
@@ -199,7 +199,7 @@ for step in range(200):
     batches.at(step)
 print(images.train.nbytes / 2**20, most - before)
 """
-    command = [sys.executable, "-c", code, str(tmp_path / "x")]
+    command = [sys.executable, "-P", "-c", code, str(tmp_path / "x")]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     size, own = map(float, told.stdout.split())
     assert size > 250

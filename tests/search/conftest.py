@@ -17,8 +17,8 @@ Searches = Callable[[str], tiny.Searched]
 
 
 @pytest.fixture(scope="session")
-def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
-    """Return the finished tiny search of a method, to be read; run when it is first asked for."""
+def finished_searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
+    """Return the finished tiny search of a method; run when it is first asked for."""
     folder = tmp_path_factory.mktemp("searches")
 
     @cache
@@ -26,6 +26,18 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
         return tiny.Searched(folder / method, tiny.run_search(method, folder / method))
 
     return searched
+
+
+@pytest.fixture
+def searches(finished_searches: Searches, tmp_path: Path) -> Searches:
+    """Return a finished search of a method, a copy that a test may write to."""
+
+    def copied(method: str) -> tiny.Searched:
+        finished = finished_searches(method)
+        copy = copytree(finished.directory, tmp_path / "finished" / method, dirs_exist_ok=True)
+        return finished._replace(directory=copy)
+
+    return copied
 
 
 @pytest.fixture(params=METHODS)
@@ -36,9 +48,3 @@ def method(request: pytest.FixtureRequest, plugin: Path) -> Method[Any, Any]:
 @pytest.fixture
 def searched(method: Method[Any, Any], searches: Searches) -> tiny.Searched:
     return searches(method.name)
-
-
-@pytest.fixture
-def copied(searched: tiny.Searched, tmp_path: Path) -> tiny.Searched:
-    """A copy of a finished search, to be written to."""
-    return searched._replace(directory=copytree(searched.directory, tmp_path / "finished"))

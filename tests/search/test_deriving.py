@@ -27,9 +27,9 @@ def files(directory: Path) -> dict[Path, bytes]:
 
 
 def test_derive_goes_on_with_a_finished_search_and_leaves_it_as_it_was(
-    method: Method[Any, Any], copied: tiny.Searched
+    method: Method[Any, Any], searched: tiny.Searched
 ) -> None:
-    directory, result = copied
+    directory, result = searched
     before = files(directory)
     rows = tiny.derive(directory, 5)
     assert len({row.id for row in rows}) == len(rows) == 5
@@ -47,9 +47,9 @@ def test_derive_goes_on_with_a_finished_search_and_leaves_it_as_it_was(
 
 
 def test_derive_looks_at_images_through_the_searchs_own_backbone(
-    method: Method[Any, Any], copied: tiny.Searched
+    method: Method[Any, Any], searched: tiny.Searched
 ) -> None:
-    alone = partial(drive.derive, copied.directory, count=1)
+    alone = partial(drive.derive, searched.directory, count=1)
     if "derive" not in method.scores:
         assert alone().genomes
         return

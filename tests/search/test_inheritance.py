@@ -31,18 +31,14 @@ from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.loop import Start, train
 
+Searches = Callable[[str], tiny.Searched]
+
 NUM_GENOMES = 4
 
 
-@pytest.fixture(scope="module")
-def folders(searches: Callable[[str], tiny.Searched]) -> dict[str, Path]:
-    """A finished search of every method; they are only read."""
-    return {method: searches(method).directory for method in OWN}
-
-
 @pytest.fixture(params=OWN)
-def supernets(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Supernets:
-    return read_supernets(folders[request.param])
+def supernets(request: pytest.FixtureRequest, searches: Searches) -> Supernets:
+    return read_supernets(searches(request.param).directory)
 
 
 def drawn(supernets: Supernets, count: int = NUM_GENOMES, width: int = 4) -> list[Genome]:
@@ -81,8 +77,8 @@ def test_inherited_weights_compute_what_the_supernet_set_to_the_genome_computes(
         torch.testing.assert_close(child(z), network(seen), rtol=0, atol=1e-12)
 
 
-def test_degas_fills_in_neutral_values_and_shrinks_the_stem(folders: dict[str, Path]) -> None:
-    supernets = read_supernets(folders["degas"])
+def test_degas_fills_in_neutral_values_and_shrinks_the_stem(searches: Searches) -> None:
+    supernets = read_supernets(searches("degas").directory)
     known = supernets.trained.generator.state_dict()
     (genome,) = sample_genomes("degas", 1, 5, 4, 4)
     tensors = start(supernets, genome).generator
@@ -98,8 +94,8 @@ def test_degas_fills_in_neutral_values_and_shrinks_the_stem(folders: dict[str, P
     assert all(added[name].eq(0).all() for name in zeros)
 
 
-def test_inherited_weights_are_the_live_ones_not_the_average(folders: dict[str, Path]) -> None:
-    supernets = read_supernets(folders["adversarialnas"])
+def test_inherited_weights_are_the_live_ones_not_the_average(searches: Searches) -> None:
+    supernets = read_supernets(searches("adversarialnas").directory)
     tensors = supernets.finished.checkpoint.tensors
     name = "to_rgb.conv.weight"
     live, average = (tensors[group][f"network.{name}"] for group in ("generator", "averages"))
@@ -121,9 +117,9 @@ def discriminator_of(space: str, width: int = 4) -> DiscriminatorGenome:
     ("method", "space"), [("autogan", "sn_resnet"), ("adversarialnas", "adversarialnas")]
 )
 def test_a_discriminator_the_search_trained_is_inherited_with_its_spectral_vectors(
-    folders: dict[str, Path], method: str, space: str
+    searches: Searches, method: str, space: str
 ) -> None:
-    supernets = read_supernets(folders[method])
+    supernets = read_supernets(searches(method).directory)
     genome = with_discriminator(supernets, discriminator_of(space))
     found = start(supernets, genome)
     assert found.origin["networks"] == ["generator", "discriminator"]
@@ -153,9 +149,9 @@ def test_a_discriminator_the_search_trained_is_inherited_with_its_spectral_vecto
     ],
 )
 def test_a_discriminator_the_search_did_not_train_starts_anew(
-    folders: dict[str, Path], method: str, space: str, width: int
+    searches: Searches, method: str, space: str, width: int
 ) -> None:
-    supernets = read_supernets(folders[method])
+    supernets = read_supernets(searches(method).directory)
     found = start(supernets, with_discriminator(supernets, discriminator_of(space, width)))
     assert found.discriminator is None
     assert found.origin["networks"] == ["generator"]
@@ -252,9 +248,9 @@ def test_from_scratch_the_lineage_says_so(tmp_path: Path) -> None:
 
 
 def test_an_inherited_training_resumed_equals_uninterrupted(
-    folders: dict[str, Path], tmp_path: Path
+    searches: Searches, tmp_path: Path
 ) -> None:
-    supernets = read_supernets(folders["autogan"])
+    supernets = read_supernets(searches("autogan").directory)
     (genome,) = drawn(supernets, 1)
     begin = partial(start, supernets, genome)
     looks = 0
@@ -281,8 +277,8 @@ def test_an_inherited_training_resumed_equals_uninterrupted(
         assert tiny.traces(directory) == whole, f"stopped at look {place} of {looks}"
 
 
-def test_a_run_does_not_change_where_it_starts(folders: dict[str, Path], tmp_path: Path) -> None:
-    supernets = read_supernets(folders["degas"])
+def test_a_run_does_not_change_where_it_starts(searches: Searches, tmp_path: Path) -> None:
+    supernets = read_supernets(searches("degas").directory)
     (genome,) = drawn(supernets, 1)
     training(genome, tmp_path / "scratch", None, steps=0)
     with pytest.raises(Incompatible, match="inherited: null -> "):
@@ -297,9 +293,9 @@ def test_a_run_does_not_change_where_it_starts(folders: dict[str, Path], tmp_pat
 
 
 def test_retraining_with_inheritance_stands_beside_that_from_scratch(
-    folders: dict[str, Path], tmp_path: Path
+    searches: Searches, tmp_path: Path
 ) -> None:
-    supernets = read_supernets(folders["autogan"])
+    supernets = read_supernets(searches("autogan").directory)
     (genome,) = drawn(supernets, 1)
     retrain = partial(
         retrain_all,

@@ -175,6 +175,6 @@ before = used()
 initial_latents(x, 128, "pca", 0, "cpu")
 print((used() - before) // 1024)
 """
-    run = [sys.executable, "-c", code]
+    run = [sys.executable, "-P", "-c", code]
     output = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert int(output) < 500

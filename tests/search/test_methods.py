@@ -29,8 +29,8 @@ from gan_nas.networks.states import load_groups, read_groups
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import read_state
 from gan_nas.runs.results import SearchResult
-from gan_nas.runs.run import Run, stored_config
-from gan_nas.runs.stored import read_outcome
+from gan_nas.runs.run import Run
+from gan_nas.runs.stored import read_outcome, stored_config
 from gan_nas.search import OWN, drive, load_method
 from gan_nas.search.inheritance import read_supernets
 from gan_nas.search.method import ImageShape, Method, Search, Task
@@ -62,7 +62,7 @@ def test_a_search_ends_with_distinct_valid_genomes_of_its_space_best_first(
         assert row.parameters == num_parameters(build_generator(genome.generator, 16, 1))
         assert build_discriminator(genome.discriminator, 16, 1)
     assert {path.stem for path in directory.glob("genomes/*.json")} == {row.id for row in rows}
-    assert (result.method, result.run, result.resolution) == (method.name, str(directory), 16)
+    assert (result.method, Path(result.run).name, result.resolution) == (*(method.name,) * 2, 16)
     assert SearchResult.model_validate_json((directory / "result.json").read_text()) == result
     assert json.loads((directory / "result.json").read_text()) == result.model_dump(mode="json")
 
@@ -308,12 +308,12 @@ def test_every_setting_is_described_and_listed_by_help_config(
 
 
 def test_every_setting_that_changed_is_refused_by_name(
-    method: Method[Any, Any], copied: tiny.Searched
+    method: Method[Any, Any], searched: tiny.Searched
 ) -> None:
-    path = copied.directory / "config.json"
+    path = searched.directory / "config.json"
     stored = json.loads(path.read_text())
-    again = partial(tiny.run_search, method.name, copied.directory)
-    assert again() == copied.result
+    again = partial(tiny.run_search, method.name, searched.directory)
+    assert again() == searched.result
     known = {"config", "run_id", "versions", "data", "data_summary"}
     changed = {name: "another" for name in stored if name not in known}
     settings = dict.fromkeys(stored["config"], "another")

@@ -22,7 +22,7 @@ from gan_nas.spaces.published import published_genome
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.loop import _Training
 
-SIZES = {"steps": 3, "batch_size": 4, "generator_batch_size": 6, "log_every": 2}
+SIZES = {"steps": 3, "num_scored": 50, "batch_size": 4, "generator_batch_size": 6, "log_every": 2}
 GENOMES = ["autogan-cifar10-top3", "adversarialnas-cifar10"]
 
 
