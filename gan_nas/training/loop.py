@@ -224,8 +224,10 @@ class _Training:
         return self.gan.saved()
 
     def verify(self) -> None:
-        """Raise RunFailed rather than let NaN be saved."""
+        """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are."""
         self.ledger.losses(self.step)
+        if not self.gan.is_finite():
+            raise self.ledger.diverged(self.step, "a weight")
 
     def result(self) -> TrainingResult:
         """Write weights and curves; return the result."""

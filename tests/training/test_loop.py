@@ -119,6 +119,22 @@ def test_divergence_is_named_and_never_saved(
     assert not list((tmp_path / "run").glob("checkpoint/*/manifest.json"))
 
 
+def test_a_weight_that_is_not_finite_is_never_saved_though_losses_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = GAN.generator_step
+
+    def spoiling(gan: GAN, *args: Any) -> Tensor:
+        loss = step(gan, *args)
+        gan.generator.get_parameter("stem.weight").data.fill_(float("inf"))
+        return loss
+
+    monkeypatch.setattr(GAN, "generator_step", spoiling)
+    with pytest.raises(RunFailed, match=r"a weight.*not finite"):
+        tiny.run_training(tmp_path, steps=1, save_every=1, num_critic=1)
+    assert not list(tmp_path.glob("checkpoint/*/manifest.json"))
+
+
 def test_collapse_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_nas.training.loop.COLLAPSED_SPREAD", 1e9)
     with pytest.raises(RunFailed, match="collapsed"):
