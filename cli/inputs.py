@@ -140,9 +140,6 @@ def backbone_for(
     from gan_nas.metrics.loading import load_backbone
     from gan_nas.runs.stored import stored_judge
 
-    def show(done: int, total: int) -> None:
-        progress("classifier images", done, total, {})
-
     spec = with_weights(name, weights, download=download)
     kept, wanted = ([], None) if run is None else stored_judge(run)
     return load_backbone(
@@ -151,7 +148,7 @@ def backbone_for(
         cache_dir(),
         device,
         stop,
-        show,
+        progress,
         precision=precision,
         preprocessing=preprocessing,
         download=download,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -169,6 +170,15 @@ def backbone() -> Backbone:
 @cache
 def digits() -> Images:
     return load_images("digits")
+
+
+def few_images() -> Images:
+    """Keep a few digits, under another name: a classifier is trained on them in a moment."""
+    images = digits()
+    assert images.train_labels is not None
+    return replace(
+        images, name="few", train=images.train[:60], train_labels=images.train_labels[:60]
+    )
 
 
 def run_training(

@@ -9,6 +9,7 @@ from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, nearest, shorten
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.preprocessing import Preprocessing
+from gan_nas.progress import Progress, silent
 
 KINDS = ("classifier", "inception")
 
@@ -19,7 +20,7 @@ def load_backbone(
     cache: Path | None,
     device: torch.device | str,
     stop: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
     *,
     precision: str = "float32",
     preprocessing: Preprocessing = "tf1",
@@ -63,4 +64,8 @@ def load_backbone(
 
     if images is None:
         raise InvalidInput("the backbone classifier is trained on a data set; name another one")
-    return in_domain_classifier(images, cache, device, stop, progress, kept=kept, wanted=wanted)
+
+    def show(done: int, total: int) -> None:
+        progress("classifier images", done, total, {})
+
+    return in_domain_classifier(images, cache, device, stop, show, kept=kept, wanted=wanted)

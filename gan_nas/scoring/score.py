@@ -107,7 +107,7 @@ def score(
             cache,
             device,
             stop,
-            lambda done, total: progress("classifier images", done, total, {}),
+            progress,
             precision=precision,
             preprocessing=chosen.preprocessing,
             download=download,

@@ -29,6 +29,7 @@ from gan_nas.runs.stored import (
     check_settings,
     stored_config,
     stored_images,
+    stored_judge,
     stored_settings,
 )
 from gan_nas.search import load_method, method_names
@@ -60,7 +61,7 @@ def search(
     directory = Path(directory)
     if isinstance(method, str):
         method = load_method(method)
-    task = with_backbone(method, task, "search", progress)
+    task = with_backbone(method, task, "search", directory, progress)
     method.check(task)
     absent = _absent(method, task)
     with Run.open(directory, _settings(method, task), task.stop, absent=absent) as run:
@@ -123,7 +124,7 @@ def derive(
     task = Task(
         config=config, images=seen, device=device, backbone=backbone, cache=cache, stop=stop
     )
-    task = with_backbone(method, task, "derive", progress)
+    task = with_backbone(method, task, "derive", directory, progress)
     if scores:
         # Nothing is trained any more: the device may be another one, and the limits.
         asked = _settings(method, replace(task, config=searched))
@@ -223,20 +224,19 @@ def plan(method: Method[C, S], task: Task[C], forecast: Work | None = None) -> P
 
 
 def with_backbone(
-    method: Method[C, S], task: Task[C], what: str, progress: Progress = silent
+    method: Method[C, S], task: Task[C], what: str, run: Path, progress: Progress = silent
 ) -> Task[C]:
-    """Add the data's classifier to a task that needs a backbone and has none."""
+    """Add the classifier, the run's own or the data's, to a task that needs a backbone."""
     if what not in method.scores:
         return replace(task, backbone=None)
     if task.backbone is not None:
         return task
 
-    def show(done: int, total: int) -> None:
-        progress("classifier images", done, total, {})
-
     assert isinstance(task.images, Images), "scores need the images themselves"
-    args = task.images, task.cache, task.device, task.stop, show
-    return replace(task, backbone=load_backbone("classifier", *args))
+    kept, wanted = stored_judge(run)
+    args = task.images, task.cache, task.device, task.stop, progress
+    backbone = load_backbone("classifier", *args, kept=kept, wanted=wanted)
+    return replace(task, backbone=backbone)
 
 
 def _rows(

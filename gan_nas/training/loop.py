@@ -27,6 +27,7 @@ from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import Run, never
+from gan_nas.runs.stored import stored_judge
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import suited
@@ -84,7 +85,10 @@ def train(
     directory, device = Path(directory), torch.device(device)
     resolution = resolution or images.default_resolution
     if backbone is None:
-        backbone = load_backbone("classifier", images, cache, device, stop)
+        kept, wanted = stored_judge(directory)
+        backbone = load_backbone(
+            "classifier", images, cache, device, stop, progress, kept=kept, wanted=wanted
+        )
     settings = {
         "method": "retrain",
         "genome": genome.model_dump(mode="json"),

@@ -124,6 +124,28 @@ def test_another_seed_finds_other_genomes_and_the_classifier_scores_where_nothin
     assert stored.get("backbone") == (classifier if needed else None)
 
 
+def test_a_search_and_derive_keep_the_classifier_that_was_trained_for_them(
+    method: Method[Any, Any], tmp_path: Path
+) -> None:
+    images, phases = tiny.few_images(), set()
+    task = tiny.search_task(method.name, top_k=1)
+    counts = {name: 20 for name in ("num_scored", "num_images") if hasattr(task.config, name)}
+    config = task.config.model_copy(update=counts)
+    task = replace(task, config=config, images=images, backbone=None)
+
+    def hear(phase: str, *_: object) -> None:
+        phases.add(phase)
+
+    begun = replace(task, stop=(tmp_path / "config.json").exists)
+    with pytest.raises(Interrupted):
+        drive.search(method, begun, tmp_path, progress=hear)
+    assert ("classifier images" in phases) == ("search" in method.scores)
+    phases.clear()
+    drive.search(method, task, tmp_path, progress=hear)
+    drive.derive(tmp_path, count=2, images=images, progress=hear)
+    assert "classifier images" not in phases
+
+
 def test_the_plan_counts_what_a_search_does(
     method: Method[Any, Any], searched: tiny.Searched
 ) -> None:

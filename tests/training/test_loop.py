@@ -1,6 +1,7 @@
 """One genome trained: what is written, what is refused, and that it learns."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from gan_nas.configs import resolve
 from gan_nas.data import Images
-from gan_nas.errors import InvalidInput, MissingResource, RunFailed
+from gan_nas.errors import Interrupted, InvalidInput, MissingResource, RunFailed
 from gan_nas.networks.weights import load_generator
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
@@ -133,6 +134,23 @@ def test_a_weight_that_is_not_finite_is_never_saved_though_losses_are(
     with pytest.raises(RunFailed, match=r"a weight.*not finite"):
         tiny.run_training(tmp_path, steps=1, save_every=1, num_critic=1)
     assert not list(tmp_path.glob("checkpoint/*/manifest.json"))
+
+
+def test_a_run_keeps_its_classifier_and_trains_no_other(tmp_path: Path) -> None:
+    images = tiny.few_images()
+    config = TrainingConfig.model_validate(tiny.TRAINING | {"steps": 1, "num_scored": 20})
+    phases = set()
+
+    def hear(phase: str, *_: object) -> None:
+        phases.add(phase)
+
+    begin = partial(train, tiny.GENOME, images, config, tmp_path, resolution=16, progress=hear)
+    with pytest.raises(Interrupted):
+        begin(stop=(tmp_path / "judge.safetensors").exists)
+    assert phases == {"classifier images"}
+    phases.clear()
+    begin()
+    assert phases == {"training images"}
 
 
 def test_collapse_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
