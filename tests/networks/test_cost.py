@@ -1,7 +1,5 @@
 """Costs: the published counts, and that they add up."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -9,15 +7,13 @@ from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import discriminator_cost, generator_cost, genome_cost, num_parameters
 from gan_nas.networks.parts import layers_of
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
-from gan_nas.spaces.published import published_genome, published_names
+from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
-DISCRIMINATOR = SNResNetDiscriminator(space="sn_resnet", width=128)
 TOP1 = published_genome("autogan-cifar10-top1").generator
 SMALLEST = decode((1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 0), 256)
 LARGEST = decode((1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 1, 2, 1, 3), 256)
-RANDOM = [genome.generator for genome in sample_genomes("autogan", 3, seed=3, width=16)]
 
 
 def parameters(genome: AutoGANGenerator) -> int:
@@ -53,24 +49,20 @@ def test_published_sizes(
     cost = generator_cost(genome, resolution)
     assert cost.parameters == expected
     assert round(cost.macs / 1e9, 4) == gigamacs
+    assert cost.macs_run < 0.75 * cost.macs  # merged kernels take fewer
 
 
-def test_the_papers_1_77_gigaflops_are_multiply_adds() -> None:
-    assert generator_cost(TOP1, 32).macs == 1_765_015_552
-
-
-@pytest.mark.parametrize(("resolution", "gigamacs"), [(32, 0.2721), (48, 0.6122)])
-def test_published_sizes_of_the_discriminator(resolution: int, gigamacs: float) -> None:
-    cost = discriminator_cost(DISCRIMINATOR, resolution)
-    assert cost.parameters == 1_053_824
-    assert round(cost.macs / 1e9, 4) == gigamacs
-
-
-@pytest.mark.parametrize("name", published_names())
-def test_published_genomes_take_no_more_than_the_papers_count(name: str) -> None:
-    for cost in genome_cost(published_genome(name), 32):
-        assert 0 < cost.macs_run <= cost.macs
-        assert cost.activation_bytes > 0
+@pytest.mark.parametrize(
+    ("width", "resolution", "parameters", "gigamacs"),
+    [(128, 32, 1_053_824, 0.2721), (128, 48, 1_053_824, 0.6122), (512, 32, 16_798_208, None)],
+)
+def test_published_sizes_of_the_discriminator(
+    width: int, resolution: int, parameters: int, gigamacs: float | None
+) -> None:
+    genome = SNResNetDiscriminator(space="sn_resnet", width=width)
+    cost = discriminator_cost(genome, resolution)
+    assert cost.parameters == parameters
+    assert gigamacs in (round(cost.macs / 1e9, 4), None)
 
 
 def test_a_genomes_cost_is_that_of_both_networks() -> None:
@@ -80,12 +72,8 @@ def test_a_genomes_cost_is_that_of_both_networks() -> None:
     assert both.discriminator == discriminator_cost(genome.discriminator, 16, 1)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    list(itertools.combinations(RANDOM, 2)),
-    ids=lambda g: "".join(c.up[0] for c in g.cells),
-)
-def test_costs_add_up_over_cells(one: AutoGANGenerator, other: AutoGANGenerator) -> None:
+def test_costs_add_up_over_cells() -> None:
+    one, other = (g.generator for g in sample_genomes("autogan", 2, seed=3, width=16))
     start = generator_cost(one, 16)
     change = [0, 0, 0]
     for index in range(NUM_CELLS):
@@ -113,13 +101,6 @@ def test_the_smallest_and_the_largest_are_those_of_all_cells() -> None:
     assert extremes == [parameters(g.model_copy(update={"width": 8})) for g in (SMALLEST, LARGEST)]
 
 
-@pytest.mark.parametrize("tokens", [SMALLEST, LARGEST, TOP1], ids=["smallest", "largest", "top1"])
-def test_multiply_adds_grow_with_the_area(tokens: AutoGANGenerator) -> None:
-    genome = tokens.model_copy(update={"width": 16})
-    small, large = (generator_cost(genome, side).macs for side in (16, 32))
-    assert large == 4 * small
-
-
 def test_activations_grow_with_the_area() -> None:
     genome = published_genome("autogan-cifar10-top1").resized(16, 16)
     costs = [genome_cost(genome, side) for side in (16, 32, 48)]
@@ -127,20 +108,6 @@ def test_activations_grow_with_the_area() -> None:
         kept = [cost[network].activation_bytes for cost in costs]
         assert kept[1] == pytest.approx(4 * kept[0], rel=0.02)
         assert kept[2] == pytest.approx(9 * kept[0], rel=0.02)
-
-
-def test_costs_follow_the_images_channels() -> None:
-    genome = TOP1.model_copy(update={"width": 16})
-    grey, colour = (generator_cost(genome, 16, channels) for channels in (1, 3))
-    assert colour.parameters - grey.parameters == 2 * (16 * 9 + 1)
-    assert colour.macs - grey.macs == 2 * 16 * 9 * 16**2
-
-
-def test_costs_grow_with_the_width() -> None:
-    costs = [generator_cost(TOP1.model_copy(update={"width": width}), 16) for width in (8, 16, 32)]
-    for field in range(4):
-        values = [cost[field] for cost in costs]
-        assert values == sorted(set(values))
 
 
 def test_counting_works_for_the_largest_sizes() -> None:
@@ -157,26 +124,23 @@ def test_counting_leaves_the_global_stream_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("genome", [SMALLEST, LARGEST, TOP1], ids=["smallest", "largest", "top1"])
-def test_merged_kernels_take_fewer_multiply_adds(genome: AutoGANGenerator) -> None:
-    cost = generator_cost(genome, 32)
-    assert cost.macs_run < 0.75 * cost.macs
-
-
 def test_multiply_adds_of_an_image_do_not_depend_on_the_width_of_merged_kernels() -> None:
     """Merging deconvolution and convolution grows with width cubed, but once for a batch."""
     narrow, wide = (generator_cost(LARGEST.model_copy(update={"width": w}), 32) for w in (64, 512))
     assert wide.macs_run / wide.macs == pytest.approx(narrow.macs_run / narrow.macs, rel=0.01)
 
 
-@pytest.mark.parametrize("name", published_names())
+@pytest.mark.parametrize(
+    "name", ["autogan-cifar10-top3", "ctgan-cifar10", "mmd-adversarialnas-cifar10"]
+)
 def test_layers_add_up_to_the_whole(name: str) -> None:
     genome = published_genome(name).resized(16, 16)
     layers, cost = layers_of(genome, 32), genome_cost(genome, 32)
     for network in ("generator", "discriminator"):
-        own = [layer for layer in layers if layer.network == network]
-        for number in ("parameters", "macs"):
-            total = getattr(getattr(cost, network), number)
-            assert sum(getattr(layer, number) for layer in own) == total
+        own, whole = [layer for layer in layers if layer.network == network], getattr(cost, network)
+        assert sum(layer.parameters for layer in own) == whole.parameters
+        assert sum(layer.macs for layer in own) == whole.macs
+        assert 0 < whole.macs_run <= whole.macs
+        assert whole.activation_bytes > 0
     assert layers[0].output == [16 * 4 * 4]
     assert layers[-1].output == [1]

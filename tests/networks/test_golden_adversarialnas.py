@@ -41,7 +41,6 @@ from gan_nas.spaces.adversarialnas import (
     decode_generator,
     encode,
 )
-from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
@@ -166,8 +165,6 @@ def test_what_cells_put_out_and_hand_on() -> None:
 @pytest.mark.parametrize(
     ("case", "resolution", "total", "tolerance"),
     [
-        ("derivedG_cifar_gf16", 32, 624.93534491232, 1e-9),
-        ("derivedG_cifar_gf16_sin", 32, -1.34369609817, 1e-9),
         ("derivedG_cifar_gf256", 32, -243.57881318965, 1e-9),
         # The printed digits end in 73497439, ours in 774938774 as does a plain computation with
         # PyTorch's functions alone; the array itself is not in the file.
@@ -181,8 +178,6 @@ def test_printed_sums_of_the_generators_images(
     images = golden_generator(case, resolution)(LATENTS)
     assert images.shape == (2, 3, resolution, resolution)
     assert float(images.sum()) == pytest.approx(total, rel=tolerance)
-    if total > 0:
-        assert float(images.std()) == pytest.approx(0.57379, abs=1e-5)
 
 
 @torch.no_grad()
@@ -308,22 +303,6 @@ def test_published_sizes(
 def test_published_sizes_at_other_widths(width: int) -> None:
     millions = {64: 1.216, 80: 1.624, 128: 3.096, 192: 5.640, 320: 12.717, 448: 22.449}
     assert round(parameters(generator_of(PUBLISHED, width)) / 1e6, 3) == millions[width]
-
-
-@pytest.mark.parametrize(
-    ("name", "resolution", "parameters"),
-    [
-        ("adversarialnas-cifar10", 32, 8_846_851),
-        ("adversarialnas-stl10", 48, 8_881_923),
-        ("mmd-adversarialnas-cifar10", 32, 20_185_859),
-    ],
-)
-def test_published_genomes_have_the_published_sizes(
-    name: str, resolution: int, parameters: int
-) -> None:
-    with torch.device("meta"):
-        network = build_generator(published_genome(name).generator, resolution)
-    assert num_parameters(network) == parameters
 
 
 def test_sizes_of_the_published_generators_parts() -> None:

@@ -48,25 +48,11 @@ def test_active_cells_give_the_sides_of_the_stages(stage: int) -> None:
     assert critic(images).shape == (2, 1)
 
 
-def test_all_cells_are_active_at_first() -> None:
-    assert generator(TOP1.model_copy(update={"width": 4})).num_active_cells == 3
-    assert discriminator(4).num_active_cells == 3
-
-
 @pytest.mark.parametrize(("resolution", "bottom"), [(8, 1), (16, 2), (48, 6)])
 def test_the_stems_side_follows_the_resolution(resolution: int, bottom: int) -> None:
     network = generator(TOP1.model_copy(update={"width": 3}), resolution)
     assert network.bottom_width == bottom
     assert network(latents()).shape == (2, 3, resolution, resolution)
-
-
-@pytest.mark.parametrize("image_channels", [1, 3, 4])
-def test_images_have_the_channels_asked_for(image_channels: int) -> None:
-    genome = TOP1.model_copy(update={"width": 3})
-    images = build_generator(genome, 16, image_channels)(latents())
-    assert images.shape == (2, image_channels, 16, 16)
-    critic = SNResNetDiscriminator(space="sn_resnet", width=3)
-    assert build_discriminator(critic, 16, image_channels)(images).shape == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -94,17 +80,6 @@ def test_what_each_stage_of_the_discriminator_uses(
         assert published_macs(network, images) / 1e6 == pytest.approx(megamacs, rel=1e-3)
 
 
-def test_the_last_block_runs_at_every_stage() -> None:
-    for num_active_cells in (1, 2, 3):
-        network = discriminator(4)
-        network.num_active_cells = num_active_cells
-        side = 4 << num_active_cells
-        network(torch.ones(1, 3, side, side)).sum().backward()
-        names = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None}
-        blocks = ["block1", "block2", "block3"][:num_active_cells]
-        assert names == {*blocks, "block4", "head"}
-
-
 @pytest.mark.parametrize(
     ("stage", "used", "gigamacs"),
     [(0, 579_587, 0.0204), (1, 907_779, 0.1050), (2, 1_235_971, 0.4432)],
@@ -119,13 +94,6 @@ def test_what_each_stage_of_a_supernet_set_to_top1_uses(
         network(z).sum().backward()
     assert num_used(network) == used
     assert published_macs(network, z[:1]) / 1e9 == pytest.approx(gigamacs, abs=5e-5)
-
-
-def test_through_a_supernet_top1_uses_its_own_weights_alone() -> None:
-    with torch.device("meta"):
-        network = build_supernet(TOP1, 32)
-        network(torch.empty(2, 128)).sum().backward()
-    assert num_used(network) == 4_405_251
 
 
 @pytest.mark.parametrize(
@@ -178,22 +146,6 @@ def test_the_discriminator_sums_over_the_image() -> None:
         small, large = (network(torch.zeros(1, 3, side, side)) for side in (32, 64))
     assert small.abs() > 0
     torch.testing.assert_close(large, 4 * small)
-
-
-@pytest.mark.parametrize("name", ["autogan-cifar10-top1", "sngan-cifar10"])
-def test_the_memory_format_changes_nothing(name: str) -> None:
-    genome = published_genome(name).generator.model_copy(update={"width": 8})
-    network = generator(genome, 16).double()
-    critic = discriminator(8).double().eval()
-    initialise(critic.float(), stream(0, "judge"))
-    critic.double()
-    z = latents().double()
-    images = network(z)
-    scores = critic(images)
-    network.to(memory_format=torch.channels_last)
-    critic.to(memory_format=torch.channels_last)
-    torch.testing.assert_close(network(z), images, rtol=1e-10, atol=1e-10)
-    torch.testing.assert_close(critic(network(z)), scores, rtol=1e-9, atol=1e-9)
 
 
 def test_each_image_depends_on_its_own_latent_alone() -> None:
