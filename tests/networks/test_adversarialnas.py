@@ -29,8 +29,8 @@ from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.streams import stream
 
 BATCH = 2
-GENERATORS = [g.generator for g in sample_genomes("adversarialnas", 50, seed=0, width=4)]
-DISCRIMINATORS = [sample_discriminator(random.Random(seed), 4) for seed in range(50)]
+GENERATORS = [g.generator for g in sample_genomes("adversarialnas", 5, seed=0, width=4)]
+DISCRIMINATORS = [sample_discriminator(random.Random(seed), 4) for seed in range(5)]
 LAST_DEAD = [[0, 1, 3, 2, 3, 0, 3], [1, 2, 3, 0, 3, 3, 2], [2, 0, 3, 3, 3, 2, 0]]
 ALL_DEAD = [[0, 1, 3, 2, 3, 0, 0], [1, 2, 3, 0, 3, 3, 0], [2, 0, 0, 3, 3, 0, 0]]
 MIDDLE_USED = [[0, 1, 3, 2, 3, 0, 0], [1, 2, 3, 0, 3, 3, 1], [2, 0, 3, 3, 0, 4, 0]]
@@ -88,8 +88,6 @@ def new_pair(genome: Searched) -> Pair:
 
 
 def new_supernet(genome: Searched) -> SuperNetwork:
-    if isinstance(genome, AdversarialNASGenerator):
-        return drawn(build_supernet(genome, RESOLUTION))
     return drawn(build_supernet(genome, RESOLUTION))
 
 
@@ -189,18 +187,17 @@ def test_dead_parts_are_not_built(genome: AdversarialNASGenerator, absent: list[
         assert "cells.1.skips.0.conv.weight" in keys
 
 
-@pytest.mark.parametrize("genome", DEAD, ids=name_of)
-def test_mixing_does_not_depend_on_what_was_chosen(genome: AdversarialNASGenerator) -> None:
+def test_mixing_does_not_depend_on_what_was_chosen() -> None:
     """A supernet that was set to a genome with dead skips still mixes with all of them."""
-    fresh, used = new_supernet(LIVE), new_supernet(genome)
+    fresh, used = new_supernet(LIVE), new_supernet(DEAD[1])
     used.load_state_dict(fresh.state_dict())
     weights = [new_weights(cell) for cell in fresh.cells]
-    z = network_input(genome)
+    z = network_input(LIVE)
     with torch.no_grad():
         assert torch.equal(fresh(z, weights), used(z, weights))
 
 
-@pytest.mark.parametrize("genome", [GENERATORS[0], *DEAD, DISCRIMINATORS[1]], ids=name_of)
+@pytest.mark.parametrize("genome", [DEAD[0], DISCRIMINATORS[1]], ids=name_of)
 def test_scalars_of_one_are_the_chosen_genome(genome: Searched) -> None:
     supernet = new_supernet(genome)
     derived = derived_network(supernet, genome)

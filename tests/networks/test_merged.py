@@ -45,7 +45,11 @@ from gan_nas.streams import stream
 BATCH = 3
 ODD = ((1, 1), (2, 2), (7, 5))
 EVEN = ((2, 2), (2, 6), (8, 6))
-FORMATS = (torch.contiguous_format, torch.channels_last)
+FORMATS = (  # of weights and images; all else is contiguous
+    (torch.contiguous_format, torch.channels_last),
+    (torch.channels_last, torch.contiguous_format),
+    (torch.channels_last, torch.channels_last),
+)
 Tensors = Mapping[str, Tensor]
 Shapes = Callable[[int, int, int], Sequence[Sequence[int]]]
 
@@ -167,15 +171,17 @@ def all_cases() -> dict[str, Case]:
 
     genomes = [g.generator for g in sample_genomes("adversarialnas", 3, seed=0, width=4)]
     judges = [sample_discriminator(random.Random(seed), 4) for seed in range(3)]
-    for index in range(3):
+    for index in range(3):  # of which up cell 2 has all skips, and down cell 1 is as cell 2
         up_sizes = [(2, 2), (4, 2)] if index == 2 else ODD if index == 0 else [(1, 1), (3, 2)]
         shapes, up, down = skips_too(index), partial(up_cell, index), partial(down_cell, index)
         down_shapes = (with_channels(2)) if index == 0 else Case._field_defaults["shapes"]
         for mixes in ("all", "some", "scaled"):
-            for made, cells, sizes, of, name in (
-                (up, genomes[index].cells, up_sizes, shapes, "up"),
-                (down, judges[index].cells, EVEN, down_shapes, "down"),
+            for made, cells, sizes, of, name, whole in (
+                (up, genomes[index].cells, up_sizes, shapes, "up", 2),
+                (down, judges[index].cells, EVEN, down_shapes, "down", 1),
             ):
+                if mixes != "all" and index != whole:
+                    continue
                 cases[f"{name} cell {index}, {mixes}"] = Case(
                     mixed_as(cells, made, index), sizes, of, mixes
                 )
@@ -204,6 +210,9 @@ def all_cases() -> dict[str, Case]:
 
 CASES = all_cases()
 EVERY_CASE = pytest.mark.parametrize("name", CASES)
+SOME = ("up conv, deconv", "projection, deconv 4", "halving block, spectral", "up cell 2, all")
+SOME += ("down network, all", "stage network, all")
+SOME_CASES = pytest.mark.parametrize("name", SOME)
 
 
 @pytest.fixture(params=[True, False], ids=["split", "whole"])
@@ -306,7 +315,7 @@ def test_every_fast_path_is_in_the_table() -> None:
 def test_the_merged_form_equals_the_papers(split: bool, name: str, channels: int) -> None:
     case, module = CASES[name], built(name, channels)
     weights = weights_of(module, case.mixes)
-    for size in case.sizes:
+    for size in case.sizes if channels == 3 else case.sizes[-1:]:
         inputs = inputs_of(case, channels, size)
         published, merged = both_forms(module, inputs, weights)
         assert published.outputs
@@ -321,11 +330,10 @@ def test_in_every_memory_format(split: bool, name: str) -> None:
     inputs, weights = inputs_of(case, 3, case.sizes[-1]), weights_of(module, case.mixes)
     published = outcome(module, inputs, weights)
     merge(module)
-    for kernels in FORMATS:
-        for images in FORMATS:
-            laid = [x.contiguous(memory_format=images) if x.dim() == 4 else x for x in inputs]
-            merged = outcome(module.to(memory_format=kernels), laid, weights)  # type: ignore[call-overload]
-            assert_same(published, merged)
+    for kernels, images in FORMATS:
+        laid = [x.contiguous(memory_format=images) if x.dim() == 4 else x for x in inputs]
+        merged = outcome(module.to(memory_format=kernels), laid, weights)  # type: ignore[call-overload]
+        assert_same(published, merged)
 
 
 @EVERY_CASE
@@ -415,7 +423,7 @@ def weights_on_meta(weights: Tensors) -> Tensors:
     return {key: weight.to("meta").requires_grad_() for key, weight in weights.items()}
 
 
-@EVERY_CASE
+@SOME_CASES
 def test_another_default_device_changes_nothing(name: str) -> None:
     case, module = CASES[name], merge(built(name))
     inputs, weights = inputs_of(case, 3, case.sizes[-1]), weights_of(module, case.mixes)
@@ -425,7 +433,7 @@ def test_another_default_device_changes_nothing(name: str) -> None:
     assert_same(here, there, tolerance=0)
 
 
-@EVERY_CASE
+@SOME_CASES
 def test_the_published_order_lasts_only_for_its_block_and_for_one_network(name: str) -> None:
     one, other = merge(built(name)), merge(built(name))
     kinds = [type(module) for module in one.modules()]
