@@ -19,6 +19,11 @@ from gan_nas.spaces.registry import BUILT_IN, load_space
 
 GENOMES = [published_genome(name) for name in published_names()]
 GENOMES += [genome for space in BUILT_IN for genome in sample_genomes(space, 2, seed=0)]
+FEWER_STEPS: dict[str, dict[str, int]] = {
+    "autogan": {"discriminator_steps": 2, "controller_steps": 1, "num_candidates": 2},
+    "adversarialnas": {"iterations": 2},
+    "degas": {"iterations": 2},
+}
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -57,7 +62,7 @@ def test_a_critic_without_dropout_is_wgan_gps() -> None:
 @pytest.mark.parametrize("space", BUILT_IN)
 def test_drawn_and_found_genomes_of_a_space_are_trained_alike(space: str, tmp_path: Path) -> None:
     """Else a baseline of random genomes would differ from the search's by more than its choice."""
-    tiny.RUNS[space](tmp_path / "run", seed=3)
+    tiny.RUNS[space](tmp_path / "run", seed=3, num_scored=20, **FEWER_STEPS[space])
     files = [path for folder in ("genomes", "history") for path in tmp_path.glob(f"run/{folder}/*")]
     found = [read_genome(path) for path in files]
     drawn = sample_genomes(space, 3, seed=0, width=4, discriminator_width=4)
