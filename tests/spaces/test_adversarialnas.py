@@ -110,18 +110,14 @@ def test_a_cell_is_valid_where_its_model_says_so(cell: Cell) -> None:
             assert is_valid(edges)
 
 
-def test_the_published_matrix_survives_the_codec() -> None:
-    genome = published_genome("adversarialnas-cifar10")
-    assert decode_generator(FOUND, 256) == genome.generator
-    assert encode(decode_generator(FOUND, 256)) == FOUND
-    assert decode_generator(tuple(map(tuple, FOUND)), 256) == genome.generator
-
-
-def test_random_networks_survive_the_codec() -> None:
-    for generator in generators(200):
-        assert decode_generator(encode(generator), 8) == generator
-    for discriminator in discriminators(200):
-        assert decode_discriminator(encode(discriminator), 8) == discriminator
+def test_random_networks_survive_the_codec_and_json() -> None:
+    for genome in genomes(200):
+        assert decode_generator(encode(genome.generator), 8) == genome.generator
+        assert decode_discriminator(encode(genome.discriminator), 8) == genome.discriminator
+        again = parse_genome(genome.to_json())
+        assert again == genome
+        assert again.genome_id == genome.genome_id
+        assert [type(cell) for cell in again.discriminator.cells] == list(DOWN_CELLS)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -129,8 +125,8 @@ def test_every_operation_has_the_number_of_its_place(cell: Cell) -> None:
     row = 1 if cell is DownCell else 0
     for column, ops in enumerate(candidates(cell).values()):
         for number, op in enumerate(ops):
-            matrix = [[3, 3, 3, 3, 3, 0, 0] if cell is not UpCell else [0, 0, 3, 3, 3, 3, 3]]
-            matrix = [list(matrix[0]) for _ in range(3 if cell is UpCell else 4)]
+            usual = [0, 0, 3, 3, 3, 3, 3] if cell is UpCell else [3, 3, 3, 3, 3, 0, 0]
+            matrix = [[*usual] for _ in range(3 if cell is UpCell else 4)]
             matrix[row][column] = number
             if cell is DownCell and column == 0 and op == "none":
                 continue  # node 1 has outputs
@@ -151,14 +147,11 @@ def test_every_operation_has_the_number_of_its_place(cell: Cell) -> None:
     ],
 )
 def test_a_matrix_of_another_shape_is_refused(matrix: list[list[int]], shape: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        decode_generator(matrix, 8)
-    assert str(caught.value) == f"a matrix of 3x7 is needed, this one is {shape}"
-
-
-def test_a_discriminators_matrix_has_four_rows() -> None:
-    with pytest.raises(InvalidInput, match="a matrix of 4x7 is needed, this one is 3x7"):
-        decode_discriminator(FOUND, 8)
+    for decode, rows in ((decode_generator, 3), (decode_discriminator, 4)):
+        if len(matrix) != rows or shape[2] != "7":
+            with pytest.raises(InvalidInput) as caught:
+                decode(matrix, 8)
+            assert str(caught.value) == f"a matrix of {rows}x7 is needed, this one is {shape}"
 
 
 @pytest.mark.parametrize("column", range(7))
@@ -181,12 +174,9 @@ def test_a_number_beyond_the_operations_is_refused(row: int, column: int) -> Non
             )
 
 
-@pytest.mark.parametrize("row", range(3))
-def test_a_row_that_leaves_a_node_without_input_is_refused(row: int) -> None:
-    for columns in ((2, 3), (4, 5, 6)):
-        wrong = [list(numbers) for numbers in FOUND]
-        for column in columns:
-            wrong[row][column] = 0
+def test_a_row_that_leaves_a_node_without_input_is_refused() -> None:
+    for row in range(3):
+        wrong = [*FOUND[:row], [1, 1, 1, 1, 0, 0, 0], *FOUND[row + 1 :]]
         with pytest.raises(InvalidInput, match=f"row {row} leaves a node of its cell without any"):
             decode_generator(wrong, 8)
 
@@ -238,26 +228,6 @@ def test_edges_may_be_absent_where_every_node_keeps_an_input(cell: Cell, absent:
     assert all(edge not in made.words for edge in absent.split())
 
 
-def test_an_operation_of_another_edge_is_refused() -> None:
-    content = json.loads(genomes(1)[0].to_json())
-    content["generator"]["cells"][0]["0-1"] = "conv_3x3"
-    with pytest.raises(InvalidInput) as caught:
-        parse_genome(json.dumps(content), "a.json")
-    assert str(caught.value) == (
-        "a.json is not a genome: generator.cells.0.0-1 = 'conv_3x3': must be 'nearest', "
-        "'bilinear' or 'deconv'"
-    )
-
-
-@pytest.mark.parametrize("genome", genomes(200), ids=lambda g: g.title)
-def test_json_comes_back_as_the_same_genome(genome: Genome) -> None:
-    again = parse_genome(genome.to_json())
-    assert again == genome
-    assert (again.generator_id, again.genome_id) == (genome.generator_id, genome.genome_id)
-    assert {type(cell) for cell in again.generator.cells} == {UpCell}
-    assert [type(cell) for cell in again.discriminator.cells] == list(DOWN_CELLS)
-
-
 def test_the_generator_for_stl10_is_that_of_cifar10_at_other_sizes() -> None:
     cifar10, stl10 = (
         published_genome(f"adversarialnas-{data}").generator for data in ("cifar10", "stl10")
@@ -282,14 +252,12 @@ def test_latents_that_cannot_be_split_are_refused(latent_dim: int, parts: int, s
     assert said in str(caught.value)
 
 
-def test_a_generator_has_three_cells_and_a_discriminator_four() -> None:
-    genome = genomes(1)[0]
-    for part, length in (("generator", 3), ("discriminator", 4)):
-        for cells in (length - 1, length + 1):
-            content = json.loads(genome.to_json())
-            content[part]["cells"] = (content[part]["cells"] * 2)[-cells:]
-            with pytest.raises(InvalidInput, match=rf"{part}\.cells"):
-                parse_genome(json.dumps(content))
+def test_a_discriminator_has_four_cells() -> None:
+    for number in (3, 5):
+        content = json.loads(genomes(1)[0].to_json())
+        content["discriminator"]["cells"] = (content["discriminator"]["cells"] * 2)[-number:]
+        with pytest.raises(InvalidInput, match=r"discriminator\.cells"):
+            parse_genome(json.dumps(content))
 
 
 @pytest.mark.parametrize("networks", [generators(2000), discriminators(2000)], ids=["G", "D"])

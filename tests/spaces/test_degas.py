@@ -3,7 +3,6 @@ import random
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from gan_nas.errors import InvalidInput
 from gan_nas.spaces.ctgan import CTGANCritic
@@ -74,18 +73,6 @@ def test_the_candidates_are_those_of_the_paper() -> None:
     assert sum(map(len, candidates(stem_residual=True).values())) == 51
 
 
-@pytest.mark.parametrize(("stem", "final"), VARIANTS)
-def test_the_places_are_in_the_order_of_the_network(stem: bool, final: bool) -> None:
-    places = list(candidates(stem, final))
-    everywhere = list(operations(with_op("0.up", "deconv_4x4")))
-    assert places == [
-        place
-        for place in everywhere
-        if (stem or place != "0.residual") and (final or place != "final_normal")
-    ]
-    assert everywhere[-1] == "final_normal"
-
-
 def test_the_space_is_as_large_as_its_choices() -> None:
     assert SPACE.count() == 9**3 * 4 * 20 * 20 == 1_166_400
     assert DEGASSpace(stem_residual=True).count() == 9**3 * 20**3 == 5_832_000
@@ -93,19 +80,7 @@ def test_the_space_is_as_large_as_its_choices() -> None:
         assert DEGASSpace(stem, final_normal=True).count() == 9 * DEGASSpace(stem).count()
 
 
-def test_every_operation_of_every_place_is_accepted() -> None:
-    for place, ops in candidates(stem_residual=True, final_normal=True).items():
-        for op in ops:
-            generator = with_op(place, op)
-            assert operations(generator)[place] == op
-            genome = genome_of(generator)
-            assert parse_genome(genome.to_json()) == genome
-            assert SHORT[op] in " ".join(generator.words)
-
-
 def test_operations_come_back_as_the_same_generator() -> None:
-    for generator in generators(200):
-        assert from_operations(operations(generator), 8) == generator
     for stem, final in VARIANTS:
         for generator in generators(50, stem, final):
             found = {place: op for place, op in operations(generator).items() if op is not None}
@@ -114,18 +89,7 @@ def test_operations_come_back_as_the_same_generator() -> None:
     assert from_operations(PLAIN, 12, latent_dim=7).latent_dim == 7
 
 
-def test_no_map_is_without_its_direct_operation() -> None:
-    for place in ("0.normal", "1.up", "2.normal"):
-        with pytest.raises(ValidationError):
-            with_op(place, None)
-        left_out = {other: op for other, op in PLAIN.items() if other != place}
-        with pytest.raises(ValidationError):
-            from_operations(left_out, 8)
-
-
-def test_the_words_tell_genomes_apart() -> None:
-    drawn = {generator.model_dump_json(): generator for generator in generators(500)}
-    assert len({tuple(generator.words) for generator in drawn.values()}) == len(drawn)
+def test_a_generator_is_said_in_words() -> None:
     assert with_op("1.residual", "deconv_6x6").words == [
         "skip, nearest 1x1",
         "skip, nearest 1x1 + deconv6",
@@ -139,81 +103,17 @@ def test_ids_never_change() -> None:
     assert (genome.generator_id, genome.genome_id) == PLAIN_IDS
 
 
-@pytest.mark.parametrize(("place", "ops"), candidates(True, True).items())
-def test_an_operation_that_is_misspelt_or_of_another_place_is_refused(
-    place: str, ops: tuple[str, ...]
+@pytest.mark.parametrize("place", ["0.normal", "1.up", "1.residual"])
+@pytest.mark.parametrize("wrong", ["conv_3x4", "", True, 1.5, ["deconv_4x4"], {}])
+def test_what_is_no_operation_of_its_place_is_refused_with_those_that_are(
+    place: str, wrong: Any
 ) -> None:
-    stage, _, name = place.rpartition(".")
-    others = set(NORMAL_OPS + UP_OPS) - set(ops)
-    for wrong in ("conv_3x4", "Deconv_4x4", "deconv_4", "none", "", *sorted(others)):
-        content = content_of(from_operations(PLAIN, 8))
-        holder = content["generator"]["stages"][int(stage)] if stage else content["generator"]
-        holder[name] = wrong
-        where = f"generator.stages.{place}" if stage else f"generator.{place}"
-        assert refusal(content) == f"{where} = {wrong!r}: must be {in_words(ops)}"
-
-
-@pytest.mark.parametrize("wrong", [["deconv_4x4"], {"up": "deconv_4x4"}, [], {}])
-def test_a_residual_of_the_wrong_shape_is_refused(wrong: Any) -> None:
+    stage, name = place.split(".")
     content = content_of(from_operations(PLAIN, 8))
-    content["generator"]["stages"][1]["residual"] = wrong
-    assert refusal(content) == f"generator.stages.1.residual: must be {in_words(UP_OPS)}"
-
-
-@pytest.mark.parametrize("wrong", [True, 0, 1.5])
-def test_a_residual_of_the_wrong_type_is_refused(wrong: Any) -> None:
-    content = content_of(from_operations(PLAIN, 8))
-    content["generator"]["stages"][1]["residual"] = wrong
-    said = f"generator.stages.1.residual = {wrong!r}: must be {in_words(UP_OPS)}"
-    assert refusal(content) == said
-
-
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (0, "generator.stages has too few entries"),
-        (2, "generator.stages has too few entries"),
-        (4, "generator.stages: must have at most 3 entries, not 4"),
-    ],
-)
-def test_a_generator_has_three_stages(number: int, said: str) -> None:
-    content = content_of(from_operations(PLAIN, 8))
-    content["generator"]["stages"] = (content["generator"]["stages"] * 2)[:number]
-    assert refusal(content) == said
-
-
-@pytest.mark.parametrize(
-    ("field", "said"),
-    [
-        ("residuals", "unknown field generator.stages.2.residuals, did you mean residual?"),
-        ("skips", "the field generator.stages.2.skips does not belong there"),
-    ],
-)
-def test_a_field_that_does_not_belong_there_is_refused(field: str, said: str) -> None:
-    content = content_of(from_operations(PLAIN, 8))
-    content["generator"]["stages"][2][field] = "deconv_4x4"
-    assert refusal(content) == said
-
-
-@pytest.mark.parametrize("name", ["normal", "up"])
-def test_a_missing_operation_is_refused(name: str) -> None:
-    content = content_of(from_operations(PLAIN, 8))
-    del content["generator"]["stages"][0][name]
-    assert refusal(content) == f"the field generator.stages.0.{name} is missing"
-
-
-def test_the_schema_says_what_is_allowed() -> None:
-    parts = Genome.model_json_schema()["$defs"]
-    generator = parts["DEGASGenerator"]["properties"]
-    stage = parts["DEGASStage"]["properties"]
-    assert generator["space"]["const"] == "degas"
-    assert (generator["stages"]["minItems"], generator["stages"]["maxItems"]) == (3, 3)
-    assert stage["normal"]["enum"] == list(NORMAL_OPS)
-    assert stage["up"]["enum"] == list(UP_OPS)
-    for optional, ops in ((stage["residual"], UP_OPS), (generator["final_normal"], NORMAL_OPS)):
-        assert optional["default"] is None
-        assert optional["anyOf"] == [{"enum": list(ops), "type": "string"}, {"type": "null"}]
-    assert parts["DEGASStage"]["required"] == ["normal", "up"]
+    content["generator"]["stages"][int(stage)][name] = wrong
+    value = "" if isinstance(wrong, list | dict) else f" = {wrong!r}"
+    ops = in_words(NORMAL_OPS if name == "normal" else UP_OPS)
+    assert refusal(content) == f"generator.stages.{place}{value}: must be {ops}"
 
 
 def test_drawn_genomes_leave_the_places_of_the_variants_empty() -> None:
