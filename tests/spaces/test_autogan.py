@@ -154,13 +154,13 @@ def test_a_choice_is_named_by_the_words_of_the_space(place: int, words: tuple[st
     assert CHOICES[place].endswith(f"({listed})")
 
 
-@pytest.mark.parametrize("length", [n for n in range(20) if n not in (4, 9, 14)])
+@pytest.mark.parametrize("length", [0, 3, 5, 13, 15])
 def test_a_vector_that_ends_inside_a_cell_is_refused(length: int) -> None:
     with pytest.raises(InvalidInput, match=rf"of {length} tokens .* \[4, 9, 14\]"):
         split_tokens([0] * length)
 
 
-@pytest.mark.parametrize("length", [n for n in range(30) if n != 14])
+@pytest.mark.parametrize("length", [0, 4, 9, 13, 15])
 def test_another_number_of_tokens_is_no_generator(length: int) -> None:
     with pytest.raises(InvalidInput, match=f"a generator has 14 tokens, these are {length}"):
         decode([0] * length, 8)

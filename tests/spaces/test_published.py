@@ -9,9 +9,7 @@ import pytest
 
 from gan_nas.errors import InvalidInput
 from gan_nas.spaces.adversarialnas import encode
-from gan_nas.spaces.autogan import AutoGANCell
 from gan_nas.spaces.ctgan import CTGANCritic
-from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import load_genome, published_genome, published_names
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
@@ -38,9 +36,6 @@ def refusal(reference: str) -> str:
 
 def test_the_packaged_files_are_those_of_the_folder() -> None:
     assert [path.stem for path in sorted(FOLDER.glob("*.json"))] == NAMES
-    assert {"autogan-cifar10-top1", "autogan-cifar10-top2", "autogan-cifar10-top3"} <= set(NAMES)
-    assert {"sngan-cifar10", "ctgan-cifar10"} <= set(NAMES)
-    assert set(MATRICES) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,10 +45,7 @@ def test_every_published_genome_loads_under_its_name_with_its_source(name: str) 
     assert genome.source is not None
     assert genome.source.paper
     assert genome.source.where
-    scores = [score for scores in genome.source.reported.values() for score in scores]
-    assert set(scores) <= {"inception_score", "fid"}
-    data = next(part for part in name.split("-") if part in ("cifar10", "stl10"))
-    assert "inception_score" in genome.source.reported[data]
+    assert all(set(row) <= {"inception_score", "fid"} for row in genome.source.reported.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -121,89 +113,35 @@ def test_a_bad_file_is_refused_for_what_is_wrong_in_it(tmp_path: Path) -> None:
     assert refusal(str(path)) == f"{path} is not UTF-8 text"
 
 
-@pytest.mark.parametrize(("name", "width"), [("sngan-cifar10", 256), ("ctgan-cifar10", 128)])
-def test_hand_made_controls_have_the_cells_of_their_papers(name: str, width: int) -> None:
-    genome = published_genome(name)
-    cell = AutoGANCell(conv="pre", norm="batch", up="nearest", shortcut=True, skips=())
-    assert genome.generator.cells == (cell,) * 3
-    assert (genome.generator.width, genome.generator.latent_dim) == (width, 128)
-    assert genome.source is not None
-    assert genome.source.note is not None
-    assert genome.source.note.startswith("Hand-made control")
-
-
-def test_only_the_control_of_ctgan_has_a_critic_of_its_own() -> None:
-    """CT-GAN's (Wei et al. 2018); all others train against SN-GAN's, at their papers' width."""
+def test_the_critic_of_ctgan_is_its_own() -> None:
+    """CT-GAN's (Wei et al. 2018)."""
     assert published_genome("ctgan-cifar10").discriminator == CTGANCritic(space="ctgan", width=128)
     assert CTGANCritic(space="ctgan", width=128).dropout == (0.2, 0.5, 0.5)
-    spaces = {name: published_genome(name).discriminator.space for name in NAMES}
-    assert spaces.pop("ctgan-cifar10") == "ctgan"
-    assert set(spaces.values()) == {"sn_resnet"}
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("autogan-")])
-def test_the_found_genomes_show_what_the_paper_remarks_on_them(name: str) -> None:
-    cells = published_genome(name).generator.cells
-    assert {cell.conv for cell in cells} == {"pre"}
-    assert "deconv" not in {cell.up for cell in cells}
-    assert [cell.skips for cell in cells] == [(), (0,), (0, 1)]  # every possible skip is on
-
-
-def test_what_was_read_from_a_figure_and_what_from_code_is_said() -> None:
-    told = {}
-    for place in (1, 2, 3):
-        source = published_genome(f"autogan-cifar10-top{place}").source
-        assert source is not None
-        told[place] = f"{source.where} {source.note}"
-    assert "Fig. 3" in told[1]
-    assert "derive.sh" in told[1]
-    assert all("Read from the code, not from a figure" in told[place] for place in (2, 3))
 
 
 def test_the_reported_scores_are_those_of_the_papers() -> None:
+    """Inception Score and FID, on the data set of the name."""
     reported = {}
     for name in NAMES:
         source = published_genome(name).source
         assert source is not None
-        reported[name] = source.reported.get("cifar10")
-    assert reported["autogan-cifar10-top1"] == {"inception_score": 8.55, "fid": 12.42}
-    assert reported["autogan-cifar10-top2"] == {"inception_score": 8.42, "fid": 13.67}
-    assert reported["autogan-cifar10-top3"] == {"inception_score": 8.41, "fid": 13.87}
-    assert reported["sngan-cifar10"] == {"inception_score": 8.22, "fid": 21.7}
-    assert reported["ctgan-cifar10"] == {"inception_score": 8.12}
-    assert reported["adversarialnas-cifar10"] == {"inception_score": 8.74, "fid": 10.87}
-    assert reported["mmd-adversarialnas-cifar10"] == {"inception_score": 9.62, "fid": 5.83}
-    stl10 = published_genome("adversarialnas-stl10").source
-    assert stl10 is not None
-    assert stl10.reported == {"stl10": {"inception_score": 9.63, "fid": 26.98}}
-    assert read_genome(FOLDER / "autogan-cifar10-top1.json").source == TOP1.source
+        scores = source.reported["stl10" if name.endswith("stl10") else "cifar10"]
+        reported[name] = (scores["inception_score"], scores.get("fid"))
+    assert reported == {
+        "autogan-cifar10-top1": (8.55, 12.42),
+        "autogan-cifar10-top2": (8.42, 13.67),
+        "autogan-cifar10-top3": (8.41, 13.87),
+        "sngan-cifar10": (8.22, 21.7),
+        "ctgan-cifar10": (8.12, None),
+        "adversarialnas-cifar10": (8.74, 10.87),
+        "mmd-adversarialnas-cifar10": (9.62, 5.83),
+        "adversarialnas-stl10": (9.63, 26.98),
+    }
 
 
 @pytest.mark.parametrize("name", MATRICES)
 def test_the_genomes_of_adversarialnas_are_the_published_matrices(name: str) -> None:
     assert encode(published_genome(name).generator) == [list(row) for row in MATRICES[name]]
-
-
-def test_the_genomes_of_adversarialnas_have_the_sizes_of_their_authors_scripts() -> None:
-    sizes = {}
-    for name in MATRICES:
-        genome = published_genome(name)
-        g = genome.generator
-        assert genome.discriminator.space == "sn_resnet"
-        sizes[name] = (g.width, g.latent_dim, g.num_latent_parts, genome.discriminator.width)
-    assert sizes == {
-        "adversarialnas-cifar10": (256, 120, 3, 128),
-        "adversarialnas-stl10": (270, 120, 2, 128),
-        "mmd-adversarialnas-cifar10": (256, 120, 3, 512),
-    }
-
-
-def test_what_is_not_due_to_the_architecture_is_said() -> None:
-    source = published_genome("mmd-adversarialnas-cifar10").source
-    assert source is not None
-    assert source.note is not None
-    for changed in ("loss", "discriminator", "batch"):
-        assert changed in source.note
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", ">i4", "uint64"])
@@ -277,22 +215,12 @@ def test_an_array_of_another_kind_is_refused(
     )
 
 
-@pytest.mark.parametrize(
-    ("cell", "place", "number", "said"),
-    [
-        (0, 0, 3, "edge 0-1 of cell 0 is 3, allowed are 0 to 2"),
-        (2, 6, 7, "edge 3-4 of cell 2 is 7, allowed are 0 to 6"),
-        (1, 2, -1, "edge 1-3 of cell 1 is -1, allowed are 0 to 6"),
-        (0, 2, 0, "row 0 leaves a node of its cell without any input"),
-    ],
-)
-def test_a_matrix_that_is_no_generator_is_refused(
-    tmp_path: Path, cell: int, place: int, number: int, said: str
-) -> None:
+def test_a_matrix_that_is_no_generator_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "g.npy"
     matrix = np.array(FOUND, np.int64)
-    matrix[cell, place] = number
+    matrix[1, 2] = -1
     np.save(path, matrix)
+    said = "edge 1-3 of cell 1 is -1, allowed are 0 to 6"
     assert refusal(str(path)) == f"{path} is no generator: {said}"
 
 
@@ -320,7 +248,7 @@ def test_the_code_of_autogan_is_a_genome(text: str, tmp_path: Path) -> None:
     assert load_genome(str(path)) == genome
 
 
-@pytest.mark.parametrize("length", [2, 4, 9, 13, 15, 21, 500])
+@pytest.mark.parametrize("length", [2, 4, 13, 500])
 def test_a_code_of_another_length_is_refused(length: int, tmp_path: Path) -> None:
     text = ",".join(["0"] * length)
     said = f"no code of AutoGAN: a generator has 14 tokens, these are {length}: conv, norm, up and"
@@ -329,14 +257,9 @@ def test_a_code_of_another_length_is_refused(length: int, tmp_path: Path) -> Non
     assert refusal(str(tmp_path / "arch.txt")).startswith(f"{tmp_path / 'arch.txt'} is {said}")
 
 
-@pytest.mark.parametrize("position", range(14))
-def test_a_number_of_a_code_that_is_out_of_range_is_named_with_its_meaning(position: int) -> None:
-    tokens = list(CODE)
-    for number in (9, -1):
-        tokens[position] = number
-        said = refusal(str(tokens))
-        assert f" is {number}, allowed are 0 to " in said
-        assert f"it is number {position + 1} of 14 and chooses " in said
+def test_a_number_of_a_code_that_is_out_of_range_is_named_with_its_meaning() -> None:
+    said = refusal(str([*CODE[:5], 9, *CODE[6:]]))
+    assert "token 1 of cell 1 is 9, allowed are 0 to 2: it is number 6 of 14 and chooses " in said
 
 
 def test_a_matrix_with_a_name_that_is_no_text_is_a_genome(tmp_path: Path) -> None:
