@@ -312,7 +312,9 @@ def test_every_fast_path_is_in_the_table() -> None:
 
 
 @EVERY_CASE
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("split", "channels"), [(True, 1), (True, 3), (False, 3)], indirect=["split"]
+)
 def test_the_merged_form_equals_the_papers(split: bool, name: str, channels: int) -> None:
     case, module = CASES[name], built(name, channels)
     weights = weights_of(module, case.mixes)
