@@ -71,10 +71,3 @@ def test_a_collapsed_generator_has_one_distance_at_every_size() -> None:
 def test_too_few_images_or_sizes_are_refused(num: int, num_sizes: int) -> None:
     with pytest.raises(InvalidInput, match="use at least"):
         fid_infinity(sample(num, 0), STANDARD, 0, num_sizes)
-
-
-def test_the_distance_ignores_the_default_device() -> None:
-    x = sample(200, 0)
-    expected = fid_infinity(x, STANDARD, 0)
-    with torch.device("meta"):
-        assert fid_infinity(x, STANDARD, 0) == expected

@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_nas.errors import Incompatible, InvalidInput, RunFailed
+from gan_nas.errors import InvalidInput
 from gan_nas.metrics.manifold import Neighbours, manifold_scores
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics_golden.npz", allow_pickle=False)
@@ -22,26 +21,6 @@ def test_scores_are_those_of_the_published_implementations() -> None:
     assert manifold_scores(REAL, FAKE, Neighbours(3, 3)) == pytest.approx(
         (0.21, 0.578, 0.13, 0.188), rel=1e-9
     )
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("num_neighbours", [1, 3, 10])
-@pytest.mark.parametrize("dim", [2, 64])
-def test_precision_and_recall_are_torch_fidelitys(seed: int, num_neighbours: int, dim: int) -> None:
-    from torch_fidelity.metric_prc import prc_features_to_metric
-
-    real, fake = sample(150, dim, seed), sample(120, dim, seed + 9) * 0.8 + 0.2
-    metric = prc_features_to_metric(
-        fake.double(),  # generated first
-        real.double(),
-        prc_neighborhood=num_neighbours,
-        prc_batch_size=1000,
-        save_cpu_ram=False,
-        verbose=False,
-    )
-    ours = manifold_scores(real, fake, Neighbours(num_neighbours, num_neighbours))
-    assert ours.precision == pytest.approx(metric["precision"], abs=1e-6)
-    assert ours.recall == pytest.approx(metric["recall"], abs=1e-6)
 
 
 @pytest.mark.parametrize("num_neighbours", [1, 5])
@@ -88,11 +67,6 @@ def test_identical_sets_score_one_even_where_points_coincide(copies: int) -> Non
     assert scores.density >= 1
 
 
-def test_far_sets_score_zero() -> None:
-    x = sample(50, 4, 0)
-    assert manifold_scores(x, x + 1000) == (0, 0, 0, 0)
-
-
 def test_a_collapsed_generator_has_precision_or_not_and_nearly_no_recall() -> None:
     inside = manifold_scores(REAL, REAL[:1].expand(100, -1))
     assert inside.precision == 1
@@ -123,23 +97,3 @@ def test_each_pair_of_measures_has_its_own_neighbours_those_of_its_paper_by_defa
 def test_impossible_neighbours_are_refused(num_neighbours: int) -> None:
     with pytest.raises(InvalidInput, match="use 1 to 8"):
         manifold_scores(REAL[:9], FAKE[:20], Neighbours(num_neighbours, num_neighbours))
-
-
-def test_other_dimensions_are_incompatible() -> None:
-    with pytest.raises(Incompatible, match="4 dimensions cannot be compared to real ones of 16"):
-        manifold_scores(REAL, FAKE[:, :4])
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_features_that_are_not_finite_fail_the_run(value: float) -> None:
-    bad = FAKE.clone()
-    bad[3, 2] = value
-    for real, fake in ((REAL, bad), (bad, REAL)):
-        with pytest.raises(RunFailed, match="NaN or infinity"):
-            manifold_scores(real, fake)
-
-
-def test_scores_ignore_the_default_device() -> None:
-    expected = manifold_scores(REAL, FAKE)
-    with torch.device("meta"):
-        assert manifold_scores(REAL, FAKE) == expected

@@ -1,7 +1,9 @@
 """What one pass gives: equal to the pure functions on the same features, and rightly named."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.data import load_images
-from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.errors import Incompatible, InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone, custom_backbone
 from gan_nas.metrics.evenly import even_places, evenly, evenly_of_parts
 from gan_nas.metrics.fid_infinity import fid_infinity
@@ -21,6 +23,7 @@ from gan_nas.metrics.measures import (
     MEASURES,
     SEED,
     USUAL,
+    Embedded,
     Measure,
     embed,
     parse_measures,
@@ -67,7 +70,18 @@ def measured(
 ) -> dict[str, float]:
     real = embed(judge, [images(REAL, 0)], measures)
     fake = embed(judge, torch.split(images(num, 1), 64), measures)
-    reference = FrechetReference(real.moments)
+    return compared(real, fake, judge, measures, splits, shuffle)
+
+
+def compared(
+    real: Embedded,
+    fake: Embedded,
+    judge: Backbone,
+    measures: Sequence[Measure],
+    splits: int = 1,
+    shuffle: bool = False,
+) -> dict[str, float]:
+    reference = None if set(measures) == {"is"} else FrechetReference(real.moments)
     return values_of(
         fake, judge, measures, reference, real.features, splits=splits, shuffle=shuffle
     )
@@ -206,19 +220,53 @@ def test_a_comparison_of_more_or_fewer_images_than_announced_is_refused() -> Non
             scorer.compare([images(40, 0)], num)
 
 
-@pytest.mark.parametrize("measure", MEASURES)
-def test_nan_fails_the_run_by_every_measure(measure: Measure) -> None:
+class Spoilt(Pixels):
+    """One value of one image is not as it should be."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = super().forward(images)
+        for rows in outputs:
+            rows[3, 2] = self.value
+        return outputs
+
+
+@pytest.mark.parametrize(
+    ("side", "measure"),
+    [*product(["real", "generated"], MEASURES[1:]), ("generated", "is")],
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_features_that_are_not_finite_fail_the_run_by_every_measure(
+    side: str, measure: Measure, value: float
+) -> None:
+    good, spoilt = backbone(), backbone(network=Spoilt(value))
+    real = embed(spoilt if side == "real" else good, [images(REAL, 0)], [measure])
+    fake = embed(good if side == "real" else spoilt, [images(FAKE, 1)], [measure])
+    with pytest.raises(RunFailed, match="NaN or infinity"):
+        compared(real, fake, good, [measure])
+
+
+@pytest.mark.parametrize("measure", ["fid", "kid", "prdc", "fid-infinity"])
+def test_features_of_other_dimensions_are_incompatible(measure: Measure) -> None:
     judge = backbone()
-    reference = embed(judge, [images(REAL, 0)], [measure])
-    frechet = FrechetReference(reference.moments)
-    network = Pixels()
-    network.weight.data.fill_(torch.nan)
-    fake = embed(replace(judge, network=network), [images(FAKE, 1)], [measure])
-    with pytest.raises(RunFailed, match="NaN"):
-        values_of(fake, judge, [measure], frechet, reference.features, splits=1, shuffle=False)
+    real = embed(judge, [images(REAL, 0)], MEASURES)
+    assert real.features is not None
+    few = real.features[:, :4]
+    fake = real._replace(moments=Moments.of(few), features=few)
+    with pytest.raises(Incompatible, match=r"4 dimensions cannot be compared to .* of 12"):
+        compared(real, fake, judge, [measure])
 
 
-@pytest.mark.parametrize("name", ["mine", "inception"])
+def test_the_default_device_does_not_matter() -> None:
+    expected = measured(backbone(), shuffle=True)
+    with torch.device("meta"):
+        assert measured(backbone(), shuffle=True) == expected
+
+
+@pytest.mark.parametrize("name", ["mine", "inception", "fid"])
 def test_any_module_scores_from_end_to_end_under_its_own_name(name: str) -> None:
     digits = load_images("digits")
     judge = custom_backbone(name, Pixels(), channels=1, labelled=True, resize="none")
