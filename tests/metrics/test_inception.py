@@ -4,7 +4,6 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from gan_nas.data import Images, load_images
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.metrics import inception
-from gan_nas.metrics.backbone import Backbone
+from gan_nas.metrics.backbone import Backbone, hash_tensors
 from gan_nas.metrics.frechet import frechet_distance
 from gan_nas.metrics.inception import (
     HASH,
@@ -52,8 +51,10 @@ def state() -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def backbone(state: dict[str, Tensor]) -> Backbone:
-    return inception_from_state(state)
+def backbone(file: Path) -> Backbone:
+    """Weights from a file, on the CPU whatever the default device."""
+    with torch.device("meta"):
+        return load_backbone(f"inception:{file}", None, None, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +100,14 @@ def block_with_bare_pool(name: str) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "has_max"),
-    [
-        *((f"Mixed_{block}", 3, False) for block in ("5b", "5c", "5d", "6b", "6c", "6d", "6e")),
-        ("Mixed_7b", 3, False),
-        ("Mixed_7c", 3, True),
-    ],
+    "name", [f"Mixed_{block}" for block in ("5b", "5c", "5d", "6b", "6c", "6d", "6e", "7b", "7c")]
 )
 def test_average_pools_do_not_count_the_padding_and_the_last_pool_is_a_maximum(
-    name: str, channels: int, has_max: bool
+    name: str,
 ) -> None:
-    x = pictures(1, channels, 8).float()
-    pooled = block_with_bare_pool(name)(x)[:, -channels:]
-    if has_max:
+    x = pictures(1, 3, 8).float()
+    pooled = block_with_bare_pool(name)(x)[:, -3:]
+    if name == "Mixed_7c":
         expected = F.max_pool2d(x, 3, 1, 1)
     else:
         ones = torch.ones_like(x)
@@ -132,7 +128,7 @@ def test_no_batch_norm_is_left_and_the_logits_have_no_bias(backbone: Backbone) -
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", [(1, 1), (8, 8), (32, 32), (48, 48), (100, 299), (640, 17)])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (32, 32), (299, 299), (100, 299), (640, 17)])
 def test_the_resize_is_torch_fidelitys_to_the_bit(channels: int, size: tuple[int, int]) -> None:
     from torch_fidelity.interpolate_compat_tensorflow import (
         interpolate_bilinear_2d_like_tensorflow1x as interpolate,
@@ -145,18 +141,7 @@ def test_the_resize_is_torch_fidelitys_to_the_bit(channels: int, size: tuple[int
     assert resized.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_resize_looks_at_corners_not_at_centres() -> None:
-    ramp = torch.tensor([0, 100], dtype=torch.uint8, device="cpu").expand(1, 1, 2, 2)
-    resized = resize_tf1(ramp, 4)
-    assert resized[0, 0, 0].tolist() == [0, 50, 100, 100]
-
-
-def test_images_of_299_pixels_are_left_alone() -> None:
-    images = pictures(1, 3, 299)
-    assert torch.equal(resize_tf1(images, 299), images.float())
-
-
-@pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 48), (3, 299), (3, 100)])
+@pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 299)])
 def test_features_and_logits_are_torch_fidelitys(
     channels: int, side: int, backbone: Backbone, peer: nn.Module
 ) -> None:
@@ -175,13 +160,13 @@ def test_bfloat16_differs_by_less_than_two_percent(
     state: dict[str, Tensor], backbone: Backbone
 ) -> None:
     """On these weights: with the real ones the error has to be measured again."""
-    images = pictures(4, 3, 32)
+    images = pictures(2, 3, 32)
     fast = inception_from_state(state, precision="bf16")
     for ours, exact in zip(fast.embed(images), backbone.embed(images), strict=True):
         assert ours.dtype == torch.float32
         assert 0 < float((ours - exact).abs().max() / exact.abs().max()) < 0.02
     assert fast.precision == "bf16"
-    assert fast.fingerprint == f"{backbone.fingerprint}-bf16"  # else caches would mix them
+    assert fast.fingerprint == f"{hash_tensors(state)}-bf16"  # else caches would mix them
 
 
 def test_the_same_images_give_the_same_bits_whatever_is_around(backbone: Backbone) -> None:
@@ -190,14 +175,6 @@ def test_the_same_images_give_the_same_bits_whatever_is_around(backbone: Backbon
     with torch.device("meta"), torch.autocast("cpu", torch.bfloat16):
         again = backbone.embed(images)
     assert all(torch.equal(a, b) for a, b in zip(again, expected, strict=True))
-
-
-def test_images_pass_in_batches_of_bounded_memory(backbone: Backbone) -> None:
-    images = pictures(3, 3, 32)
-    assert backbone.batch_size == 16
-    torch.testing.assert_close(
-        replace(backbone, batch_size=2).embed(images), backbone.embed(images), rtol=1e-4, atol=1e-4
-    )
 
 
 @pytest.mark.slow
@@ -236,15 +213,17 @@ def test_the_timing_tells_ratio_and_errors(state: dict[str, Tensor]) -> None:
 # Names: only the weights of 2015-12-05 give an IS and a FID.
 
 
-def test_other_weights_never_print_is_or_fid(file: Path, state: dict[str, Tensor]) -> None:
-    loaded = load_backbone(f"inception:{file}", None, None, "cpu")
-    for backbone in (loaded, inception_from_state(state)):
-        assert not backbone.canonical
-        assert backbone.score_name == "classifier_score"
-        assert backbone.distance_name == "frechet_distance[inception]"
-        assert backbone.resize == "TF1 bilinear to 299"
-        assert backbone.labelled
-    assert loaded.fingerprint == sha256(file)[:16]
+def test_other_weights_never_print_is_or_fid(
+    backbone: Backbone, file: Path, state: dict[str, Tensor]
+) -> None:
+    for made in (backbone, inception_from_state(state)):
+        assert not made.canonical
+        assert made.score_name == "classifier_score"
+        assert made.distance_name == "frechet_distance[inception]"
+        assert made.resize == "TF1 bilinear to 299"
+        assert made.labelled
+        assert made.batch_size == 16
+    assert backbone.fingerprint == sha256(file)[:16]
 
 
 def test_the_known_weights_print_is_and_fid(
@@ -358,16 +337,6 @@ def test_without_torch_fidelity_there_is_a_plain_error(
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     with pytest.raises(MissingResource, match=r"needs torch-fidelity.*pip install"):
         inception_from_state(state)
-
-
-def test_it_is_made_on_the_cpu_whatever_the_default_device(
-    state: dict[str, Tensor], backbone: Backbone, file: Path
-) -> None:
-    images = pictures(1, 3, 32)
-    with torch.device("meta"):
-        made = [inception_from_state(state), load_inception(file)]
-    for one in made:
-        assert torch.equal(one.embed(images)[0], backbone.embed(images)[0])
 
 
 def test_an_unknown_precision_is_refused(state: dict[str, Tensor]) -> None:
