@@ -59,8 +59,10 @@ def compared(images: Images, fakes: Tensor, split: str = "train") -> Comparison:
     return comparison
 
 
-@pytest.mark.parametrize("split", ["train", "all", "held-out"])
-@pytest.mark.parametrize("num_held_out", [20, 100, 500, 2000])
+@pytest.mark.parametrize(
+    ("num_held_out", "split"),
+    [(20, "train"), (100, "held-out"), (500, "all"), (2000, "train")],
+)
 def test_a_perfect_generator_and_reality_agree_within_their_deviations(
     num_held_out: int, split: str
 ) -> None:
@@ -82,15 +84,6 @@ def test_a_perfect_generator_and_reality_agree_within_their_deviations(
         assert beyond[name] <= 0.15 * times, name
 
 
-def test_unequal_numbers_would_let_any_generator_beat_reality() -> None:
-    for seed in range(5):
-        images = data(20, seed)
-        scorer = Scorer(BACKBONE, images, 8)
-        assert (
-            scorer.score([drawn(NUM, seed)])[DISTANCE] < scorer.score([images.held_out])[DISTANCE]
-        )
-
-
 def test_a_bad_generator_is_told_from_reality() -> None:
     images, fakes = data(100, 0), drawn(NUM, 0)
     fakes = (fakes.float() * 0.8).to(torch.uint8)
@@ -106,7 +99,7 @@ def test_deviations_are_those_of_many_samples_or_somewhat_above(num: int) -> Non
     scorer = Scorer(BACKBONE, images, 8)
     told: dict[str, list[float]] = {DISTANCE: [], SCORE: []}
     values: dict[str, list[float]] = {DISTANCE: [], SCORE: []}
-    for seed in range(60):
+    for seed in range(40):
         _, comparison = scorer.compare([drawn(num, seed)], num)
         assert comparison is not None
         for name in told:
@@ -117,19 +110,20 @@ def test_deviations_are_those_of_many_samples_or_somewhat_above(num: int) -> Non
 
 
 def test_equal_numbers_are_compared_and_the_pass_gives_the_usual_scores_too() -> None:
-    fakes = drawn(NUM, 1)
-    for num_held_out, expected in ((20, 20), (599, 599), (600, 600), (601, 600), (2000, 600)):
+    num = 160
+    fakes = drawn(num, 1)
+    for num_held_out, expected in ((20, 20), (159, 159), (161, 160)):
         images = data(num_held_out, 0)
         scorer = Scorer(BACKBONE, images, 8, measures=MEASURES)
-        values, comparison = scorer.compare(torch.split(fakes, 70), NUM)
+        values, comparison = scorer.compare(torch.split(fakes, 70), num)
         assert values == scorer.score(torch.split(fakes, 70))
         assert comparison is not None
         assert (comparison.num, comparison.num_real) == (expected, 900)
-        assert comparison.real == pytest.approx(scorer.real(NUM))
+        assert comparison.real == pytest.approx(scorer.real(num))
         assert comparison.generated.keys() == comparison.real.keys()
-        few = fakes[torch.arange(expected, device="cpu") * NUM // expected]
-        assert comparison.generated == pytest.approx(scorer.score_few([few], NUM), rel=1e-6)
-        if expected == NUM:
+        few = fakes[torch.arange(expected, device="cpu") * num // expected]
+        assert comparison.generated == pytest.approx(scorer.score_few([few], num), rel=1e-6)
+        if expected == num:
             assert comparison.generated == pytest.approx(values, rel=1e-6)
 
 

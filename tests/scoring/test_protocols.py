@@ -2,9 +2,6 @@
 
 from math import sqrt
 from pathlib import Path
-from random import Random
-from statistics import mean, stdev
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -53,37 +50,19 @@ PASSPORT = Passport(
     torch="2.15.0",
     gan_nas="0.1.0",
 )
-OTHER: dict[str, Any] = {
-    "protocol": None,
-    "backbone": "classifier",
-    "canonical": False,
-    "weights": "0",
-    "backbone_side": 8,
-    "resize": "bilinear",
-    "features_precision": "bf16",
-    "image_side": 48,
-    "real_resize": "96 px, to 48 px by bilinear",
-    "quantise": "round",
-    "num_fake": 5000,
-    "num_real": None,
-    "num_splits": 1,
-    "shuffle": True,
-    "split": "held-out",
-    "reference": "stl10",
-    "reference_fingerprint": "4567",
-    "seed": 1,
-    "repeats": 3,
-    "precision": "bf16",
-    "kid_subset_size": 500,
-    "kid_subsets": 10,
-    "precision_neighbours": 5,
-    "density_neighbours": 3,
-    "pairwise_images": 5_000,
-    "fid_infinity_sizes": 8,
-    "draws_seed": 1,
-    "torch": "3.0.0",
-    "gan_nas": "0.2.0",
-}
+
+
+def another(value: object) -> object:
+    """Return a value which is not this one."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case str():
+            return "round"  # which `quantise` allows
+        case _:
+            return 8
 
 
 def scores(value: float, error: float | None = None, repeats: int = 1000) -> Scores:
@@ -121,14 +100,11 @@ def test_unknown_protocols_are_refused_with_the_nearest_name() -> None:
         find_protocol("?")
 
 
-def test_every_field_is_tried() -> None:
-    assert OTHER.keys() == Passport.model_fields.keys()
-
-
 @pytest.mark.parametrize("field", Passport.model_fields)
 def test_passports_differ_by_all_but_noise_and_versions(field: str) -> None:
-    other = PASSPORT.model_copy(update={field: OTHER[field]})
-    pair = (getattr(PASSPORT, field), OTHER[field])
+    mine = getattr(PASSPORT, field)
+    pair = (mine, another(mine))
+    other = PASSPORT.model_copy(update={field: pair[1]})
     ignored = field in {"protocol", "seed", "repeats", "torch", "gan_nas"}
     assert (field in INCIDENTAL) == ignored
     assert PASSPORT.differences(other) == ({} if ignored else {field: pair})
@@ -187,19 +163,6 @@ def test_few_repeats_are_less_sure_of_their_noise(repeats: int, quantile: float)
             scores(10 + factor * noise, 0.5 / sqrt(2), repeats),
         )
         assert exceeds_noise(a, b, "fid") is exceeds_noise(b, a, "fid") is beyond
-
-
-def test_noise_alone_is_taken_for_a_difference_in_one_case_of_twenty() -> None:
-    random = Random(0)
-    for repeats in (2, 3, 5, 10):
-        taken = 0
-        for _ in range(2000):
-            a, b = (
-                scores(mean(values), stdev(values) / sqrt(repeats), repeats)
-                for values in ([random.gauss(10, 1) for _ in range(repeats)] for _ in range(2))
-            )
-            taken += exceeds_noise(a, b, "fid") or False
-        assert 0.02 < taken / 2000 < 0.065
 
 
 @pytest.mark.parametrize("setting", sorted(OF_MEASURES))

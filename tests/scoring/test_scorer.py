@@ -1,6 +1,5 @@
 import math
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -76,20 +75,6 @@ def test_a_collapsed_generator_scores_one_at_a_finite_distance(
         assert scorer.real(360)[FRECHET] * 10 < score[FRECHET] < math.inf
 
 
-def test_scores_are_those_of_all_images_at_once(digits: Images, backbone: Backbone) -> None:
-    scorer = Scorer(backbone, digits, 12, num_splits=3)
-    images = digits.at(12).held_out
-    scores = scorer.score(torch.split(images, 50))
-    features, logits = backbone.embed(images)
-    real, _ = backbone.embed(digits.at(12).train)
-    distance = frechet_distance(Moments.of(real), Moments.of(features))
-    assert scores[FRECHET] == pytest.approx(distance, rel=1e-5)
-    assert scores["classifier_score"] == pytest.approx(
-        inception_style_score(logits, 3)[0], rel=1e-5
-    )
-    assert scorer.real(360) == pytest.approx(scores, rel=1e-5)
-
-
 def test_images_that_are_at_the_stages_side_already_change_nothing(
     digits: Images, backbone: Backbone
 ) -> None:
@@ -105,12 +90,6 @@ def test_a_share_of_the_training_images_can_be_the_reference(
     assert scorer.passport(10, 0).num_real == 500
     assert Scorer(backbone, digits, 8, num_reference=9999).passport(10, 0).num_real == 1437
     assert scorer.real(360)[FRECHET] < 2 * Scorer(backbone, digits, 8).real(360)[FRECHET]
-
-
-def test_without_labels_only_the_distance_is_given(digits: Images) -> None:
-    images = Images("unnamed", digits.train[:200], digits.held_out[:40])
-    scorer = Scorer(load_backbone("classifier", images, None, "cpu"), images, 8, num_splits=10)
-    assert list(scorer.real(40)) == ["frechet_distance[rotation]"]
 
 
 @pytest.mark.parametrize("num", [2, 3, 19, 99])
@@ -133,19 +112,10 @@ def test_impossible_batches_are_refused(digits: Images, backbone: Backbone) -> N
         scorer.score([digits.at(16).train[:10]])
 
 
-def test_a_backbone_that_gives_nan_fails_the_run(digits: Images, backbone: Backbone) -> None:
-    broken = replace(backbone, network=deepcopy(backbone.network))
-    scorer = Scorer(broken, digits, 8)
-    broken.network.get_parameter("head.bias").data.fill_(torch.nan)
-    with pytest.raises(RunFailed, match="NaN"):
-        scorer.score([digits.held_out])
-
-
 def test_the_passport_names_the_whole_protocol(digits: Images, backbone: Backbone) -> None:
     scorer = Scorer(backbone, digits, 16, num_splits=2)
     passport = scorer.passport(500, seed=7, precision="bf16")
-    assert passport.model_dump() == {
-        "protocol": None,
+    assert passport.model_dump(exclude_none=True) == {
         "backbone": "classifier",
         "canonical": False,
         "weights": backbone.fingerprint,
@@ -165,13 +135,6 @@ def test_the_passport_names_the_whole_protocol(digits: Images, backbone: Backbon
         "seed": 7,
         "repeats": 1,
         "precision": "bf16",
-        "kid_subset_size": None,
-        "kid_subsets": None,
-        "precision_neighbours": None,
-        "density_neighbours": None,
-        "pairwise_images": None,
-        "fid_infinity_sizes": None,
-        "draws_seed": None,
         "torch": torch.__version__,
         "gan_nas": version("gan-nas"),
     }
@@ -179,17 +142,6 @@ def test_the_passport_names_the_whole_protocol(digits: Images, backbone: Backbon
     assert Scores.model_validate_json(scores.model_dump_json()) == scores
     with pytest.raises(ValidationError):
         Scores.model_validate({**scores.model_dump(), "more": 1})
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(-1, 0), (1, 255), (0, 127), (-5, 0), (5, 255), (0.999, 254), (-0.9999, 0)],
-)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_quantising_rounds_down_and_clamps(value: float, expected: int, dtype: torch.dtype) -> None:
-    images = torch.full((1, 1, 2, 2), value, dtype=dtype)
-    assert (to_uint8(images) == expected).all()
-    assert (images == value).all()
 
 
 class Toy(nn.Module):
@@ -205,7 +157,9 @@ class Toy(nn.Module):
 
 def made(num: int, **options: int) -> Tensor:
     torch.manual_seed(0)
-    return torch.cat(list(generate(Toy().eval(), num, 5, options.pop("seed", 0), "cpu", **options)))
+    toy = Toy().eval()
+    torch.seed()  # what others draw changes nothing
+    return torch.cat(list(generate(toy, num, 5, options.pop("seed", 0), "cpu", **options)))
 
 
 def test_generated_images_depend_on_the_seed_alone_and_fewer_are_a_prefix() -> None:
@@ -287,25 +241,6 @@ def test_one_pass_gives_all_measures(
     counting.sizes.clear()
     scorer.score(torch.split(digits.held_out, 90))
     assert counting.sizes == [90] * 4
-
-
-def test_scoring_twice_takes_the_same_latents_for_every_child() -> None:
-    class Keeping(Toy):
-        def __init__(self) -> None:
-            super().__init__()
-            self.seen: list[Tensor] = []
-
-        def forward(self, z: Tensor) -> Tensor:
-            self.seen.append(z)
-            return super().forward(z)
-
-    children = [Keeping().eval() for _ in range(2)]
-    for child in children:
-        torch.rand(7, device="cpu")  # what others draw changes nothing
-        list(generate(child, 150, 5, 0, "cpu"))
-    first, second = (torch.cat(child.seen) for child in children)
-    assert torch.equal(first, second)
-    assert len(first.unique(dim=0)) == 150
 
 
 def test_held_out_images_can_be_the_reference(digits: Images, backbone: Backbone) -> None:
@@ -455,12 +390,20 @@ def test_passes_over_real_images_report_and_stop(digits: Images, backbone: Backb
 
 @pytest.mark.parametrize(
     ("value", "floor", "nearest"),
-    [(-1, 0, 0), (1, 255, 255), (0, 127, 128), (0.999, 254, 255), (-0.997, 0, 0), (9, 255, 255)],
+    [
+        *((-1, 0, 0), (1, 255, 255), (0, 127, 128), (0.999, 254, 255), (-0.997, 0, 0)),
+        *((-5, 0, 0), (9, 255, 255)),
+    ],
 )
-def test_quantising_rounds_down_or_to_the_nearest(value: float, floor: int, nearest: int) -> None:
-    images = torch.full((1, 1, 2, 2), value, device="cpu")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quantising_rounds_down_or_to_the_nearest(
+    value: float, floor: int, nearest: int, dtype: torch.dtype
+) -> None:
+    images = torch.full((1, 1, 2, 2), value, dtype=dtype, device="cpu")
+    assert (to_uint8(images) == floor).all()
     assert (to_uint8(images, "floor") == floor).all()
     assert (to_uint8(images, "round") == nearest).all()
+    assert (images == value).all()
     random = torch.Generator(device="cpu").manual_seed(0)
     noise = torch.rand(1000, 1, 4, 4, generator=random, device="cpu") * 2 - 1
     for quantise, bias in (("floor", -0.5), ("round", 0.0)):
