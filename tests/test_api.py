@@ -1,18 +1,16 @@
-"""The public API: which names there are, that they come lazily, and how the README uses them."""
+"""The public API: which names there are, and that they come lazily."""
 
 import ast
 import importlib
 import inspect
 import pkgutil
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import tiny
-import torch
 
 import gan_nas as gn
 from gan_nas.errors import InvalidInput
@@ -91,35 +89,3 @@ def test_genomes_come_without_torch(tmp_path: Path) -> None:
         "print(gn.__version__, 'torch' in sys.modules)\n"
     )
     assert run(code, tmp_path).split() == [gn.__version__, "False"]
-
-
-EXAMPLE = """
-import gan_nas as gn
-
-genome, digits = gn.load_genome("autogan-cifar10-top1").resized(16, 16), gn.load_images("digits")
-gn.train(genome, digits, gn.training_preset(genome, "demo"), "runs/top1")
-generator = gn.load_generator("runs/top1/best.safetensors")
-images = generator(torch.randn(64, generator.latent_dim))  # (64, 1, 16, 16) in [-1, 1]
-print(gn.score(generator, digits).scores)
-"""
-
-
-def test_the_example_trains_draws_and_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    small = {**tiny.TRAINING, "steps": 2, "num_scored": 20}
-    code = EXAMPLE.replace("resized(16, 16)", "resized(4, 4)")
-    code = code.replace('"demo"', f'"demo", **{small}').replace("digits).", "digits, num=20).")
-    (tmp_path / "example.py").write_text(f"import torch{code}", encoding="utf-8")
-    found = runpy.run_path("example.py")
-    images = found["images"]
-    assert isinstance(images, torch.Tensor)
-    assert (images.shape, images.dtype) == ((64, 1, 16, 16), torch.float32)
-    assert images.abs().max() <= 1
-    generator = found["generator"]
-    assert isinstance(generator, gn.Generator)
-    assert not generator.training
-    assert generator.genome == gn.load_genome("autogan-cifar10-top1").resized(4, 4)
-    assert (generator.resolution, generator.lineage["data"]) == (16, "digits")
-    assert "frechet_distance[classifier]" in capsys.readouterr().out

@@ -82,11 +82,6 @@ def test_a_bad_value_is_one_sentence(text: str, sentence: str) -> None:
     assert str(caught.value) == sentence
 
 
-def test_too_many_entries_are_counted() -> None:
-    with pytest.raises(InvalidInput, match="betas: must have at most 2 entries, not 3"):
-        resolve(Config, {}, ["betas=1,2,3"])
-
-
 def test_a_name_that_resembles_none_lists_all() -> None:
     with pytest.raises(InvalidInput, match="unknown setting zzz; known are steps, learning_rate"):
         resolve(Config, {}, ["zzz=1"])

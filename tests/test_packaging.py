@@ -38,15 +38,15 @@ def test_the_installed_package_is_this_one() -> None:
     ("code", "heavy"),
     [
         (
-            "import gan_nas.spaces.genome, gan_nas.spaces.published, gan_nas.spaces.random_genomes",
-            "torch numpy scipy",
+            "import gan_nas.cli, gan_nas.configs, gan_nas.spaces.diff, gan_nas.spaces.genome\n"
+            "import gan_nas.spaces.published, gan_nas.spaces.random_genomes",
+            "torch numpy scipy matplotlib",
         ),
-        ("import gan_nas.configs, gan_nas.spaces.diff", "torch numpy scipy"),
-        ("import gan_nas.cli", "torch numpy scipy matplotlib"),
         (
             "import importlib, pkgutil, gan_nas\n"
             "for module in pkgutil.walk_packages(gan_nas.__path__, 'gan_nas.'):\n"
-            "    importlib.import_module(module.name)",
+            "    importlib.import_module(module.name)\n"
+            "gan_nas.load_images('digits')",
             "torchvision matplotlib",
         ),
     ],

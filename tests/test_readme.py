@@ -1,12 +1,15 @@
 """What the README tells a new user to type must work."""
 
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
+import pytest
+import tiny
+import torch
 from typer.main import get_command
 
+import gan_nas as gn
 from gan_nas.cli import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -29,12 +32,26 @@ def test_every_command_and_option_it_names_exists() -> None:
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= everywhere | {"--debug"}
 
 
-def test_the_python_example_runs(tmp_path: Path) -> None:
+def test_the_python_example_trains_draws_and_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    shorter = example.replace(
-        'training_preset(genome, "demo")',
-        'training_preset(genome, "demo", steps=1, num_scored=100)',
-    )
-    assert shorter != example
-    subprocess.run([sys.executable, "-P", "-c", shorter], cwd=tmp_path, check=True)
-    assert (tmp_path / "runs" / "top1" / "best.safetensors").exists()
+    smaller = {**tiny.TRAINING, "steps": 2, "num_scored": 20}
+    for whole, part in (
+        ("resized(16, 16)", "resized(4, 4)"),
+        ('"demo")', f'"demo", **{smaller})'),
+        ("digits).", "digits, num=20)."),
+    ):
+        assert whole in example
+        example = example.replace(whole, part)
+    monkeypatch.chdir(tmp_path)
+    Path("example.py").write_text(example, encoding="utf-8")
+    found = runpy.run_path("example.py")
+    images, generator = found["images"], found["generator"]
+    assert (images.shape, images.dtype) == ((64, 1, 16, 16), torch.float32)
+    assert images.abs().max() <= 1
+    assert isinstance(generator, gn.Generator)
+    assert not generator.training
+    assert generator.genome == gn.load_genome("autogan-cifar10-top1").resized(4, 4)
+    assert (generator.resolution, generator.lineage["data"]) == (16, "digits")
+    assert "frechet_distance[classifier]" in capsys.readouterr().out
