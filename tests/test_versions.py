@@ -1,6 +1,5 @@
 """What a run's config says about the machine's software."""
 
-import json
 import platform
 
 import numpy
@@ -19,7 +18,3 @@ def test_versions_name_all_that_decides_the_last_bits() -> None:
     assert found["numpy"] == numpy.__version__
     assert found["threads"] == torch.get_num_threads()
     assert type(found["torch"]) is str  # torch's own type of version is no plain text
-
-
-def test_versions_can_be_written_as_json() -> None:
-    assert json.loads(json.dumps(versions())) == versions()

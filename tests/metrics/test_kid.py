@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -42,16 +41,6 @@ def test_subsets_are_torch_fidelitys(num_subsets: int, size: int, seed: int) -> 
     assert deviation == pytest.approx(metric["kernel_inception_distance_std"], rel=1e-9)
 
 
-def test_halves_of_one_sample_are_at_distance_zero_on_average_and_below_it_at_times() -> None:
-    values = []
-    for seed in range(40):
-        x = sample(200, 8, seed)
-        values.append(kernel_distance(x[:100], x[100:], 1, 100).mean)
-    error = np.std(values) / math.sqrt(len(values))
-    assert abs(np.mean(values)) < 3 * error
-    assert min(values) < 0 < max(values)
-
-
 def test_symmetric_and_invariant_to_rotation_and_order() -> None:
     x, y = sample(80, 8, 0).double(), sample(80, 8, 1).double() + 1
     rotation, _ = torch.linalg.qr(sample(8, 8, 2).double())
@@ -76,7 +65,7 @@ def test_subsets_are_at_most_half_of_the_smaller_set(
     assert usable_subset_size(num_real, num_fake) == usable_subset_size(num_fake, num_real) == size
 
 
-@pytest.mark.parametrize("num", [4, 40, 200])
+@pytest.mark.parametrize("num", [4, 100])
 def test_the_deviation_of_usable_subsets_is_that_of_one_subset_of_other_images(num: int) -> None:
     """Where the whole set is the subset it is rounding."""
     real, fakes = sample(4000, 8, 0), [sample(num, 8, seed) for seed in range(1, 41)]

@@ -28,16 +28,16 @@ def by_pillow(images: Tensor, side: int, kind: Filter) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-@pytest.mark.parametrize("size", [1, 2, 8, 28, 32, 48, 64, 100, 256, 298, 299, 300, 511, 600])
-def test_every_value_is_pillows(kind: Filter, size: int) -> None:
-    images = noise(2, 3, size, size)
-    assert torch.equal(resize_pillow(images, 299, kind), by_pillow(images, 299, kind))
-
-
-@pytest.mark.parametrize("kind", FILTERS)
-@pytest.mark.parametrize(("height", "width"), [(32, 48), (299, 64), (300, 299)])
-def test_other_shapes_are_pillows_too(kind: Filter, height: int, width: int) -> None:
-    images = noise(1, 1, height, width)
+@pytest.mark.parametrize(
+    "size",
+    [
+        *((side, side) for side in (1, 2, 8, 28, 32, 48, 64, 100, 256, 298, 299, 300, 511, 600)),
+        *((32, 48), (299, 64), (300, 299)),
+    ],
+    ids=str,
+)
+def test_every_value_is_pillows(kind: Filter, size: tuple[int, int]) -> None:
+    images = noise(2, 3, *size)
     assert torch.equal(resize_pillow(images, 299, kind), by_pillow(images, 299, kind))
 
 

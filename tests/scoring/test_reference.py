@@ -110,11 +110,6 @@ def test_splits_that_there_are_not_are_refused(tmp_path: Path) -> None:
         make_statistics(BACKBONE, stream, split="train")
 
 
-def test_one_image_has_no_covariance(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="at least 2 images"):
-        make_statistics(BACKBONE, open_images(as_files(tmp_path / "x", DIGITS.train[:1])))
-
-
 def test_progress_is_told_and_a_stop_obeyed_between_batches() -> None:
     told: list[tuple[int, int]] = []
     make_statistics(BACKBONE, DIGITS, progress=lambda *numbers: told.append(numbers))
