@@ -77,8 +77,8 @@ def test_features_and_logits_are_the_networks_of_these_inputs(
     features, logits = backbones[name].embed(images)
     prepared = PREPROCESSINGS[name].prepare(images)
     maps: list[Tensor] = []
-    hook = peer.AvgPool.register_forward_hook(lambda *a: maps.append(a[2]))  # type: ignore[union-attr, operator]
-    first = peer.Conv2d_1a_3x3.register_forward_pre_hook(lambda *_: (prepared,))  # type: ignore[union-attr, operator]
+    hook = peer.AvgPool.register_forward_hook(lambda *a: maps.append(a[2]))  # type: ignore[union-attr]
+    first = peer.Conv2d_1a_3x3.register_forward_pre_hook(lambda *_: (prepared,))  # type: ignore[union-attr]
     peer(images)
     hook.remove()
     first.remove()
