@@ -34,28 +34,17 @@ def scored(step: int, **changes: float) -> dict[str, Any]:
     return {"step": step, "images": 8 * step, **SCORES, **changes}
 
 
-def test_a_window_has_the_population_variance_of_its_last_losses() -> None:
-    window = LossWindow(4, CPU)
-    assert window.variance() == float("inf")
-    push(window, 9.0, 1.0, 2.0, 3.0, 4.0)
-    assert window.variance() == pytest.approx(1.25)
-    assert window.mean(2) == pytest.approx(3.5)
-    window.clear()
-    assert window.variance() == float("inf")
-
-
-def test_an_empty_window_has_no_mean_and_a_part_filled_one_that_of_what_is_there() -> None:
-    """NaN would read as divergence before a network's first step."""
+def test_a_window_has_the_variance_and_the_mean_of_its_last_losses() -> None:
+    """Of an empty one there is no mean: NaN would read as divergence before the first step."""
     window, empty = LossWindow(4, CPU), LossWindow(4, CPU)
-    assert window.mean() is None
-    assert window.mean(1) is None
+    assert (window.mean(), window.mean(1), window.variance()) == (None, None, float("inf"))
     push(window, 1.0, 2.0)
     assert [window.mean(num) for num in (1, 2, 3, 4, 9, None)] == [2.0, 1.5, 1.5, 1.5, 1.5, 1.5]
     assert means({"full": window, "empty": empty}) == {"full": 1.5}
-    push(window, 3.0, 4.0, 5.0)
-    assert window.mean() == pytest.approx(3.5)
-    window.clear()
-    assert window.mean() is None  # what was there before is forgotten
+    push(window, 9.0, 1.0, 2.0, 3.0, 4.0)
+    assert (window.variance(), window.mean(2), window.mean()) == pytest.approx((1.25, 3.5, 2.5))
+    window.clear()  # what was there before is forgotten
+    assert (window.mean(), window.variance()) == (None, float("inf"))
 
 
 def test_a_window_is_made_where_it_is_told_to_be() -> None:
@@ -184,17 +173,6 @@ def test_a_ledger_goes_on_from_what_it_has_saved(run: Run) -> None:
     for ledger in (first, second):
         push(ledger.windows["d_loss"], 7.0)
     assert second.losses(5) == first.losses(5) == {"d_loss": 5.5, "g_loss": 1.0}
-
-
-def test_a_ledger_of_the_first_release_is_read(run: Run) -> None:
-    """Windows were in the plural, counts and seconds stood beside the work's own state."""
-    new = filled(Ledger(run))
-    counts = {f"{name}es": window.count for name, window in new.windows.items()}
-    state = {"step": 4, "phase": "walking", **counts, "scores": new.scores, "seconds": 9.0}
-    old = opened(Ledger(run))
-    old.load(state, {f"{name}es": tensor for name, tensor in new.tensors().items()})
-    assert (old.losses(4), old.scores) == (new.losses(4), new.scores)
-    assert old.seconds > 9
 
 
 def test_scores_of_children_are_no_scores_of_the_ledger(run: Run) -> None:

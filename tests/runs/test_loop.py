@@ -169,12 +169,6 @@ def test_finished_work_is_only_read(tmp_path: Path) -> None:
     assert (again.kept, again.state, again.sum) == ([], first.state, first.sum)
 
 
-def test_the_time_of_all_sittings_is_counted(tmp_path: Path) -> None:
-    walk(tmp_path / "run", steps=4)
-    _edit(tmp_path / "run", lambda state, _: state["ledger"].update(seconds=5000.0))
-    assert walk(tmp_path / "run").ledger.seconds > 5000
-
-
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
