@@ -45,9 +45,11 @@ WORKS = {
 }
 
 
-@pytest.mark.parametrize("made", WORKS.values(), ids=WORKS.keys())
-def test_a_sample_of_any_work_is_small(made: Any) -> None:
-    work = made()
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * ("paper" in name)) for name in WORKS]
+)
+def test_a_sample_of_any_work_is_small(name: str) -> None:
+    work = WORKS[name]()
     for number, full in enumerate(work.simulated):
         scale = work.scale_of(full)
         sample = Work(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_nas.configs import resolve
 from gan_nas.data import Images
-from gan_nas.errors import Interrupted, InvalidInput, MissingResource, RunFailed
+from gan_nas.errors import Interrupted, MissingResource, RunFailed
 from gan_nas.networks.weights import load_generator
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
@@ -109,17 +109,6 @@ def test_reestimated_norms_change_the_batch_norms_of_the_file(tmp_path: Path) ->
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_divergence_is_named_and_never_saved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "gan_nas.training.objectives.generator_loss", lambda fake: fake.mean() * float("nan")
-    )
-    with pytest.raises(RunFailed, match=r"diverged|NaN"):
-        tiny.run_training(tmp_path / "run", save_every=1, log_every=1)
-    assert not list((tmp_path / "run").glob("checkpoint/*/manifest.json"))
-
-
 def test_a_weight_that_is_not_finite_is_never_saved_though_losses_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,26 +142,11 @@ def test_a_run_keeps_its_classifier_and_trains_no_other(tmp_path: Path) -> None:
     assert phases == {"training images"}
 
 
-def test_collapse_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gan_nas.training.loop.COLLAPSED_SPREAD", 1e9)
-    with pytest.raises(RunFailed, match="collapsed"):
-        tiny.run_training(tmp_path / "run")
-
-
 def test_a_missing_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(MissingResource, match=r"needs a C\+\+ compiler"):
         check_compiler(tiny.CPU)
-
-
-def test_the_plan_counts_every_step() -> None:
-    config = TrainingConfig.model_validate(tiny.TRAINING)
-    found = plan(tiny.GENOME, tiny.digits(), config, resolution=16, device=tiny.CPU)
-    assert found.images == 7 * 2 * 8
-    assert found.predicted_seconds > 0
-    assert found.sizes.keys() == {"generator", "discriminator"}
-    assert all(isinstance(size, dict) and size["parameters"] > 0 for size in found.sizes.values())
 
 
 def test_the_recipe_of_ctgan_is_its_authors() -> None:
@@ -205,12 +179,6 @@ def test_every_preset_resolves_and_names_its_framework(space: str, framework: Fr
     assert ("repo" in presets) == (space != "degas" and framework == "hinge-sn")
 
 
-@pytest.mark.parametrize("framework", ["wgan-gp", "ctgan"])
-def test_a_penalty_and_a_compiler_are_refused_in_one_sentence(framework: str) -> None:
-    with pytest.raises(InvalidInput, match="second derivative of a gradient penalty"):
-        resolve(TrainingConfig, {"framework": framework}, ["compile=true"])
-
-
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_what_is_written_is_the_genome_that_was_trained(
     framework: Framework, tmp_path: Path
@@ -228,15 +196,19 @@ def test_what_is_written_is_the_genome_that_was_trained(
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_plan_of_every_framework_counts_its_own_discriminator(framework: Framework) -> None:
+def test_the_plan_counts_every_step_and_the_frameworks_own_discriminator(
+    framework: Framework,
+) -> None:
     config = TrainingConfig.model_validate(tiny.TRAINING | {"framework": framework})
     found = plan(tiny.GENOME, tiny.digits(), config, resolution=16, device=tiny.CPU)
-    gan = new_gan(tiny.GENOME, config, 16, 1, tiny.CPU)
-    own = sum(p.numel() for p in gan.discriminator.parameters())
-    size = found.sizes["discriminator"]
-    assert isinstance(size, dict)
-    assert size["parameters"] == own
+    assert found.images == 7 * 2 * 8
     assert found.predicted_seconds > 0
+    assert found.sizes.keys() == {"generator", "discriminator"}
+    gan = new_gan(tiny.GENOME, config, 16, 1, tiny.CPU)
+    for name, size in found.sizes.items():
+        own = sum(p.numel() for p in getattr(gan, name).parameters())
+        assert isinstance(size, dict)
+        assert size["parameters"] == own
 
 
 def test_learning_rates_fall_to_zero_in_a_straight_line(

@@ -1,7 +1,5 @@
 """The losses: values by hand, gradients, and where there is none."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
@@ -42,21 +40,15 @@ def test_discriminator_loss_by_hand(real: list[float], fake: list[float], expect
 
 
 @pytest.mark.parametrize(
-    ("fake", "expected"), [([3.0], -3.0), ([-1.0, 4.0], -1.5), ([0.0, 0.0], 0.0)]
+    ("fake", "expected"),
+    [([3.0], -3.0), ([-1.0, 4.0], -1.5), ([0.0, 0.0], 0.0), ([100.0, -100.0, 1.0], -1 / 3)],
 )
-def test_generator_loss_by_hand(fake: list[float], expected: float) -> None:
-    assert float(generator_loss(scores(*fake)).detach()) == pytest.approx(expected)
-
-
-def test_gradients_away_from_the_kinks() -> None:
-    real = torch.randn(9, 1, generator=stream(0, "real"), device="cpu", dtype=torch.float64)
-    fake = torch.randn(6, 1, generator=stream(0, "fake"), device="cpu", dtype=torch.float64)
-    assert (real - 1).abs().min() > 1e-3
-    assert (fake + 1).abs().min() > 1e-3
-    real.requires_grad_()
-    fake.requires_grad_()
-    assert torch.autograd.gradcheck(hinge_discriminator_loss, (real, fake))
-    assert torch.autograd.gradcheck(generator_loss, (fake,))
+def test_generator_loss_by_hand_and_its_gradient(fake: list[float], expected: float) -> None:
+    """The gradient is there also where the discriminator is fooled: the paper's eq. 2 has none."""
+    given = scores(*fake)
+    loss = generator_loss(given)
+    assert float(loss.detach()) == pytest.approx(expected)
+    assert gradient(loss, given) == pytest.approx([-1 / len(fake)] * len(fake))
 
 
 def test_the_discriminator_learns_nothing_beyond_the_margin() -> None:
@@ -65,25 +57,6 @@ def test_the_discriminator_learns_nothing_beyond_the_margin() -> None:
     assert gradient(loss, real) == [0, -0.25, 0, -0.25]
     loss = hinge_discriminator_loss(real, fake)
     assert gradient(loss, fake) == [0, 0.25, 0, 0.25]
-
-
-@pytest.mark.parametrize("level", [-100.0, -1.0, 0.0, 1.0, 100.0])
-def test_the_generators_gradient_is_the_same_everywhere(level: float) -> None:
-    """Also where the discriminator is fooled: the paper's eq. 2 has no gradient there."""
-    fake = scores(level, level + 1, level - 1, 2 * level)
-    assert gradient(generator_loss(fake), fake) == [-0.25] * 4
-
-
-@pytest.mark.parametrize(
-    "loss", [lambda s: hinge_discriminator_loss(s, s), generator_loss], ids=["d", "g"]
-)
-def test_losses_are_float32_scalars_that_ignore_the_order(loss: Callable[[Tensor], Tensor]) -> None:
-    batch = torch.randn(8, 1, generator=stream(0, "scores"), device="cpu")
-    value = loss(batch)
-    assert value.shape == ()
-    assert value.dtype == torch.float32
-    torch.testing.assert_close(loss(batch.flip(0)), value)
-    torch.testing.assert_close(loss(batch.flatten()), value)
 
 
 def normal(name: str, *size: int) -> Tensor:
