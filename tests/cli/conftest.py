@@ -80,11 +80,6 @@ def searched(
     return _copied(finished_searches[request.param], tmp_path)
 
 
-@pytest.fixture(scope="session")
-def search_options(finished_searches: Searches) -> list[str]:
-    return finished_searches["autogan"].options
-
-
 @pytest.fixture
 def finished_search(finished_searches: Searches, tmp_path: Path) -> Path:
     return _copied(finished_searches["autogan"], tmp_path).run

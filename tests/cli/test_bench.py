@@ -46,12 +46,6 @@ def test_bench_times_the_search_of_a_genomes_space(gan_nas: Command) -> None:
     assert measured["rows"][0]["what"] == "search at 16 px"
 
 
-def test_bench_knows_its_presets(gan_nas: Command) -> None:
-    answer = gan_nas("bench", "--preset", "dmeo")
-    assert answer.code == 2
-    assert "did you mean demo" in answer.err
-
-
 def test_bench_trains_a_genome_at_the_presets_own_widths(gan_nas: Command) -> None:
     options = ("--preset", "paper", "--resolution", 8, "--repeats", 1)
     measured = gan_nas("bench", "autogan-cifar10-top1", *options, "--json").json

@@ -52,11 +52,6 @@ def test_a_matrix_file_is_compared_like_any_genome(gan_nas: Command, tmp_path: P
     assert "row 0 leaves a node of its cell without any input" in answer.err
 
 
-def test_compare_needs_two_genomes(gan_nas: Command) -> None:
-    assert gan_nas("compare", "sngan-cifar10").code == 2
-    assert gan_nas("compare", "sngan-cifar10", "nothing").code == 2
-
-
 PASSPORT = Passport(
     backbone="classifier",
     weights="0",

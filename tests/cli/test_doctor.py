@@ -19,7 +19,3 @@ def test_doctor_prints_a_table_and_never_fails(gan_nas: Command, tmp_path: Path)
     answer = gan_nas("doctor", "--data-root", tmp_path / "absent")
     assert answer.code == 0
     assert "missing" in answer.out
-
-
-def test_doctor_takes_no_arguments(gan_nas: Command) -> None:
-    assert gan_nas("doctor", "me").code == 2

@@ -124,7 +124,7 @@ def test_every_edge_can_be_read_back_from_a_drawing(
 
 
 @pytest.mark.parametrize("space", DRAWN)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3))])
 def test_compare_marks_exactly_the_edges_that_differ(
     gan_nas: Command, tmp_path: Path, space: str, seed: int
 ) -> None:
@@ -182,29 +182,6 @@ def test_nodes_of_stages_are_explained_where_there_are_stages(
         assert "node 0 is the stage before it" in gan_nas(*command).err
     for command in (("genomes", GRAPHS[0]), ("compare", GRAPHS[0], GRAPHS[1])):
         assert "node 0" not in gan_nas(*command).err
-
-
-def test_the_same_cells_are_drawn_without_a_mark(gan_nas: Command) -> None:
-    answer = gan_nas("compare", "adversarialnas-cifar10", "adversarialnas-stl10")
-    assert answer.code == 1
-    assert "generator.num_latent_parts: 3 -> 2" in answer.out
-    assert answer.out.count("skip of cell 0") == 4
-    assert not re.search("[~+-] (changed|added|removed)", answer.out)
-
-
-def test_what_is_drawn_is_counted_in_words_too(gan_nas: Command) -> None:
-    out = gan_nas("compare", "adversarialnas-cifar10", "mmd-adversarialnas-cifar10").out
-    assert out.startswith(
-        "discriminator.width: 128 -> 512\ngenerator.cells: 9 changed, 4 added, 1 removed\n\n"
-    )
-    assert "generator.cells.0" not in out
-
-
-def test_generators_of_two_spaces_are_listed_and_not_drawn(gan_nas: Command) -> None:
-    answer = gan_nas("compare", "autogan-cifar10-top1", "adversarialnas-cifar10")
-    assert answer.out.startswith("generator.space: autogan -> adversarialnas\n")
-    assert "▶" not in answer.out
-    assert answer.err == ""
 
 
 def test_one_searched_discriminator_is_drawn_beside_a_hand_made_one(
@@ -282,12 +259,3 @@ def test_a_stdout_of_ascii_gets_ascii(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert b"1 - deconv_4x4 -------+> 2" in done.stdout
     assert b"0 . none .............'" in done.stdout
-
-
-@pytest.mark.parametrize("name", GRAPHS)
-def test_a_drawing_in_a_narrow_terminal_is_still_whole(
-    gan_nas: Command, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(CELL_WIDTH))
-    rows = [row for row in gan_nas("genomes", name).out.splitlines() if EDGE.fullmatch(row)]
-    assert len(rows) == 3 * 7 + 3

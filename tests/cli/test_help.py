@@ -6,7 +6,6 @@ import typer
 from commands import COMMANDS
 
 from gan_nas.cli import app, options_of
-from gan_nas.cli.options import one_of
 from gan_nas.data import DATA_SETS
 from gan_nas.metrics.loading import KINDS
 from gan_nas.metrics.measures import MEASURES
@@ -86,9 +85,3 @@ def test_help_says_how_a_genome_may_be_named(command: str) -> None:
     said = " ".join(texts(command))
     for kind in ("genome file", "published name", "14 integers", "matrix.npy"):
         assert kind in said
-
-
-def test_alternatives_are_spoken_with_or() -> None:
-    assert one_of(["a"]) == "a"
-    assert one_of(("a", "b")) == "a or b"
-    assert one_of(("a", "b", "c")) == "a, b or c"

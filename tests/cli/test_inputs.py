@@ -50,8 +50,6 @@ def test_devices_are_found_or_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "precision", "sets", "expected"),
     [
-        ("cpu", "auto", [], "float32"),
-        ("cuda", "auto", [], "bf16"),
         ("cuda", "auto", ["precision=float32"], "float32"),
         ("cpu", "bf16", ["precision=float32"], "bf16"),
     ],
@@ -63,11 +61,6 @@ def test_precision_follows_option_then_set_then_device(
     config = settings(TrainingConfig, PRESETS, "demo", sets, precision, device, seed=3)
     assert config.precision == expected
     assert config.seed == 3
-
-
-def test_an_unknown_preset_gets_a_suggestion() -> None:
-    with pytest.raises(InvalidInput, match="unknown preset 'papr', did you mean paper"):
-        settings(TrainingConfig, PRESETS, "papr", None, "auto", torch.device("cpu"))
 
 
 def test_runs_are_named_after_work_data_and_seed() -> None:

@@ -19,14 +19,6 @@ def test_every_command_is_tested() -> None:
     assert set(COMMANDS) == set(group.commands)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(gan_nas: Command, command: str) -> None:
-    answer = gan_nas(command, "--help")
-    assert answer.code == 0
-    assert "Usage: gan-nas" in answer.out
-    assert "--json" in answer.out
-
-
 def test_help_lists_commands_and_exit_codes(gan_nas: Command) -> None:
     answer = gan_nas()
     assert answer.code == 0

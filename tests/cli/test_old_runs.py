@@ -53,7 +53,7 @@ def test_old_finished_searches_are_derived_from_and_only_read(
 def test_old_interrupted_runs_go_on_to_their_end(
     tmp_path: Path, layout: str, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = copy(f"{method}-interrupted", tmp_path / "run", layout)
+    run = copy(f"{method}-interrupted", tmp_path / "run", layout)  # it lacks settings of today
     result = resume(run)
     whole = read_result(copy(f"{method}-finished", tmp_path / "whole"), type(result))
     assert (
@@ -87,10 +87,11 @@ def test_a_search_made_on_a_gpu_is_derived_from_on_a_cpu(
     answer = gan_nas("derive", run, "--top-k", 1, "--json", "--device", "cpu")
     assert answer.code == 0, answer.err
     assert answer.json["genomes"] == expected
-    training = sets(TRAINING | {"steps": 1, "num_scored": 64, "num_reference": 200})
-    answer = gan_nas("derive", run, "--top-k", 1, "--retrain", "--inherit", "--json", *training)
-    assert answer.code == 0, answer.err
-    assert answer.json["retraining"]["winner"] == expected[0]["id"]
+    if method == "degas":  # one training for all of them
+        training = sets(TRAINING | {"steps": 1, "num_scored": 64, "num_reference": 200})
+        answer = gan_nas("derive", run, "--top-k", 1, "--retrain", "--inherit", "--json", *training)
+        assert answer.code == 0, answer.err
+        assert answer.json["retraining"]["winner"] == expected[0]["id"]
 
 
 def test_a_search_goes_on_only_on_its_own_kind_of_device(tmp_path: Path) -> None:
@@ -139,28 +140,6 @@ def test_what_another_version_stored_is_one_sentence(
         "retrain", next((run / "genomes").iterdir()), "--inherit", run, "--run", tmp_path / "new"
     )
     assert inherited.code in (0, 4), inherited.err
-
-
-def test_a_checkpoint_of_another_version_is_one_sentence(tmp_path: Path) -> None:
-    for method in (*SEARCHES, "retrain"):
-        run = copy(f"{method}-interrupted", tmp_path / method)
-        stored = stored_config(run)
-        with Run.open(run, stored) as opened:
-            checkpoint = opened.latest()
-            assert checkpoint is not None
-            tensors = checkpoint.tensors
-            opened.save(checkpoint.step, {"novelty": 1}, tensors)
-        with pytest.raises(Incompatible, match="not as this version of gan-nas writes it"):
-            resume(run)
-
-
-@pytest.mark.parametrize("method", [*SEARCHES, "retrain"])
-def test_a_field_that_an_old_run_lacks_has_its_default(tmp_path: Path, method: str) -> None:
-    run = copy(f"{method}-interrupted", tmp_path / "run")
-    gone = {"autogan": "distinct", "adversarialnas": "hard", "degas": "stem_residual"}
-    name = gone.get(method, "dequantise")
-    change(run / "config.json", lambda config: config["config"].pop(name))
-    assert resume(run).seconds > 0
 
 
 def test_a_default_is_another_setting_where_the_run_was_asked_for_another_value(

@@ -39,7 +39,8 @@ def test_a_search_prints_its_ranking_and_what_to_type_next(
     assert result == json.loads((run / "result.json").read_text())
     again = gan_nas("search", *options, "--run", run)
     assert again.code == 0
-    rows = [line for line in again.out.splitlines() if str(run) not in line]
+    made_in = str(Path(result["run"]).parent)  # `run` is a copy
+    rows = [line for line in again.out.splitlines() if made_in not in line]
     assert max(map(len, rows)) <= 80
     assert "…" not in again.out
     for text in SAID[method]:
@@ -65,9 +66,10 @@ def test_a_dry_run_plans_a_search_and_makes_nothing(
     assert size == load_space(load_method(method).spaces[0]).count()
     assert plan["config"]["max_params"] == 1_500_000
     assert min(plan["steps"], plan["images"], plan["predicted_seconds"]) > 0
-    shown = gan_nas("search", *options).out
-    assert "predicted time" in shown
-    assert f"{size:,}" in shown
+    if method == "degas":  # one table for all of them
+        shown = gan_nas("search", *options).out
+        assert "predicted time" in shown
+        assert f"{size:,}" in shown
     assert not (tmp_path / "run").exists()
 
 
@@ -137,7 +139,6 @@ def _result(run: Path) -> SearchResult:
     [
         ("--method autogn", 2, "did you mean autogan?"),
         ("--method autogan --max-macs many", 2, "'many' is not a number such as"),
-        ("--method autogan --max-params 9", 2, "the smallest have"),
         ("--method degas --max-params 9", 2, "the smallest have"),
         ("--method autogan --set itrations=3", 2, "did you mean iterations?"),
         ("--method degas --set num_latents=10", 2, "unknown setting num_latents"),
@@ -168,3 +169,42 @@ def test_derive_knows_the_presets_of_what_the_search_found(
     values = {row["name"]: row["preset"] for row in settings["settings"]}
     assert (values["framework"], values["num_scored"]) == ("ctgan", 50_000)
     assert gan_nas("derive", run, "--top-k", 1, "--preset", "published").code == 0
+
+
+def test_the_best_are_trained_and_not_ranked_where_they_were_scored_differently(
+    gan_nas: Command, finished_search: Path
+) -> None:
+    options = (finished_search, "--top-k", 2, "--retrain", *sets(TRAINING | {"steps": 2}))
+    derived = gan_nas("derive", *options, "--json").json
+    retraining = derived["retraining"]
+    assert retraining["scored_differently"] == {}
+    assert {trial["id"] for trial in retraining["trials"]} == {
+        load_genome(row["file"]).genome_id for row in derived["genomes"]
+    }
+    shown = gan_nas("derive", *options).out
+    for text in ("6 images only", "6 held out", f"winner: {retraining['winner']}"):
+        assert text in shown
+    assert "\\n" not in shown  # what is shown as one line must be one
+    trained = [trial["result"] for trial in retraining["trials"] if trial["outcome"] == "completed"]
+    assert len(trained) == 2
+    assert trained[0]["passport"] == trained[1]["passport"]
+    path = Path(trained[1]["files"]["last"]).with_name("result.json")
+    result = json.loads(path.read_text())
+    result["passport"] |= {"resize": "TF1 bilinear", "seed": 9}
+    path.write_text(json.dumps(result))
+    refused = gan_nas("derive", *options)
+    assert (refused.code, refused.out) == (4, "")
+    assert "were scored differently (resize " in refused.err
+    assert "TF1 bilinear" in refused.err
+    assert "allow any passport (--any-passport)" in refused.err
+    told = gan_nas("derive", *options, "--any-passport")
+    assert told.code == 0
+    assert "Scored differently, do not trust the order: resize" in told.out
+    told = gan_nas("derive", *options, "--any-passport", "--json")
+    assert told.json["retraining"]["scored_differently"].keys() == {"resize"}
+
+
+def test_derive_needs_a_finished_search(gan_nas: Command, trained: Path, tmp_path: Path) -> None:
+    assert gan_nas("derive").code == 2
+    assert "is not a run directory" in gan_nas("derive", tmp_path).err
+    assert "is a run of retrain, not of a search" in gan_nas("derive", trained.parent).err

@@ -28,7 +28,6 @@ def test_a_shell_splits_a_command_line_into_its_words(name: str) -> None:
 def test_what_can_be_seen_is_quoted_as_python_quotes_it(name: str) -> None:
     line = command_line("gan-nas", "score", name)
     assert line == shlex.join(["gan-nas", "score", name])
-    assert shlex.split(line) == ["gan-nas", "score", name]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
