@@ -82,17 +82,20 @@ def test_stopped_again_and_again_and_resumed_equals_uninterrupted(
 def killed_run() -> Iterator[Callable[..., int]]:
     """Runs that kill themselves at a look, begun by one process; returns their exit status."""
     script = Path(__file__).parents[1] / "interrupted_run.py"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, str(script)], **pipes) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        asked, told = process.stdin, process.stdout
+        assert asked is not None
+        assert told is not None
 
         def run(kind: str, directory: Path, last: int) -> int:
-            print(kind, last, directory, file=process.stdin, flush=True)
-            return int(process.stdout.readline())
+            print(kind, last, directory, file=asked, flush=True)
+            return int(told.readline())
 
         yield run
-        process.stdin.close()
+        asked.close()
 
 
 @pytest.mark.parametrize(

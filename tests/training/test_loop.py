@@ -87,13 +87,11 @@ def test_no_steps_write_the_untrained_generator(tmp_path: Path) -> None:
     assert network(torch.zeros(2, 128)).shape == (2, 1, 16, 16)
 
 
-def test_defaults_are_the_papers_and_every_preset_resolves() -> None:
+def test_the_paper_preset_has_the_papers_numbers() -> None:
     paper = resolve(TrainingConfig, PRESETS["paper"])
     assert (paper.steps, paper.num_critic, paper.batch_size) == (50_000, 5, 64)
     assert (paper.generator_lr, paper.beta1, paper.beta2) == (2e-4, 0.0, 0.9)
     assert (paper.ema_decay, paper.generator_batch_size) == (0.999, 128)
-    for preset in PRESETS.values():
-        resolve(TrainingConfig, preset)
 
 
 def test_reestimated_norms_change_the_batch_norms_of_the_file(tmp_path: Path) -> None:
