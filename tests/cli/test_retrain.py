@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 from commands import Command, sets
+from tiny import TRAINING
+
+from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.published import load_genome
 
 
 def test_retrain_writes_a_generator_and_its_scores(
@@ -78,6 +82,20 @@ def test_without_a_framework_the_genomes_discriminator_decides(
     assert {"ctgan"} == {row["preset"] for row in rows if row["name"] == "framework"}
 
 
+def test_derive_trains_what_it_found_in_a_framework(
+    gan_nas: Command, finished_search: Path
+) -> None:
+    options = (finished_search, "--top-k", 1, "--retrain", *sets(TRAINING | {"steps": 1}))
+    answer = gan_nas("derive", *options, "--framework", "ctgan", "--json")
+    assert "ctgan trains against its own discriminator" in answer.err
+    (found,), (row,) = answer.json["genomes"], answer.json["retraining"]["trials"]
+    genome = load_genome(found["file"])
+    assert row["id"] == genome.genome_id
+    trained = finished_search / "retrained" / suited(genome, "ctgan").genome_id
+    assert (trained / "config.json").is_file()
+    assert gan_nas("derive", *options, "--framework", "ctgna").code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -111,14 +129,14 @@ def test_an_interrupted_run_is_exit_75_and_goes_on(
     log = tmp_path / "run" / "log.jsonl"
     options = (*training_options, "--set", "steps=1000000", "--width", 4, "--run", tmp_path / "run")
 
-    def interrupt_when_training(lines: int) -> None:
+    def interrupt_when_training(lines: int, number: signal.Signals) -> None:
         while not log.exists() or len(log.read_text().splitlines()) < lines:
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
     steps = []
-    for lines in (3, 30):
-        waiting = threading.Thread(target=interrupt_when_training, args=[lines])
+    for place in ((3, signal.SIGINT), (30, signal.SIGTERM)):
+        waiting = threading.Thread(target=interrupt_when_training, args=place)
         waiting.start()
         answer = gan_nas("retrain", "sngan-cifar10", *options)
         waiting.join()
