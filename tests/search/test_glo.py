@@ -1,6 +1,6 @@
 """GLO's two steps: what each changes and what not, and that plainly written ones do the same."""
 
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -54,28 +54,7 @@ def same(before: list[Tensor], after: list[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-def test_a_step_changes_all_weights_and_the_latents_of_its_batch_alone() -> None:
-    glo = searching()
-    for step in range(3):
-        before = copies(glo)
-        loss = glo.step(step)
-        after = copies(glo)
-        assert loss.shape == ()
-        assert not loss.requires_grad
-        for name, old, new in zip(
-            [name for name, _ in glo.network.named_parameters()],
-            before["weights"],
-            after["weights"],
-            strict=True,
-        ):
-            assert not torch.equal(old, new), name
-        moved = (before["latents"][0] != after["latents"][0]).any(1).nonzero().flatten()
-        assert moved.tolist() == sorted(glo.batches.indices(step).tolist())
-        assert same(before["alpha"], after["alpha"])
-
-
-@pytest.mark.parametrize("space", ["ball", "sphere"])
-@pytest.mark.parametrize("start", ["pca", "gauss"])
+@pytest.mark.parametrize(("space", "start"), [("ball", "pca"), ("sphere", "gauss")])
 def test_latents_stay_in_the_ball_or_on_the_sphere(space: str, start: str) -> None:
     glo = searching(latent_space=space, latent_start=start, latent_lr_ratio=1e3, num_images=None)
     for step in range(5):
@@ -117,29 +96,6 @@ def test_padding_stays_zero_under_adam_and_weight_decay() -> None:
         assert (padding == 0).all()
     for key, state in glo.alpha_optimizer.state[glo.alpha.logits].items():
         assert torch.isfinite(state).all(), key
-
-
-def test_the_step_on_alpha_looks_at_other_images_or_at_those_of_the_step_before() -> None:
-    def looked_at(alpha_data: str) -> tuple[list[list[int]], list[list[int]]]:
-        glo = searching(alpha_data=alpha_data)
-        seen: list[list[int]] = []
-        compare = glo._compare
-
-        def noted(made: Tensor, indices: Tensor) -> Tensor:
-            seen.append(indices.tolist())
-            return compare(made, indices)
-
-        glo._compare = noted  # type: ignore[method-assign]
-        for step in range(5):
-            glo.step(step)
-            glo.alpha_step(step)
-        return seen[::2], seen[1::2]
-
-    weights, alpha = looked_at("same")
-    assert weights == alpha
-    weights, alpha = looked_at("resample")
-    assert weights != alpha
-    assert sorted(chain(*weights)) == sorted(chain(*alpha)) == list(range(40))
 
 
 class PlainGLO:
@@ -216,6 +172,8 @@ def test_three_iterations_equal_plain_ones(changes: dict[str, Any]) -> None:
     network = searching(num, **changes).network
     assert isinstance(network, StageNetwork)
     plain = PlainGLO(glo, network)
+    orders = [[of.indices(i).tolist() for i in range(3)] for of in (glo.batches, glo.alpha_batches)]
+    assert orders[0] != orders[1]
     # Both in the published order: merged sums are equal to rounding, which steps would magnify.
     with published_order(network), published_order(glo.network):
         for step in range(3):
@@ -258,23 +216,6 @@ def test_the_learning_rate_falls_from_first_to_last_in_steps_of_a_cosine(preset:
         assert level == pytest.approx(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
-
-
-def test_an_image_that_is_in_a_batch_several_times_gets_all_its_gradients() -> None:
-    glo = searching(3, batch_size=8, latent_lr_ratio=0.01)
-    indices = glo.batches.indices(0)
-    assert len(indices) > len(indices.unique())
-    before = glo.latents.clone()
-    z = glo.latents[indices].requires_grad_()
-    assert glo.alpha is not None
-    loss = glo._loss(z, indices)
-    (gradient,) = torch.autograd.grad(loss, z)
-    with torch.no_grad():
-        for row, g in zip(indices.tolist(), gradient, strict=True):
-            before[row] -= glo.lr_at(0) * 0.01 * g
-    glo.step(0)
-    expected = before / before.norm(dim=1, keepdim=True).clamp(min=1)
-    torch.testing.assert_close(glo.latents, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("mixed", [True, False])

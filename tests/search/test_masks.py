@@ -5,7 +5,6 @@ import random
 import pytest
 import torch
 
-from gan_nas.errors import InvalidInput
 from gan_nas.networks.cost import generator_price
 from gan_nas.search.autogan.masks import TokenMasks
 from gan_nas.search.best import Limit
@@ -26,18 +25,14 @@ def draw(rng: random.Random) -> tuple[int, ...]:
 
 def test_a_price_is_the_counted_cost_of_the_network(free: TokenMasks) -> None:
     rng = random.Random(0)
-    for _ in range(20):
+    for _ in range(6):
         tokens = draw(rng)
         assert free.price(tokens) == generator_price(decode(tokens, 16), RESOLUTION, CHANNELS)
 
 
-def test_without_limits_everything_is_allowed(free: TokenMasks) -> None:
-    tokens = draw(random.Random(1))
-    assert all(free.of([tokens[:i]]).all() for i in range(14))
-
-
 @pytest.mark.parametrize(
-    ("params", "macs"), [(23_000, None), (None, 1_650_000), (24_000, 1_700_000)]
+    ("params", "macs"),
+    [(None, None), (23_000, None), (None, 1_650_000), (24_000, 1_700_000)],
 )
 def test_what_follows_the_masks_keeps_the_limits_and_nothing_else_is_forbidden(
     params: int | None, macs: int | None
@@ -59,10 +54,3 @@ def test_what_follows_the_masks_keeps_the_limits_and_nothing_else_is_forbidden(
         fits = price.parameters <= (params or 1 << 60) and price.macs <= (macs or 1 << 60)
         reachable = all(bool(masks.of([tokens[:i]])[0, tokens[i]]) for i in range(14))
         assert fits == reachable
-
-
-def test_impossible_limits_name_the_smallest_possible(free: TokenMasks) -> None:
-    with pytest.raises(
-        InvalidInput, match=r"within 10 parameters: the smallest have .* parameters, or .* multiply"
-    ):
-        TokenMasks(Limit(10), SIZES, RESOLUTION, CHANNELS)

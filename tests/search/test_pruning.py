@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from gan_nas.networks.builder import build_generator
-from gan_nas.networks.cost import generator_cost, num_parameters, published_macs
+from gan_nas.networks.cost import generator_price
 from gan_nas.search.best import Limit, Price
 from gan_nas.search.degas.pruning import (
     Found,
@@ -76,10 +74,6 @@ def price(prices: PlacePrices, ops: Ops) -> Price:
     return Price(sum(part.parameters for part in parts), sum(part.macs for part in parts))
 
 
-def keeps(cost: Price, limit: Limit) -> bool:
-    return all(most is None or one <= most for one, most in zip(cost, limit, strict=True))
-
-
 def everything(rows: Rows, prices: PlacePrices) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Score and price all architectures of the rows' places, in a grid of one axis a place."""
     total, cost = np.zeros(()), np.asarray(prices.base, np.int64)
@@ -138,70 +132,16 @@ def test_every_map_keeps_what_the_rule_says(
     assert 20 < residuals < 100 * (2 + stem_residual) - 20
 
 
-def rows_of(up: dict[str, float], residual: dict[str, float]) -> Rows:
-    return {
-        "1.up": [up.get(op, -50.0) for op in UP_OPS],
-        "1.residual": [residual.get(op, -50.0) for op in UP_OPS],
-    }
-
-
-@pytest.mark.parametrize(
-    ("up", "residual", "expected"),
-    [
-        pytest.param(
-            {"deconv_4x4": -1.0, "deconv_6x6": -3.0},
-            {"nearest_conv_1x1": -1.1, "deconv_4x4": -1.2},
-            ("deconv_4x4", None),
-            id="the direct edge wins: the residual is gone though second and third best",
-        ),
-        pytest.param(
-            {"nearest_conv_3x3": -2.0},
-            {"deconv_6x6": -0.1, "deconv_4x4": -0.2},
-            ("nearest_conv_3x3", "deconv_6x6"),
-            id="a residual wins: the strongest direct operation joins it",
-        ),
-        pytest.param(
-            {"nearest_conv_3x3": -1.0},
-            {"deconv_4x4": -1.0},
-            ("nearest_conv_3x3", None),
-            id="a tie of edges: the direct one",
-        ),
-        pytest.param(
-            {"deconv_6x6": -2.0, "nearest_conv_1x1": -2.0},
-            {"nearest_conv_3x3": -1.0, "nearest_conv_1x1": -1.0},
-            ("deconv_6x6", "nearest_conv_1x1"),
-            id="ties of operations: the first",
-        ),
-        pytest.param(
-            {"deconv_4x4": float("-inf")},
-            {"deconv_4x4": -60.0, "deconv_6x6": 0.0},
-            ("deconv_6x6", "deconv_6x6"),
-            id="far below",
-        ),
-    ],
-)
-def test_a_map_of_two_edges(
-    up: dict[str, float], residual: dict[str, float], expected: tuple[str, str | None]
-) -> None:
-    rows = rows_of(up, residual)
-    if len(set(expected)) == 1:
-        rows["1.up"][1] = -40.0
-    pruned = prune(rows)
-    assert pruned == dict(zip(("1.up", "1.residual"), expected, strict=True))
-    assert best_architectures(rows, 1)[0].operations == pruned
-
-
 @pytest.mark.parametrize(("stem_residual", "final_normal"), VARIANTS)
-@pytest.mark.parametrize("spread", [1e-9, 1e-3, 1.0, 10.0])
+@pytest.mark.parametrize("spread", [1e-9, 1.0, 10.0])
 def test_the_best_architecture_is_the_pruned_one(
     stem_residual: bool, final_normal: bool, spread: float
 ) -> None:
     """Also where scores differ by so little that their sums are equal in floating point."""
     places = candidates(stem_residual, final_normal)
-    for seed in range(3):
-        for ties in (False, True):
-            rows = drawn(seed, places, spread, ties)
-            assert best_architectures(rows, 1)[0].operations == prune(rows)
+    for seed, ties in itertools.product(range(2), (False, True)):
+        rows = drawn(seed, places, spread, ties)
+        assert best_architectures(rows, 1)[0].operations == prune(rows)
 
 
 def test_a_difference_that_vanishes_in_the_sum_still_counts() -> None:
@@ -230,66 +170,33 @@ def test_the_best_of_the_whole_space_are_the_best_of_all(prices: PlacePrices, ti
     rows = drawn(5, candidates(), ties=ties)
     total, cost = everything(rows, prices)
     assert len(total) == SPACE.count()
-    found = best_architectures(rows, 200)
-    check(rows, found, 200)
-    np.testing.assert_allclose([one.score for one in found], np.sort(total)[::-1][:200], atol=1e-9)
+    assert best_architectures(rows, 100, prices, Limit()) == best_architectures(rows, 100)
     low, middle = np.quantile(cost, [0.001, 0.3], axis=0).astype(int).tolist()
-    for limit in (Limit(low[0], None), Limit(None, low[1]), Limit(*middle), Limit(*low)):
+    for limit in (Limit(), Limit(low[0]), Limit(None, low[1]), Limit(*middle), Limit(*low)):
         most = [np.iinfo(np.int64).max if m is None else m for m in limit]
         expected = np.sort(total[(cost <= most).all(1)])[::-1][:100]
         found = best_architectures(rows, 100, prices, limit)
         check(rows, found, len(expected))
         np.testing.assert_allclose([one.score for one in found], expected, atol=1e-9)
-        assert all(keeps(price(prices, one.operations), limit) for one in found)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_limits_only_filter_the_list_of_the_best(prices: PlacePrices, ties: bool) -> None:
-    rows = drawn(7, candidates(), ties=ties)
-    free = best_architectures(rows, 3000)
-    costs = [price(prices, one.operations) for one in free]
-    tight = Limit(*(int(np.quantile(one, 0.2)) for one in zip(*costs, strict=True)))
-    kept = [one for one, cost in zip(free, costs, strict=True) if keeps(cost, tight)]
-    assert 10 < len(kept) < 1000
-    assert best_architectures(rows, 10, prices, tight) == kept[:10]
-    assert best_architectures(rows, 20, prices, Limit(None, None)) == free[:20]
-    assert best_architectures(rows, 20, prices) == free[:20]
-
-
-def test_an_architecture_keeps_a_limit_of_exactly_its_cost(prices: PlacePrices) -> None:
-    rows = drawn(8, candidates())
-    (best,) = best_architectures(rows, 1)
-    exactly = price(prices, best.operations)
-    assert best_architectures(rows, 1, prices, Limit(*exactly)) == [best]
-    for less in (Limit(exactly.parameters - 1, None), Limit(None, exactly.macs - 1)):
-        (other,) = best_architectures(rows, 1, prices, less)
-        assert other.score < best.score
-        assert keeps(price(prices, other.operations), less)
+        assert all(limit.keeps(*price(prices, one.operations)) for one in found)
 
 
 @pytest.mark.parametrize(("stem_residual", "final_normal"), VARIANTS)
-@pytest.mark.parametrize(("side", "channels", "changes"), [(16, 1, {}), (48, 3, {"width": 6})])
 def test_the_prices_of_the_parts_sum_up_to_the_cost(
-    stem_residual: bool, final_normal: bool, side: int, channels: int, changes: dict[str, Any]
+    stem_residual: bool, final_normal: bool
 ) -> None:
-    like = sizes(**changes)
+    side, channels, like = (48, 3, sizes(width=6)) if final_normal else (16, 1, sizes())
     found = generator_prices(like, side, channels, stem_residual, final_normal)
     places = candidates(stem_residual, final_normal)
     assert list(found.ops) == list(places)
     draw = random.Random(side)
-    for _ in range(8):
+    for _ in range(5):
         genome = DEGASSpace(stem_residual, final_normal).sample(draw, like.width)
-        with torch.device("meta"):
-            network = build_generator(genome, side, channels)
-            z = torch.empty(1, genome.latent_dim)
-            counted = Price(num_parameters(network), published_macs(network, z))
         ops = {place: op for place, op in operations(genome).items() if place in places}
-        assert price(found, ops) == counted
-    cost = generator_cost(genome, side, channels)
-    assert counted == Price(cost.parameters, cost.macs)
+        assert price(found, ops) == generator_price(genome, side, channels)
 
 
-@pytest.mark.parametrize(("stem_residual", "final_normal"), VARIANTS)
+@pytest.mark.parametrize(("stem_residual", "final_normal"), [(False, False), (True, True)])
 def test_no_generator_is_smaller_than_the_cheapest(stem_residual: bool, final_normal: bool) -> None:
     found = generator_prices(sizes(), SIDE, CHANNELS, stem_residual, final_normal)
     least = cheapest(found)

@@ -1,7 +1,6 @@
 """Logits, the weights drawn from them, and how near to a choice these come."""
 
 import itertools
-from math import exp
 from typing import Any
 
 import pytest
@@ -97,22 +96,6 @@ def number(place: str) -> int:
     return int(place.replace(".", "").replace("-", ""))
 
 
-def test_log_probabilities_are_a_softmax_without_phantom_operations() -> None:
-    logits = drawn(CellLogits(DOWN_CELLS, normal_entry=True))
-    before = logits.log_probabilities()
-    logits.get_parameter("entry").data[:, 5:] = 50.0
-    assert logits.log_probabilities() == before
-    for cell, edges in zip(DOWN_CELLS, logits.by_cell(before), strict=True):
-        assert {e: len(row) for e, row in edges.items()} == {
-            e: len(ops) for e, ops in candidates(cell).items()
-        }
-        assert list(edges) == list(candidates(cell))
-        assert [sum(map(exp, row)) for row in edges.values()] == pytest.approx([1] * 7)
-    entry = logits.get_parameter("entry").detach()
-    expected = entry[1, :5].double().log_softmax(0).tolist()
-    assert before["0.0-2"] == pytest.approx(expected)
-
-
 def test_the_softmax_mixture_is_the_softmax(alpha: CellLogits) -> None:
     mixture = relaxed(alpha, "softmax")
     first = mixture.draw()
@@ -200,18 +183,14 @@ def test_how_near_to_one_operation_a_temperature_comes(tau: float, largest: floa
     torch.testing.assert_close(weights.sum(1), torch.ones(NUM_DRAWS, device=CPU))
 
 
-def hard_generator(alpha: CellLogits) -> Relaxed:
+def hard_network(logits: CellLogits) -> Relaxed:
+    """Make a supernet of hard draws: a generator of alpha, or a discriminator of beta."""
+    is_alpha = logits.cells == UP_CELLS
+    sizes = decode_generator(UP, 4) if is_alpha else decode_discriminator(DOWN, 4)
     with torch.device("meta"):
-        network = build_supernet(decode_generator(UP, 4), 16, 1)
+        network = build_supernet(sizes, 16, 1)
     network = fresh(network, 0, "weights", CPU)
-    return Relaxed(network, alpha, mixture="gumbel", noise_on="logprob", hard=True)
-
-
-def hard_discriminator(beta: CellLogits) -> Relaxed:
-    with torch.device("meta"):
-        network = build_supernet(decode_discriminator(DOWN, 4), 16, 1)
-    network = fresh(network, 0, "weights", CPU)
-    return Relaxed(network, beta, mixture="gumbel", noise_on="logprob", hard=True)
+    return Relaxed(network, logits, mixture="gumbel", noise_on="logprob", hard=True)
 
 
 def chosen(network: Relaxed) -> list[dict[str, str]]:
@@ -223,10 +202,7 @@ def chosen(network: Relaxed) -> list[dict[str, str]]:
 @pytest.mark.parametrize("normal_entry", [False, True])
 def test_hard_draws_are_valid_cells_of_weight_one(alpha: CellLogits, normal_entry: bool) -> None:
     beta = drawn(CellLogits(DOWN_CELLS, normal_entry=normal_entry))
-    for network, cells in (
-        (hard_generator(alpha), UP_CELLS),
-        (hard_discriminator(beta), DOWN_CELLS),
-    ):
+    for network, cells in ((hard_network(alpha), UP_CELLS), (hard_network(beta), DOWN_CELLS)):
         seen = set()
         for step in range(25):
             network.restart(0.5, 0, "noise", step)
@@ -243,18 +219,18 @@ def test_hard_draws_are_the_leading_operations_with_the_soft_weights_gradients(
     beta: CellLogits,
 ) -> None:
     """Straight through: forward a choice, backward the weight that it had."""
-    hard = hard_discriminator(beta)
+    network = hard_network(beta)
     factors = torch.linspace(-1, 1, 28, device=CPU)
     soft = relaxed(beta, noise_on="logprob")
     num_repaired = 0
     for step in range(8):
-        for network in (hard, soft):
-            network.restart(0.5, 0, "noise", step)
-        straight = hard.draw()
+        for one in (network, soft):
+            one.restart(0.5, 0, "noise", step)
+        straight = network.draw()
         sum_of = [w for cell in straight for w in cell.values()]
         got = torch.autograd.grad((torch.stack(sum_of) * factors).sum(), [*beta.parameters()])
         picked = []
-        for cell, weights, ops in zip(DOWN_CELLS, soft.draw(), chosen(hard), strict=True):
+        for cell, weights, ops in zip(DOWN_CELLS, soft.draw(), chosen(network), strict=True):
             for edge in weights:
                 place = candidates(cell)[edge].index(ops[edge])
                 picked.append(weights[edge][place])
@@ -267,14 +243,14 @@ def test_hard_draws_are_the_leading_operations_with_the_soft_weights_gradients(
     assert 0 < num_repaired < 8 * 28 / 4
 
 
-@pytest.mark.parametrize("make", [hard_generator, hard_discriminator])
-def test_a_hard_pass_computes_the_chosen_operations_alone(make: Any) -> None:
-    cells = UP_CELLS if make is hard_generator else DOWN_CELLS
+@pytest.mark.parametrize(("cells", "size"), [(UP_CELLS, (3, 120)), (DOWN_CELLS, (3, 1, 16, 16))])
+def test_a_hard_pass_computes_the_chosen_operations_alone(
+    cells: Any, size: tuple[int, ...]
+) -> None:
     logits = drawn(CellLogits(cells))
-    network = make(logits)
+    network = hard_network(logits)
     network.restart(0.5, 0, "noise", 0)
     random = stream(0, "input")
-    size = (3, 120) if make is hard_generator else (3, 1, 16, 16)
     network(torch.randn(size, generator=random, device=CPU)).square().sum().backward()
     ops = chosen(network)
     touched = set()
@@ -291,7 +267,7 @@ def test_a_hard_pass_computes_the_chosen_operations_alone(make: Any) -> None:
 
 
 def test_a_hard_generator_computes_what_it_would_without_weights(alpha: CellLogits) -> None:
-    network = hard_generator(alpha)
+    network = hard_network(alpha)
     network.restart(0.5, 0, "noise", 1)
     z = torch.randn(2, 120, generator=stream(0, "input"), device=CPU)
     with torch.no_grad():
@@ -309,26 +285,10 @@ def test_temperatures_fall_exponentially_to_the_last() -> None:
     assert tau_at(3, 10, 0.5, 0.5) == 0.5
 
 
-@pytest.mark.parametrize("hard", [False, True])
-def test_draws_stay_where_the_logits_are(alpha: CellLogits, hard: bool) -> None:
-    """With another default device, as on a machine with a GPU."""
-    network = hard_generator(alpha)
-    network.hard = hard
+def test_hard_draws_stay_where_the_logits_are(alpha: CellLogits) -> None:
+    """With another default device, as on a machine with a GPU; of soft ones see test_methods.py."""
+    network = hard_network(alpha)
     with torch.device("meta"):
-        alpha.initialise(stream(0, "alpha"))
         network.restart(1.0, 0, "noise", 0)
         weights = network.draw()
-        entropies = alpha.entropies()
     assert {w.device for cell in weights for w in cell.values()} == {CPU}
-    assert len(entropies) == 21
-
-
-@pytest.mark.parametrize("mixture", ["gumbel", "softmax"])
-def test_a_relaxed_network_runs_on_the_meta_device(mixture: Mixture) -> None:
-    with torch.device("meta"):
-        network = Relaxed(
-            build_supernet(decode_generator(UP, 4), 16, 1), CellLogits(UP_CELLS), mixture=mixture
-        )
-        images = network(torch.empty(2, 120))
-    assert images.shape == (2, 1, 16, 16)
-    assert images.is_meta
