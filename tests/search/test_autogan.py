@@ -97,17 +97,13 @@ def test_unused_weights_are_left_alone_by_the_optimiser() -> None:
     z = work._latents("test", 0, 8)
     before = {k: p.detach().clone() for k, p in work.gan.generator.named_parameters()}
     work.gan.generator_step(z)
-    names = set(inherited_names(work.gan.generator))
-    for name, parameter in work.gan.generator.named_parameters():
-        changed = not torch.equal(before[name], parameter)
-        assert not changed or name in names
+    parameters = dict(work.gan.generator.named_parameters())
+    active = {id(tensor) for tensor in inherited_state(work.gan.generator).values()}
+    names = {name for name, parameter in parameters.items() if id(parameter) in active}
+    changed = {name for name in before if not torch.equal(before[name], parameters[name])}
+    assert changed <= names
     stateful = {name.rpartition(".")[0] for name in work.gan.saved()["generator_optimizer"].read()}
     assert stateful <= names
-
-
-def inherited_names(network: torch.nn.Module) -> list[str]:
-    active = {id(tensor) for tensor in inherited_state(network).values()}
-    return [name for name, parameter in network.named_parameters() if id(parameter) in active]
 
 
 def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it() -> None:
@@ -132,8 +128,7 @@ def test_a_standing_loss_triggers_the_reset_and_the_controller_survives_it() -> 
     assert work.gan.saved()["generator_optimizer"].read() == {}
 
 
-@pytest.mark.parametrize("num_critic", [1, 2, 5])
-@pytest.mark.parametrize("reset_check_every", [1, 2, 7])
+@pytest.mark.parametrize(("num_critic", "reset_check_every"), [(1, 1), (2, 7), (5, 1), (5, 2)])
 def test_a_generator_that_has_not_had_its_turn_triggers_no_reset(
     tmp_path: Path, num_critic: int, reset_check_every: int
 ) -> None:
@@ -227,12 +222,6 @@ def test_a_child_that_diverged_has_the_lowest_reward() -> None:
     assert work.children.reward((0, 1, 0, 0)) == 0.0
 
 
-def test_a_collapsed_child_has_score_one() -> None:
-    work = working(ema_decay=0.0)
-    work.gan.generator.get_parameter("to_rgb.conv.weight").data.zero_()
-    assert work.children.reward((0, 1, 0, 0)) == pytest.approx(1.0)
-
-
 def test_a_child_is_scored_once_while_the_weights_stand_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -276,10 +265,11 @@ def test_a_childs_norm_statistics_are_its_own_unless_shared(statistics: str) -> 
     assert (work.children.reward((1, 1, 1, 1)) == before) == (statistics == "child")
 
 
-def test_candidates_are_distinct_unless_asked_otherwise() -> None:
-    work = working(num_candidates=30)
+def test_candidates_are_distinct_unless_asked_otherwise(caplog: pytest.LogCaptureFixture) -> None:
+    work = working()
     assert len({c.tokens for c in work.policy.candidates(30, "x", 0)}) == 30
-    assert len(work.policy.candidates(40, "x", 0)) == 36  # there are no more
+    assert len(work.best(40, 38, "candidates")) == 36  # there are no more
+    assert "the policy offers no more distinct ones" in caplog.text
     repeated = working(distinct=False).policy.candidates(40, "x", 0)
     assert len(repeated) == 40
     assert len({c.tokens for c in repeated}) < 40
@@ -311,15 +301,6 @@ def test_settings_that_could_not_do_what_they_say_are_refused_before_a_run_is_ma
     assert not (tmp_path / "run").exists()
     with pytest.raises(InvalidInput, match=sentence):
         drive.plan(load_method("autogan"), tiny.search_task("autogan", **changes))
-
-
-def test_fewer_than_asked_for_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    work = working()
-    assert len(work.best(40, 38, "candidates")) == 36
-    assert caplog.messages == [
-        "only 36 of the 38 architectures asked for were found: the policy offers no more distinct "
-        "ones"
-    ]
 
 
 @pytest.mark.parametrize(

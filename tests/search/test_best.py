@@ -13,7 +13,6 @@ from gan_nas.search.best import (
     best_within,
     cheapest,
     combine,
-    out_of_reach,
     say_if_fewer,
 )
 
@@ -96,14 +95,6 @@ def test_a_limit_is_kept_by_what_is_equal_to_it() -> None:
     assert Limit().keeps(*BASE)
     assert not Limit(2).keeps(*BASE)
     assert not Limit(None, 4).keeps(*BASE)
-
-
-def test_the_sentence_names_the_limit_the_width_and_the_smallest() -> None:
-    sentence = str(out_of_reach(Limit(1000, None), 64, Price(2000, 3000)))
-    assert "width 64 keeps within 1,000 parameters:" in sentence
-    assert "2,000 parameters, or 3,000 multiply-adds; raise the limit" in sentence
-    both = str(out_of_reach(Limit(1, 2), 64, BASE))
-    assert "1 parameters and 2 multiply-adds" in both
 
 
 def test_too_few_are_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -85,7 +85,7 @@ def check(method: Method[Any, Any], **limits: int) -> None:
 
 def smallest(method: Method[Any, Any]) -> Limit:
     """Read the smallest parameters and multiply-adds out of a refusal."""
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput, match="of width 4 keeps within 1 parameters: ") as refused:
         check(method, max_params=1)
     numbers = re.findall(r"([\d,]+) (?:parameters|multiply-adds)", str(refused.value))
     return Limit(*(int(number.replace(",", "")) for number in numbers[-2:]))

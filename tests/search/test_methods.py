@@ -35,6 +35,7 @@ from gan_nas.search import OWN, drive, load_method
 from gan_nas.search.inheritance import read_supernets
 from gan_nas.search.method import ImageShape, Method, Search, Task
 from gan_nas.spaces.genome import read_genome
+from gan_nas.training import forecast
 
 Searches = Callable[[str], tiny.Searched]
 
@@ -147,8 +148,9 @@ def test_a_search_and_derive_keep_the_classifier_that_was_trained_for_them(
 
 
 def test_the_plan_counts_what_a_search_does(
-    method: Method[Any, Any], searched: tiny.Searched
+    method: Method[Any, Any], searched: tiny.Searched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(forecast, "BUDGET", 0.05)  # seconds that are timed
     task = tiny.search_task(method.name)
     plan = drive.plan(method, task)
     assert plan.config == task.config.model_dump(mode="json")
@@ -262,8 +264,9 @@ def watched(name: str) -> Watched:
     return Watched(Watching(), works)
 
 
-@pytest.mark.parametrize("name", ["adversarialnas", "degas"])  # AutoGAN starts its GAN anew
-@pytest.mark.parametrize("when", ["before a step", "before a checkpoint"])
+@pytest.mark.parametrize(  # AutoGAN starts its GAN anew
+    ("name", "when"), [("adversarialnas", "before a step"), ("degas", "before a checkpoint")]
+)
 def test_a_search_that_diverged_fails_and_keeps_the_state_from_before(
     name: str, when: str, tmp_path: Path
 ) -> None:
