@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import isfinite, log
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -67,31 +67,21 @@ def finished(searches: Callable[[str], tiny.Searched]) -> tiny.Searched:
     return searches("adversarialnas")
 
 
-def test_the_log_holds_the_architectures_of_the_history(finished: tiny.Searched) -> None:
+def test_the_log_holds_the_architectures_of_the_history_and_all_entropies(
+    finished: tiny.Searched,
+) -> None:
     genomes = [read_genome(path) for path in sorted(finished.directory.glob("history/*.json"))]
     architectures = [row for row in finished.log if row.get("event") == "architecture"]
     for genome, row in zip(genomes, architectures, strict=True):
         assert isinstance(genome.generator, AdversarialNASGenerator)
         assert [cell.edges for cell in genome.generator.cells] == row["generator"]
+        assert len(row["discriminator"]) == 4
+        for name, cells in (("alpha", UP_CELLS), ("beta", DOWN_CELLS)):
+            places = [f"{i}.{edge}" for i, cell in enumerate(cells) for edge in candidates(cell)]
+            assert list(row["entropies"][name]) == places
     best = finished.result.genomes[0].values["log_probability"]
     assert architectures[-1]["log_probability"] == best
-
-
-def test_the_log_holds_the_entropy_of_every_row_of_alpha_and_beta(
-    finished: tiny.Searched,
-) -> None:
-    rows = [row for row in finished.log if row.get("event") == "architecture"]
-    for row in rows:
-        assert {name: len(edges) for name, edges in row["entropies"].items()} == {
-            "alpha": 21,
-            "beta": 28,
-        }
-        for name, cells in (("alpha", UP_CELLS), ("beta", DOWN_CELLS)):
-            for index, cell in enumerate(cells):
-                for edge, ops in candidates(cell).items():
-                    assert 0 < row["entropies"][name][f"{index}.{edge}"] <= log(len(ops))
-        assert [len(row["generator"]), len(row["discriminator"])] == [3, 4]
-    means = {k: sum(v.values()) / len(v) for k, v in rows[-1]["entropies"].items()}
+    means = {k: sum(v.values()) / len(v) for k, v in architectures[-1]["entropies"].items()}
     assert finished.result.facts["entropy"] == pytest.approx(means)
 
 
@@ -142,7 +132,7 @@ def test_an_iteration_is_algorithm_1_on_halves_of_a_batch(
         assert len({float(z[0, 0]) for z in latents}) == len(latents)  # none is used twice
 
 
-@pytest.mark.parametrize("discriminator", ["super", "sn_resnet", "autogan_grown"])
+@pytest.mark.parametrize("discriminator", ["super", "autogan_grown"])  # sn_resnet is bequeathed
 def test_the_generator_alone_is_searched_against_a_fixed_discriminator(
     tmp_path: Path, discriminator: str
 ) -> None:
@@ -195,7 +185,7 @@ def test_the_searched_discriminator_goes_into_the_genomes_and_can_be_trained(
     assert isfinite(trained.last["frechet_distance[classifier]"])
 
 
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("case", range(2))  # of all eight see test_derivation.py
 def test_the_published_derivation_is_the_authors_first_then_the_best(case: int) -> None:
     """Their stored genotypes, of both networks, from the same logits."""
     config = resolve(Config, PRESETS["published"])
@@ -252,8 +242,8 @@ def test_scores_of_the_published_search_leave_its_average_in_place_of_the_weight
 
 
 def test_the_generators_turn_is_the_first_iteration_of_a_cycle_or_the_last(tmp_path: Path) -> None:
-    for turn, steps in (("first", [1, 1, 1, 2]), ("last", [0, 0, 1, 1])):
-        changes = {"generator_turn": turn, "num_critic": 3, "iterations": 6}
+    for turn, steps in (("first", [1, 1, 2]), ("last", [0, 1, 1])):
+        changes = {"generator_turn": turn, "num_critic": 2, "iterations": 4}
         work = working(tmp_path / turn, **changes)
         seen = []
         for _ in steps:

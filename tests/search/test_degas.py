@@ -28,6 +28,7 @@ from gan_nas.search.degas.search import DEGASSearch
 from gan_nas.spaces.degas import NORMAL_OPS, UP_OPS, DEGASGenerator, operations
 from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import published_genome
+from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.training.forecast import memory_bytes
 from gan_nas.training.gan import fresh
@@ -85,8 +86,6 @@ def test_the_log_holds_the_pruned_genomes_of_the_history(finished: tiny.Searched
         held = operations(genome.generator)
         assert stored == {place: held[place] for place in stored}
         assert set(stored) == set(places(Config()))
-        for place, ops in places(Config()).items():
-            assert 0 < row["entropies"]["alpha"][place] <= log(len(ops)) + 1e-12
     entropies = rows[-1]["entropies"]["alpha"]
     assert finished.result.facts["entropy"]["alpha"] == pytest.approx(sum(entropies.values()) / 8)
 
@@ -155,10 +154,8 @@ def test_images_are_chosen_evenly() -> None:
 VARIANTS: list[dict[str, Any]] = [
     {"stem_residual": True, "final_normal": True, "resolution": 48},
     {"latent_start": "gauss", "latent_space": "sphere", "alpha_data": "same", "latent_dim": 7},
-    {"precision": "bf16", "derived_discriminator": "sn_resnet"},
-    {"num_images": 5, "batch_size": 12},
-    {"resolution": 8, "num_scored": 9},
-    {"num_images": None, "latent_dim": 200},
+    {"precision": "bf16", "derived_discriminator": "sn_resnet", "num_images": 5, "batch_size": 12},
+    {"resolution": 8, "num_scored": 9, "num_images": None, "latent_dim": 200},
 ]
 
 
@@ -221,11 +218,9 @@ def test_the_loss_falls_and_alpha_gets_sure(tmp_path: Path) -> None:
 )
 def test_genomes_of_every_space_reconstruct(tmp_path: Path, name: str) -> None:
     if name == "degas":
-        (row,) = search(tmp_path / "search", **QUICK).genomes
-        genome = read_genome(Path(row.file))
+        (genome,) = sample_genomes("degas", 1, 0, 6, 6)
     else:
-        genome = published_genome(name)
-    genome = genome.resized(6, 6)
+        genome = published_genome(name).resized(6, 6)
     changes = {"iterations": 40, "log_every": 1, "save_every": 40, "batch_size": 16}
     result = tiny.run_reconstruction(
         tmp_path / "run", genome=genome, **changes, num_images=None, derive_every=20

@@ -99,10 +99,11 @@ def test_impossible_limits_are_refused_at_once_with_the_smallest_possible(
     assert least.macs is not None
     check(limited, max_params=least.parameters)
     check(limited, max_macs=least.macs)
-    for limits in ({"max_params": least.parameters - 1}, {"max_macs": least.macs - 1}):
-        with pytest.raises(InvalidInput, match=f"{least.parameters:,}.*{least.macs:,}"):
-            tiny.run_search(limited.name, tmp_path / "run", **limits)
-        assert not (tmp_path / "run").exists()
+    with pytest.raises(InvalidInput, match=f"{least.parameters:,}.*{least.macs:,}"):
+        check(limited, max_macs=least.macs - 1)
+    with pytest.raises(InvalidInput, match=f"{least.parameters:,}.*{least.macs:,}"):
+        tiny.run_search(limited.name, tmp_path / "run", max_params=least.parameters - 1)
+    assert not (tmp_path / "run").exists()
     with pytest.raises(InvalidInput, match=f"{least.parameters:,}.*{least.macs:,}"):
         tiny.derive(searches(limited.name).directory, 2, Limit(least.parameters - 1, 10**12))
 
@@ -113,7 +114,8 @@ def test_a_search_keeps_its_limits_and_derive_too_unless_it_is_told_others(
     least = smallest(limited)
     assert least.parameters is not None
     most = least.parameters + least.parameters // 50
-    rows = tiny.run_search(limited.name, tmp_path / "run", max_params=most).genomes
+    shorter = {} if limited.name == "autogan" else {"iterations": 2}
+    rows = tiny.run_search(limited.name, tmp_path / "run", max_params=most, **shorter).genomes
     assert len(rows) == 2
     rows += tiny.derive(tmp_path / "run", 2)
     assert all(row.parameters <= most for row in rows)

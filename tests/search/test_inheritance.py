@@ -262,7 +262,7 @@ def test_an_inherited_training_resumed_equals_uninterrupted(
 
     training(genome, tmp_path / "whole", begin(), count, norm_statistics="reestimated")
     whole = tiny.traces(tmp_path / "whole")
-    for place in range(1, looks + 1, max(1, looks // 3)):
+    for place in range(1, looks + 1, max(1, looks // 2)):
         directory = tmp_path / f"stopped-{place}"
         left = iter(range(looks))
         with pytest.raises(Interrupted):

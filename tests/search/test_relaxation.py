@@ -1,6 +1,5 @@
 """Logits, the weights drawn from them, and how near to a choice these come."""
 
-import itertools
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from gan_nas.search.adversarialnas.relaxation import (
     NoiseOn,
     Relaxed,
     noisy_weights,
-    tau_at,
 )
 from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
@@ -272,17 +270,6 @@ def test_a_hard_generator_computes_what_it_would_without_weights(alpha: CellLogi
     z = torch.randn(2, 120, generator=stream(0, "input"), device=CPU)
     with torch.no_grad():
         torch.testing.assert_close(network(z), network.network(z))
-
-
-def test_temperatures_fall_exponentially_to_the_last() -> None:
-    levels = [tau_at(level, 10, 5.0, 0.1) for level in range(15)]
-    assert levels[0] == 5.0
-    assert levels == sorted(levels, reverse=True)
-    ratios = [b / a for a, b in itertools.pairwise(levels[:10])]
-    assert ratios == pytest.approx([(0.1 / 5.0) ** 0.1] * 9)
-    assert levels[10:] == pytest.approx([0.1] * 5)
-    assert min(levels) >= 0.1
-    assert tau_at(3, 10, 0.5, 0.5) == 0.5
 
 
 def test_hard_draws_stay_where_the_logits_are(alpha: CellLogits) -> None:

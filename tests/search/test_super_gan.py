@@ -172,6 +172,7 @@ def test_noisy_weights_equal_the_published_ones(tau: float) -> None:
 def test_temperatures_equal_the_published_schedule() -> None:
     levels = [tau_at(level, 25, 5.0, 0.1) for level in range(25)]
     np.testing.assert_allclose(levels, GOLDEN["tau_schedule/tau"], rtol=1e-9)
+    assert [tau_at(level, 25, 5.0, 0.1) for level in (25, 40)] == pytest.approx([0.1] * 2)  # stays
 
 
 def test_the_published_search_runs_through_its_temperatures_but_the_first() -> None:
