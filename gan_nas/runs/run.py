@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 from filelock import lock_descriptor
 from torch import Tensor
 
-from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.files import open_own, sync, unwritable, write_json
 from gan_nas.runs import logs
 from gan_nas.runs.checkpoints import Checkpoint as Checkpoint
@@ -52,6 +52,34 @@ class Finished(NamedTuple, Generic[R]):
     checkpoint: Checkpoint
 
 
+class Length(NamedTuple):
+    """The field of a run's config that says how long it is, and what there is against more."""
+
+    field: str
+    fixed_by: str | None = None
+    """What depends on the length, in words; none where the same run may just go on."""
+
+    def of(
+        self, directory: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Return the stored settings with a length that has grown, none where it has not.
+
+        Raises Incompatible where it must not.
+        """
+        config = stored.get("config")
+        before = config.get(self.field) if isinstance(config, dict) else None
+        now = asked["config"][self.field]
+        if type(before) is not int or now <= before:
+            return None
+        if self.fixed_by:
+            raise Incompatible(
+                f"{directory} was made with {self.field} = {before:,} and cannot go on to "
+                f"{now:,}: {self.fixed_by} follows the length from the first step on; choose "
+                "another run directory"
+            )
+        return {**stored, "config": {**config, self.field: now}}
+
+
 class Run:
     """One run directory, held by one process at a time."""
 
@@ -71,13 +99,15 @@ class Run:
         stop: Callable[[], bool] = never,
         *,
         absent: Mapping[str, Any] | None = None,
+        length: "Length | None" = None,
     ) -> Self:
         """Create a run directory, or take an existing one up again under the same settings.
 
         `config` holds the fully resolved settings as JSON values, and under "versions" the
         versions of what computes: other settings are refused, other versions are only warned of,
         since the numbers may then differ in their last bits. `absent` says what a setting stood
-        for which an older version did not store. `stop` tells when to end early.
+        for which an older version did not store. `stop` tells when to end early. The setting
+        that is its `length` may have grown: a run that had come to its end then goes on.
         Raises Incompatible naming each changed setting; InvalidInput for a directory that is no
         run's, in use by another process or full of links; MissingResource when it cannot be
         written.
@@ -99,7 +129,12 @@ class Run:
         try:
             if (directory / CONFIG).exists():
                 run_id, stored = read_config(directory)
-                check_settings(directory, stored, config, absent=absent)
+                longer = length and length.of(directory, stored, config)
+                check_settings(directory, longer or stored, config, absent=absent)
+                if longer:
+                    # In this order: a run without a result has not ended, however long it is.
+                    (directory / RESULT).unlink(missing_ok=True)
+                    write_json(directory / CONFIG, longer | {"run_id": run_id})
             else:
                 run_id = secrets.token_hex(16)
                 write_json(directory / CONFIG, dict(config) | {"run_id": run_id})

@@ -26,7 +26,7 @@ from gan_nas.progress import Progress, silent
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
-from gan_nas.runs.run import Run, never
+from gan_nas.runs.run import Length, Run, never
 from gan_nas.runs.stored import stored_judge
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
@@ -68,6 +68,8 @@ def train(
 ) -> TrainingResult:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
 
+    With more steps a finished run goes on, too, as if it had been this long from the start.
+
     What is trained, and recorded, is the genome as it suits the framework. Without a `start`
     weights are drawn, as in the papers.
 
@@ -100,7 +102,9 @@ def train(
         "inherited": start and start.origin,
         "versions": versions(),
     }
-    with Run.open(directory, settings, stop, absent={"config": defaults(TrainingConfig)}) as run:
+    length = Length("steps", "lr_decay" if config.lr_decay != "none" else None)
+    absent = {"config": defaults(TrainingConfig)}
+    with Run.open(directory, settings, stop, absent=absent, length=length) as run:
         if run.finished:
             return run.result(TrainingResult)
         run.begin(again=again)

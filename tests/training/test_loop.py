@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from gan_nas.configs import resolve
 from gan_nas.data import Images
-from gan_nas.errors import Interrupted, MissingResource, RunFailed
+from gan_nas.errors import Incompatible, Interrupted, MissingResource, RunFailed
 from gan_nas.networks.weights import load_generator
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
@@ -138,6 +139,30 @@ def test_a_run_keeps_its_classifier_and_trains_no_other(tmp_path: Path) -> None:
     phases.clear()
     begin()
     assert phases == {"training images"}
+
+
+def test_a_finished_run_goes_on_to_more_steps_as_if_it_had_been_so_long(tmp_path: Path) -> None:
+    whole = tiny.run_training(tmp_path / "whole")
+    short = tiny.run_training(tmp_path / "run", steps=4)
+    with pytest.raises(Interrupted):
+        tiny.run_training(tmp_path / "run", stop=lambda: True)
+    longer = tiny.run_training(tmp_path / "run")
+    assert (short.steps, longer.steps, longer.last) == (4, 7, whole.last)
+    ours, theirs = (load_file(result.files["last"]) for result in (longer, whole))
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+    assert tiny.run_training(tmp_path / "run") == longer
+    with pytest.raises(Incompatible, match=r"config\.steps: 7 -> 4"):
+        tiny.run_training(tmp_path / "run", steps=4)
+    with pytest.raises(Incompatible, match=r"config\.batch_size: 8 -> 9"):
+        tiny.run_training(tmp_path / "run", steps=9, batch_size=9)
+    assert tiny.run_training(tmp_path / "run") == longer
+
+
+def test_what_follows_the_length_of_a_run_keeps_it_from_going_on(tmp_path: Path) -> None:
+    result = tiny.run_training(tmp_path, steps=1, lr_decay="linear")
+    with pytest.raises(Incompatible, match="steps = 1 and cannot go on to 2: lr_decay follows"):
+        tiny.run_training(tmp_path, steps=2, lr_decay="linear")
+    assert tiny.run_training(tmp_path, steps=1, lr_decay="linear") == result
 
 
 def test_a_missing_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
