@@ -53,7 +53,6 @@ def bench(
     """
     from gan_nas.bench.steps import report
     from gan_nas.search import load_method
-    from gan_nas.search.drive import work_of
     from gan_nas.training.config import TrainingConfig, presets_for
 
     genome = load_genome(reference or load_method(method or method_names()[0]).example)
@@ -71,7 +70,7 @@ def bench(
     else:
         genome = resized(genome, width)
     side = resolution or search.resolution or 32
-    settle_threads(threads, on, [], work_of(chosen, search, side, channels, on))
+    settle_threads(threads, on, [], chosen.work(search, side, channels, on))
     remark(
         f"Timing {method}'s preset {preset} at {side} px on {on}, {training.precision}", style="dim"
     )

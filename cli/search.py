@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,12 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.errors import InvalidInput
 from gan_nas.search import method_names
+from gan_nas.spaces.registry import space_names
+
+if TYPE_CHECKING:
+    from gan_nas.search.method import Method
 
 METHODS = options.one_of(method_names())
 
@@ -34,6 +39,14 @@ def search(
         str,
         typer.Option(metavar="METHOD", help=f"How to search: {METHODS}."),
     ],
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPACE",
+            help="Space that is searched, where the method searches any: "
+            f"{options.one_of(space_names())}.",
+        ),
+    ] = None,
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
@@ -60,9 +73,13 @@ def search(
 
     autogan is a controller that learns by reinforcement, adversarialnas a differentiable search of
     generator and discriminator against each other, degas a differentiable search of a generator
-    alone, by reconstruction. Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width
-    32), paper, published (what the authors' code does, quirks included) and, for degas, whose code
-    is not public, paper-cifar10 and paper-stl10; repo is an older name of published.
+    alone, by reconstruction; in all three, architectures share weights. random, evolution, nsga2
+    and halving search any --space and train each genome alone, for a budget of trials, images or
+    seconds.
+
+    Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper, published (what
+    the authors' code does, quirks included) and, for degas, whose code is not public, paper-cifar10
+    and paper-stl10; repo is an older name of published.
 
     Example: gan-nas search --method autogan
     """
@@ -74,7 +91,7 @@ def search(
         return
 
     from gan_nas.data import cache_dir
-    from gan_nas.search.drive import plan, work_of
+    from gan_nas.search.drive import plan
     from gan_nas.search.drive import search as run_search
     from gan_nas.search.method import Task
     from gan_nas.training.config import presets_for
@@ -90,15 +107,18 @@ def search(
         seed=seed,
         max_params=whole_number(max_params),
         max_macs=whole_number(max_macs),
+        space=_asked(chosen, space),
     )
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
-    run = directory or default_directory(method, data, config.seed)
+    searched = chosen.space_of(config)
+    what = method if searched == chosen.spaces[0] else f"{method}-{searched}"
+    run = directory or default_directory(what, data, config.seed)
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
     task = Task(config=config, images=images, device=on, cache=cache_dir())
     side = task.side
-    work = work_of(chosen, config, side, images.channels, on)
+    work = chosen.work(config, side, images.channels, on)
     settle_threads(threads, on, [run], work)
     if dry_run:
         show_plan(plan(chosen, task, work), run, images, side, as_json)
@@ -124,7 +144,7 @@ def search(
     for_all = partial(
         options_again,
         data_root=data_root,
-        preset=preset if preset in presets_for(chosen.spaces[0]) else "paper",
+        preset=preset if preset in presets_for(searched) else "paper",
         backbone=backbone,
         features_precision=features_precision,
         device=device,
@@ -141,3 +161,13 @@ def search(
         train_them_all=("derive", run, "--retrain", *for_all()),
         train_the_best=("retrain", Path(best), *for_one()),
     )
+
+
+def _asked(chosen: "Method[Any, Any]", space: str | None) -> str | None:
+    """Return the space that was asked for, where the method has the setting."""
+    if space is None or "space" in chosen.Config.model_fields:
+        return space
+    if space not in chosen.spaces:
+        known = options.one_of(chosen.spaces)
+        raise InvalidInput(f"{chosen.name} searches {known} alone, not {space}")
+    return None

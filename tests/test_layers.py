@@ -7,7 +7,8 @@ ROOT = Path(__file__).parents[1]
 # A file imports from its own floor and from those before it. The first is of single files.
 FILES = ("errors", "files", "streams", "configs", "plugins", "progress", "versions")
 FLOORS = re.findall(
-    r"\w+", "formats machine spaces networks data metrics scoring runs training search bench cli"
+    r"\w+",
+    "formats machine spaces networks data metrics scoring runs training trials search bench cli",
 )
 
 

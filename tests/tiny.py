@@ -116,10 +116,17 @@ DEGAS = {
 
 HILL = {"resolution": 16, "derived_width": 4, "derived_discriminator_width": 4, "top_k": 2}
 
+FEW = ("batch_size=8", "generator_batch_size=8", "num_critic=1", "num_scored=50", "save_every=2")
+TRIALS = HILL | {"width": 4, "discriminator_width": 4, "trial_images": 32, "training_set": FEW}
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "autogan": SEARCH,
     "adversarialnas": ADVERSARIAL,
     "degas": DEGAS,
+    "random": TRIALS | {"trials": 4},
+    "evolution": TRIALS | {"trials": 6, "population": 3, "crossover": 0.5},
+    "nsga2": TRIALS | {"trials": 7, "population": 3},
+    "halving": TRIALS | {"trials": 6, "eta": 2, "rungs": 2},
     "hill-climbing": HILL | {"iterations": 7, "save_every": 2},  # of the tests' own package
 }
 
@@ -215,8 +222,8 @@ def derive(directory: Path, count: int, limit: Limit | None = None) -> list[Foun
 
 
 def ranking(method: Method[Any, Any], rows: list[Found]) -> list[float]:
-    """Return what rows are ranked by; the hill's distance is best where it is lowest."""
-    sign = -1 if method.name == "hill-climbing" else 1
+    """Return what rows are ranked by, the higher the better."""
+    sign = -1 if method.columns[0].best == "lowest" else 1
     return [sign * row.values[method.columns[0].name] for row in rows]
 
 
@@ -242,10 +249,16 @@ PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {
 }
 
 
+def state_of(directory: Path) -> dict[str, Any]:
+    """Return what the newest checkpoint keeps beside tensors."""
+    newest = sorted((directory / "checkpoint").iterdir())[-1]
+    state: dict[str, Any] = json.loads((newest / "state.json").read_text())["state"]
+    return state
+
+
 def traces(directory: Path) -> dict[str, Any]:
     """Return all that a run leaves behind, times and its own path aside."""
-    newest = sorted((directory / "checkpoint").iterdir())[-1]
-    state = json.loads((newest / "state.json").read_text())["state"]
+    newest, state = sorted((directory / "checkpoint").iterdir())[-1], state_of(directory)
     state["ledger"].pop("scores")  # the last ones may come after the last checkpoint
     files = [
         path

@@ -62,6 +62,16 @@ def generator_price(
         return num_parameters(network), macs
 
 
+def genome_price(genome: Genome, resolution: int, image_channels: int = 3) -> tuple[int, int]:
+    """Count a generator's parameters and multiply-adds; the discriminator is only built.
+
+    Raises InvalidInput where one of both cannot be.
+    """
+    with torch.device("meta"):
+        build_discriminator(genome.discriminator, resolution, image_channels)
+    return generator_price(genome.generator, resolution, image_channels)
+
+
 def discriminator_cost(
     genome: DiscriminatorGenome, resolution: int, image_channels: int = 3
 ) -> Cost:

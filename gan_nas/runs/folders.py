@@ -18,7 +18,8 @@ RESULT = "result.json"
 OUTCOME = "outcome.json"
 LOCK = ".lock"
 FILE_SUFFIXES = (".json", ".jsonl", ".safetensors", ".png")
-FOLDERS = (CHECKPOINT, "genomes", "history", "samples", "retrained")
+TRIALS = "trials"
+FOLDERS = (CHECKPOINT, "genomes", "history", "samples", "retrained", TRIALS)
 
 
 def check_entries(directory: Path) -> None:

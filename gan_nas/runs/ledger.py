@@ -6,7 +6,7 @@ Without a run nothing is written, so that work can go on in memory alone.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from gan_nas.errors import RunFailed
 from gan_nas.progress import Progress, silent
-from gan_nas.runs.plots import save_curves, save_edge_history, save_grid
+from gan_nas.runs.plots import save_curves, save_edge_history, save_grid, save_trials
 from gan_nas.runs.run import Run, read_log
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import Genome
 
 NUM_SHOWN = 64  # images in a sample grid
-CURVES, EDGES = "curves.png", "edges.png"
+CURVES, EDGES, TRIALS = "curves.png", "edges.png", "trials.png"
 
 
 class Ledger:
@@ -142,6 +142,11 @@ class Ledger:
             log = read_log(self.run.directory)
             kept = [row for row in log if row.get("event") == "architecture"]
             save_edge_history(kept, self.run.path(EDGES))
+
+    def trials(self, points: Sequence[tuple[float, float, int]]) -> None:
+        """Draw trials: the images spent up to each, its distance, its generator's parameters."""
+        if self.run:
+            save_trials(points, self.run.path(TRIALS))
 
     def state(self) -> dict[str, Any]:
         """Return what is no tensor, as JSON."""

@@ -129,6 +129,8 @@ class TrainingResult(Result):
     best: Values
     """Scores of the lowest distance."""
     last: Values
+    scores: list[Values] = []
+    """Those of every moment; runs of the first release tell only the three above."""
     real: Values
     """Scores of real images that were held out."""
     compared: Compared | None = None

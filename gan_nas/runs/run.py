@@ -31,7 +31,7 @@ from gan_nas.runs.checkpoints import (
 )
 from gan_nas.runs.folders import CONFIG, LOCK, LOG, OUTCOME, RESULT, check_entries, is_ours
 from gan_nas.runs.results import Result
-from gan_nas.runs.stored import Outcome, check_settings, read_config, read_outcome, read_result
+from gan_nas.runs.stored import Failure, check_settings, read_config, read_outcome, read_result
 from gan_nas.runs.stored import stored_config as stored_config
 
 R = TypeVar("R", bound=Result)
@@ -66,8 +66,9 @@ class Length(NamedTuple):
 
         Raises Incompatible where it must not.
         """
-        config = stored.get("config")
-        before = config.get(self.field) if isinstance(config, dict) else None
+        kept = stored.get("config")
+        config = kept if isinstance(kept, dict) else {}
+        before = config.get(self.field)
         now = asked["config"][self.field]
         if type(before) is not int or now <= before:
             return None
@@ -159,7 +160,7 @@ class Run:
         """Keep on the disk how the run failed, if it did, and let go of the directory."""
         try:
             if isinstance(error, RunFailed) and not self.path(OUTCOME).exists():
-                outcome = Outcome(outcome=error.outcome, why=str(error), good_step=self.good_step)
+                outcome = Failure(outcome=error.outcome, why=str(error), good_step=self.good_step)
                 write_json(self.path(OUTCOME), outcome.model_dump())
         finally:
             self.close()

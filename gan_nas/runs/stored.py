@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 
-class Outcome(BaseModel):
-    """How a run failed."""
+class Failure(BaseModel):
+    """How a run failed: outcome.json."""
 
     outcome: FailedOutcome
     why: str
@@ -117,10 +117,10 @@ def read_result(directory: Path, kind: type[M]) -> M:
     return _as(kind, content, f"the result in {directory / RESULT}", read_config(directory)[1])
 
 
-def read_outcome(directory: Path) -> Outcome:
+def read_outcome(directory: Path) -> Failure:
     """Return how a run has failed."""
     path = directory / OUTCOME
-    return _as(Outcome, _read_object(path), str(path), read_config(directory)[1])
+    return _as(Failure, _read_object(path), str(path), read_config(directory)[1])
 
 
 def _as(model: type[M], content: object, what: str, settings: Mapping[str, Any]) -> M:

@@ -1,4 +1,4 @@
-"""Search methods: those of this package, a folder each, and those that others install.
+"""Search methods: those of this package, a folder or a file each, and those others install.
 
 Another distribution names its methods by entry points of the group `gan_nas.methods`; each leads to
 an object that is a Method (method.py). No torch is imported to list them.
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from gan_nas.search.method import Method
 
 GROUP = "gan_nas.methods"
-OWN = ("autogan", "adversarialnas", "degas")
+FOLDERS = ("autogan", "adversarialnas", "degas")  # each a folder
+STRATEGIES = ("random", "evolution", "nsga2", "halving")  # each a file of strategies/
+OWN = (*FOLDERS, *STRATEGIES)
 
 
 def method_names() -> tuple[str, ...]:
@@ -30,7 +32,8 @@ def load_method(name: str) -> "Method[Any, Any]":
     Raises InvalidInput for one that is not there, Incompatible for one that cannot be used.
     """
     if name in OWN:
-        own: Method[Any, Any] = import_module(f"gan_nas.search.{name}.method").METHOD
+        file = f"strategies.{name}" if name in STRATEGIES else f"{name}.method"
+        own: Method[Any, Any] = import_module(f"gan_nas.search.{file}").METHOD
         return own
     known = method_names()
     if name not in known:

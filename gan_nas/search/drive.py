@@ -20,6 +20,7 @@ from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.cost import Cost, generator_price
 from gan_nas.networks.states import load_groups
 from gan_nas.progress import Progress, silent
+from gan_nas.runs.folders import TRIALS
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import read_state, work_through
 from gan_nas.runs.results import Found, Plan, SearchResult
@@ -36,8 +37,7 @@ from gan_nas.search import load_method, method_names
 from gan_nas.search.best import Limit
 from gan_nas.search.method import CPU, C, Find, ImageShape, Method, S, Search, Task
 from gan_nas.spaces.genome import Source, source_text
-from gan_nas.training.forecast import Scale, Work, memory_bytes
-from gan_nas.training.timing import Phase
+from gan_nas.training.forecast import Work, memory_bytes
 from gan_nas.versions import versions
 
 
@@ -71,7 +71,7 @@ def search(
         if task.backbone is not None and isinstance(task.images, Images):
             keep_judge(directory, task.backbone, task.images)
         config, ledger = task.config, Ledger(run, progress)
-        task = replace(task, ledger=ledger)
+        task = replace(task, ledger=ledger, folder=directory / TRIALS)
         start = partial(method.start, task)
         work = work_through(run, ledger, method.State, start, save_every=config.save_every)
         try:
@@ -185,28 +185,16 @@ def restored(method: Method[C, S], task: Task[C], finished: Finished[SearchResul
     return work
 
 
-def work_of(
-    method: Method[C, S], config: C, side: int, channels: int, device: torch.device
-) -> Work:
-    """Return the work of `search`, to forecast and to time."""
-
-    def build(scale: Scale, on: torch.device) -> Sequence[Phase]:
-        return method.phases(scale.of(config), side // scale.side, channels, on)
-
-    batch_size = getattr(config, "batch_size", 1)
-    return Work(build, side=side, batch_size=batch_size, device=device)
-
-
 def plan(method: Method[C, S], task: Task[C], forecast: Work | None = None) -> Plan:
     """Predict what `search` will cost: sizes, steps, memory in bytes, seconds on this device.
 
     Nothing is made at full size, see forecast.py; the time is that of the steps, without scoring.
-    `forecast` is what `work_of` returned, where it is there already.
+    `forecast` is what the method's `work` returned, where it is there already.
     """
     config, images, side, channels = task.config, task.images, task.side, task.channels
     assert isinstance(images, Images), "memory is planned for the images themselves"
     method.check(task)
-    forecast = forecast or work_of(method, config, side, channels, task.device)
+    forecast = forecast or method.work(config, side, channels, task.device)
     kept, start = method.memory(config, len(images.train), side, channels)
     scores = "search" in method.scores
     times = forecast.times()

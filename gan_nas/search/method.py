@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import torch
 from pydantic import BaseModel, Field, JsonValue
@@ -30,6 +30,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import EXAMPLE
 from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.streams import stream
+from gan_nas.training.forecast import Scale, Work
 from gan_nas.training.timing import Phase
 
 CPU = torch.device("cpu")
@@ -87,6 +88,8 @@ class Task(Generic[C]):
     stop: Callable[[], bool] = never
     """Tells when to end early."""
     ledger: Ledger = field(default_factory=Ledger)
+    folder: Path | None = None
+    """Where a search may have whole trainings; none without a run."""
 
     @property
     def side(self) -> int:
@@ -185,6 +188,7 @@ class Column(NamedTuple):
 
     name: str
     format: str = ".4g"
+    best: Literal["highest", "lowest"] = "highest"
 
     @property
     def words(self) -> str:
@@ -219,6 +223,11 @@ class Method(ABC, Generic[C, S]):
     def start(self, task: Task[C], state: S | None = None) -> Search[S]:
         """Start a search, or make one as it was at a state, whose tensors are loaded next."""
 
+    def space_of(self, config: C) -> str:
+        """Return the space that settings search."""
+        del config
+        return self.spaces[0]
+
     def check(self, task: Task[C]) -> None:
         """Raise InvalidInput for what cannot be done, before a run is made."""
 
@@ -241,6 +250,15 @@ class Method(ABC, Generic[C, S]):
         """Return the phases whose steps tell time and memory; none are foretold by default."""
         del config, side, channels, device
         return []
+
+    def work(self, config: C, side: int, channels: int, device: torch.device) -> Work:
+        """Return the work of a search, to forecast and to time."""
+
+        def build(scale: Scale, on: torch.device) -> Sequence[Phase]:
+            return self.phases(scale.of(config), side // scale.side, channels, on)
+
+        batch_size = getattr(config, "batch_size", 1)
+        return Work(build, side=side, batch_size=batch_size, device=device)
 
     def memory(self, config: C, num_images: int, side: int, channels: int) -> tuple[int, int]:
         """Return bytes on top of those of the phases: kept all along, and taken at the start."""

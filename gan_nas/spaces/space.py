@@ -112,6 +112,20 @@ class Space(ABC, Generic[G]):
                 if value != own[place] and self.is_valid(generator, {place: value}):
                     yield self.changed(generator, {place: value})
 
+    def mutate(self, generator: G, random: Random) -> G:
+        """Draw a neighbour uniformly; there must be one."""
+        own = self.values(generator)
+        changes = [
+            (place, value)
+            for place, choices in self.places(generator).items()
+            for value in choices
+            if value != own[place]
+        ]
+        while True:
+            place, value = random.choice(changes)
+            if self.is_valid(generator, {place: value}):
+                return self.changed(generator, {place: value})
+
     def crossover(self, a: G, b: G, random: Random) -> G:
         """Return a generator of a's sizes with a's or b's value at each place, then repaired."""
         ours, theirs = self.values(a), self.values(b)

@@ -257,6 +257,7 @@ class _Training:
             first=scores[0],
             best=self.best,
             last=scores[-1],
+            scores=scores,
             real=scorer.real(config.num_scored),
             compared=compared,
             passport=scorer.passport(config.num_scored, config.seed, config.precision),

@@ -306,7 +306,7 @@ def test_no_reconstruction_of_nan_is_drawn() -> None:
 def test_a_plan_of_eight_pixels_sees_maps_of_one() -> None:
     method, config = load_method("degas"), Config.model_validate(SMALL)
     small, large = (
-        memory_bytes(drive.work_of(method, config, side, 1, CPU), tiny.digits(), side, scores=False)
+        memory_bytes(method.work(config, side, 1, CPU), tiny.digits(), side, scores=False)
         for side in (8, 16)
     )
     assert small < large < 4.2 * small

@@ -14,7 +14,6 @@ import torch
 from gan_nas.configs import resolve
 from gan_nas.networks.simulation import META
 from gan_nas.search import load_method
-from gan_nas.search.drive import work_of
 from gan_nas.spaces.published import published_genome
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import MOST_BYTES, MOST_MACS, Scale, Work, memory_bytes
@@ -30,7 +29,7 @@ def training(width: int, side: int, **changes: Any) -> Work:
 
 def searching(name: str, side: int, preset: str) -> Work:
     method = load_method(name)
-    return work_of(method, resolve(method.Config, method.presets[preset]), side, 3, tiny.CPU)
+    return method.work(resolve(method.Config, method.presets[preset]), side, 3, tiny.CPU)
 
 
 WORKS = {

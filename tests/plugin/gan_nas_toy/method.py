@@ -37,7 +37,7 @@ class HillClimbing(Method[HillConfig, Climb]):
     name, title, spaces = "hill-climbing", "Hill climbing", ("toy",)
     Config, State = HillConfig, Climb
     presets: ClassVar = {"demo": {"resolution": 16, "derived_width": 4}}
-    columns = (Column("distance"),)
+    columns = (Column("distance", best="lowest"),)
     scores = frozenset({"search"})
 
     def start(self, task: Task[HillConfig], state: Climb | None = None) -> Search[Climb]:

@@ -1,0 +1,108 @@
+"""NSGA-II: the distance against what a generator costs; what it finds is a front, not one genome.
+
+Deb et al. 2002, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II".
+"""
+
+from collections.abc import Sequence
+from math import inf
+from random import Random
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from gan_nas.search.strategies.method import PRESETS, StrategyMethod
+from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
+from gan_nas.spaces.genome import Genome
+from gan_nas.trials.front import Point, crowding, sorted_fronts
+from gan_nas.trials.trial import Outcome, Trial
+
+Against = Literal["parameters", "macs"]
+
+
+class NSGA2Config(StrategyConfig):
+    """Settings of NSGA-II."""
+
+    against: Against = "parameters"
+    """What is to be small beside the distance: parameters, or multiply-adds (macs)."""
+    population: int = Field(default=8, ge=2)
+    """Genomes of a generation."""
+    crossover: float = Field(default=0.5, ge=0, le=1)
+    """Probability that a child has two parents before one of its places is changed."""
+
+
+class Member(NamedTuple):
+    """One of the population, with its place: of its front, then by how alone it is there."""
+
+    outcome: Outcome
+    front: int
+    crowding: float
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Return what is lower for the better one: sec. III-C's crowded comparison."""
+        return self.front, -self.crowding
+
+
+class NSGA2(Strategy[NSGA2Config]):
+    """Generations of which the better half survives, parents and children alike."""
+
+    def ask(self) -> Trial | None:
+        """Draw the first generation; then a child of the survivors."""
+        if len(self.history) < self.config.population:
+            return self.trial(self.drawn())
+        survivors = self.survivors()
+        child = self.choices.unseen(
+            lambda random: self._child(survivors, random), self.seen, self.random("child")
+        )
+        return self.trial(child or self.drawn())
+
+    def survivors(self) -> list[Member]:
+        """Return who is alive after the last whole generation."""
+        size = self.config.population
+        alive: list[Member] = []
+        for start in range(0, len(self.history) - size + 1, size):
+            children = self.history[start : start + size]
+            alive = self._ranked([member.outcome for member in alive] + children)[:size]
+        return alive
+
+    def best(self, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
+        """Return the front, at most `count` spread over it, by their distance."""
+        kept = super().best(outcomes, len(outcomes))
+        members = self._ranked(kept)[:count]
+        return sorted((member.outcome for member in members), key=lambda outcome: outcome.loss)
+
+    def _ranked(self, outcomes: Sequence[Outcome]) -> list[Member]:
+        points = [point_of(outcome, self.config.against) for outcome in outcomes]
+        members = []
+        for number, front in enumerate(sorted_fronts(points)):
+            alone = crowding([points[i] for i in front])
+            members += [Member(outcomes[i], number, c) for i, c in zip(front, alone, strict=True)]
+        return sorted(members, key=lambda member: member.rank)
+
+    def _child(self, survivors: Sequence[Member], random: Random) -> Genome:
+        def parent() -> Genome:
+            both = random.sample(survivors, 2)
+            return min(both, key=lambda member: member.rank).outcome.trial.genome
+
+        one = parent()
+        if random.random() < self.config.crossover:
+            one = self.choices.crossed(one, parent(), random)
+        return self.choices.mutated(one, random)
+
+
+def point_of(outcome: Outcome, against: Against) -> Point:
+    """Return both objectives of a trial; a failed one is behind all others."""
+    if outcome.loss == inf:
+        return Point(inf, inf)
+    return Point(outcome.loss, float(getattr(outcome, against)))
+
+
+class NSGA2Search(StrategyMethod[NSGA2Config]):
+    """What `gan-nas search --method nsga2` runs."""
+
+    name, title = "nsga2", "NSGA-II"
+    Config, strategy = NSGA2Config, NSGA2
+    presets = PRESETS
+
+
+METHOD = NSGA2Search()

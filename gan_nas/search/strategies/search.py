@@ -1,0 +1,167 @@
+"""What drives every strategy: ask, judge, tell, until the budget is spent."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.networks.cost import generator_price
+from gan_nas.runs.results import Conclusion
+from gan_nas.search.best import Limit, Price
+from gan_nas.search.method import Find, Search, Task
+from gan_nas.search.strategies.budget import is_spent, planned, spent, training_of, whole
+from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.registry import load_space
+from gan_nas.trials.training import TrainEvaluator
+from gan_nas.trials.trial import Outcome, Trial
+
+C = TypeVar("C", bound=StrategyConfig)
+
+
+class State(BaseModel):
+    """Where a search by trials is: what came of all of them, in their order."""
+
+    outcomes: list[Outcome] = []
+
+
+class StrategySearch(Search[State], Generic[C]):
+    """A unit is a trial."""
+
+    def __init__(self, strategy: type[Strategy[Any]], task: Task[C], state: State | None) -> None:
+        config = task.config
+        self.task, self.state = task, state or State()
+        self.choices = Choices(load_space(config.space), config, self._price)
+        self.strategy = strategy(config, self.choices, whole(config))
+        self._asked: Trial | None = None
+        for outcome in self.state.outcomes:
+            if self.strategy.ask() != outcome.trial:
+                raise Incompatible(
+                    f"the trials of this search are not those that {config.space} would be asked "
+                    "for now: use the version it was made with"
+                )
+            self.strategy.tell(outcome)
+
+    @property
+    def step(self) -> int:
+        """Count the trials."""
+        return len(self.state.outcomes)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the budget is spent, or nothing is left to try."""
+        return is_spent(self.task.config, self.state.outcomes) or self._next() is None
+
+    def advance(self) -> None:
+        """Judge the next trial."""
+        trial = self._next()
+        assert trial is not None
+        outcome = self.evaluate(trial)
+        self.strategy.tell(outcome)
+        self._asked = None
+        self.state.outcomes.append(outcome)
+        best = min(self.state.outcomes, key=lambda one: one.loss)
+        told = {"distance": outcome.distance} if outcome.distance is not None else {}
+        self.task.ledger.log(
+            trial=self.step,
+            id=trial.genome.genome_id,
+            words=trial.genome.generator.words,
+            status=outcome.status,
+            fidelity=trial.images,
+            parameters=outcome.parameters,
+            **told,
+        )
+        shown = {"best": best.distance} if best.distance is not None else {}
+        self.task.ledger.show("trials", self.step, self.num_trials, shown)
+
+    def found(self, count: int, limit: Limit, *, anew: bool) -> list[Find]:
+        """Return the best genomes that were tried, at the width that genomes found have."""
+        del anew
+        ended = [one for one in self.state.outcomes if one.status == "completed"]
+        kept = [
+            one for one in ended if limit == Limit() or limit.keeps(*self._price(one.trial.genome))
+        ]
+        if not kept:
+            raise InvalidInput(
+                "no trial came to a good end"
+                + f" within {limit.words}" * (limit != Limit())
+                + ": try more of them, or a lower learning rate"
+            )
+        return [
+            Find(
+                self._derived(one.trial.genome), {"distance": one.loss, "images": one.trial.images}
+            )
+            for one in self.strategy.best(kept, count)
+        ]
+
+    def conclude(self, found: Sequence[Find]) -> Conclusion:
+        """Tell what was spent, and draw it."""
+        del found
+        outcomes = self.state.outcomes
+        failed = Counter(str(one.status) for one in outcomes if one.status != "completed")
+        ends = range(1, len(outcomes) + 1)
+        points = [(spent(outcomes[:end]), outcomes[end - 1]) for end in ends]
+        self.task.ledger.trials([(float(at), one.loss, one.parameters) for at, one in points])
+        passports = [one.passport for one in outcomes if one.passport]
+        return Conclusion(
+            passport=passports[-1] if passports else None,
+            facts={"trials": len(outcomes), "images": spent(outcomes), "failed": {**failed}},
+        )
+
+    def evaluate(self, trial: Trial) -> Outcome:
+        """Judge a trial, and show how far it is."""
+        number = f"trial {self.step + 1}/{self.num_trials}"
+
+        def show(phase: str, done: int, total: int, values: Mapping[str, float]) -> None:
+            self.task.ledger.show(f"{number}: {phase}", done, total, values)
+
+        return replace(self.evaluator, progress=show)(trial)
+
+    @cached_property
+    def evaluator(self) -> TrainEvaluator:
+        """Return what judges trials."""
+        task, config = self.task, self.task.config
+        assert task.backbone is not None, "trials are scored"
+        side = task.side
+        return TrainEvaluator(
+            config=training_of(config),
+            folder=self._folder,
+            images=task.pixels(side),
+            resolution=side,
+            device=task.device,
+            backbone=task.backbone,
+            score_every=self.strategy.fidelities(config, whole(config))[0],
+            cache=task.cache,
+            stop=task.stop,
+        )
+
+    @cached_property
+    def _folder(self) -> Path:
+        """Return where trials are kept; without a run, as long as this object lives."""
+        if self.task.folder is not None:
+            return self.task.folder
+        self._scratch = tempfile.TemporaryDirectory()
+        return Path(self._scratch.name)
+
+    @cached_property
+    def num_trials(self) -> int:
+        """Return how many trials there will be, as far as that can be told."""
+        return max(len(planned(type(self.strategy), self.task.config)), self.step + 1)
+
+    def _next(self) -> Trial | None:
+        self._asked = self._asked or self.strategy.ask()
+        return self._asked
+
+    def _derived(self, genome: Genome) -> Genome:
+        config = self.task.config
+        return genome.resized(config.derived_width, config.derived_discriminator_width)
+
+    def _price(self, genome: Genome) -> Price:
+        generator = self._derived(genome).generator
+        return Price(*generator_price(generator, self.task.side, self.task.channels))

@@ -1,0 +1,181 @@
+"""The contract of strategies: `ask` for a trial, `tell` what came of it.
+
+A strategy knows neither spaces nor how trials are judged. It may depend on its settings, on the
+outcomes so far in the order of their trials, and on streams of random numbers alone: asked again
+with the same history it asks for the same, so that a search goes on from its outcomes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Generic, Literal, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from gan_nas.errors import InvalidInput
+from gan_nas.search.best import Limit, Price
+from gan_nas.search.method import SearchConfig
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.space import Space
+from gan_nas.streams import stream_seed
+from gan_nas.training.gan import Precision
+from gan_nas.trials.trial import Outcome, Trial
+
+MOST_DRAWS = 100  # for a genome that is new and keeps the limit, then of steps towards it
+
+
+class StrategyConfig(SearchConfig):
+    """What every strategy can be asked for; some add their own."""
+
+    space: str = "autogan"
+    """The space that is searched."""
+    evaluator: Literal["train"] = "train"
+    """What judges a trial. train: it is trained from scratch."""
+    trials: int | None = Field(default=20, ge=1)
+    """Most trials, none for no limit: the search ends with the first limit that is reached."""
+    images: int | None = Field(default=None, ge=1)
+    """Most real images that the discriminators of all trials together see."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Most seconds of all trials together; what a search finds then depends on the machine."""
+    trial_images: int | None = Field(default=None, ge=1)
+    """Real images that a discriminator sees in a whole trial; none: as many as the training
+    preset's."""
+    training: str = "demo"
+    """Preset of `retrain` that trials are trained by, for the space's own framework."""
+    training_set: tuple[str, ...] = ()
+    """Settings of `retrain` on top of it: batch_size=16,num_critic=2."""
+    precision: Precision = "float32"
+    """Forward passes of trials: float32, or bf16 under autocast."""
+    width: int = Field(default=16, ge=1, le=2048)
+    """Generator width in trials."""
+    discriminator_width: int = Field(default=16, ge=1, le=2048)
+    """Discriminator width in trials."""
+    save_every: int = Field(default=1, ge=1)
+    """Trials between checkpoints: what a crash may lose."""
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if (self.trials, self.images, self.seconds) == (None, None, None):
+            raise ValueError("one of trials, images and seconds must limit the search")
+        return self
+
+
+class Choices:
+    """The generators that a strategy chooses from: those of a space, of one width, within a limit.
+
+    `price` tells the parameters and multiply-adds that the limit is on.
+    """
+
+    def __init__(
+        self, space: Space[Any], config: StrategyConfig, price: Callable[[Genome], Price]
+    ) -> None:
+        self.space, self.width, self.price = space, config.width, price
+        self.discriminator = space.discriminator(config.discriminator_width)
+        self.limit: Limit = config.limit
+
+    def random(self, random: Random) -> Genome:
+        """Draw a genome uniformly."""
+        return self._genome(self.space.sample(random, self.width))
+
+    def mutated(self, genome: Genome, random: Random) -> Genome:
+        """Change a genome at one place, drawn from all valid changes."""
+        return self._genome(self.space.mutate(genome.generator, random))
+
+    def crossed(self, a: Genome, b: Genome, random: Random) -> Genome:
+        """Take each place from one of two genomes; what is invalid is drawn anew."""
+        return self._genome(self.space.crossover(a.generator, b.generator, random))
+
+    def unseen(
+        self, draw: Callable[[Random], Genome], seen: set[str], random: Random
+    ) -> Genome | None:
+        """Draw until a genome is new and within the limit; None when all that is drawn is known.
+
+        Where the limit is so low that no draw keeps it, the one that comes nearest is changed, one
+        place at a time, until it does. Raises InvalidInput when that leads nowhere.
+        """
+        nearest: tuple[float, Genome] | None = None
+        for attempt in range(2 * MOST_DRAWS):
+            if attempt < MOST_DRAWS:
+                genome = draw(random)
+            elif nearest is None:
+                return None
+            else:
+                genome = self.mutated(nearest[1], random)
+            if genome.genome_id in seen:
+                continue
+            excess = self._excess(genome)
+            if excess <= 1:
+                return genome
+            if nearest is None or excess < nearest[0]:
+                nearest = excess, genome
+        if nearest is None:
+            return None
+        least = self.price(nearest[1])
+        raise InvalidInput(
+            f"no generator of {self.space.name} was found within {self.limit.words}: the nearest "
+            f"has {least.parameters:,} parameters and {least.macs:,} multiply-adds; raise a limit"
+        )
+
+    def _excess(self, genome: Genome) -> float:
+        """Return by what factor a genome is above the limit; at most 1 within."""
+        if self.limit == Limit():
+            return 0.0
+        spent = zip(self.limit, self.price(genome), strict=True)
+        return max(used / most for most, used in spent if most is not None)
+
+    def _genome(self, generator: Any) -> Genome:
+        return Genome(generator=generator, discriminator=self.discriminator)
+
+
+C = TypeVar("C", bound=StrategyConfig)
+
+
+class Strategy(ABC, Generic[C]):
+    """A way to choose trials; `trial_images` is the highest fidelity."""
+
+    def __init__(self, config: C, choices: Choices, trial_images: int) -> None:
+        self.config, self.choices, self.trial_images = config, choices, trial_images
+        self.history: list[Outcome] = []
+
+    @abstractmethod
+    def ask(self) -> Trial | None:
+        """Return the next trial, None where there is nothing left to try."""
+
+    def tell(self, outcome: Outcome) -> None:
+        """Learn what came of the trial that was asked for."""
+        self.history.append(outcome)
+
+    @classmethod
+    def fidelities(cls, config: C, trial_images: int) -> Sequence[int]:
+        """Return the fidelities that are asked for, in real images, in rising order."""
+        del config
+        return [trial_images]
+
+    def random(self, purpose: str) -> Random:
+        """Return the stream of a purpose for the next trial."""
+        seed = stream_seed(self.config.seed, purpose, len(self.history))
+        return Random(seed)  # noqa: S311 - architectures are no secrets
+
+    def trial(self, genome: Genome | None, images: int | None = None) -> Trial | None:
+        """Return the trial of a genome, at the highest fidelity unless another is named."""
+        if genome is None:
+            return None
+        return Trial(genome=genome, images=images or self.trial_images, seed=self.config.seed)
+
+    @property
+    def seen(self) -> set[str]:
+        """Return the ids of all genomes that were tried."""
+        return {outcome.trial.genome.genome_id for outcome in self.history}
+
+    def drawn(self) -> Genome | None:
+        """Draw a genome that was not tried, None where all were."""
+        return self.choices.unseen(self.choices.random, self.seen, self.random("genome"))
+
+    def best(self, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
+        """Return at most `count` of these, none of a genome twice: of the highest fidelity first.
+
+        The lower distance comes first within a fidelity.
+        """
+        ranked = sorted(outcomes, key=lambda outcome: (-outcome.trial.images, outcome.loss))
+        first = {outcome.trial.genome.genome_id: outcome for outcome in reversed(ranked)}
+        return [one for one in ranked if first[one.trial.genome.genome_id] is one][:count]

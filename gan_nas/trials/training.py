@@ -1,0 +1,100 @@
+"""The evaluator `train`: each trial trained from scratch, in a folder of its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import torch
+
+from gan_nas.configs import resolve
+from gan_nas.data import Images
+from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.metrics.backbone import Backbone
+from gan_nas.networks.cost import genome_price
+from gan_nas.progress import Progress, silent
+from gan_nas.runs.results import TrainingResult
+from gan_nas.runs.run import never
+from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.genome import Genome
+from gan_nas.training.config import TrainingConfig
+from gan_nas.training.loop import train
+from gan_nas.trials.trial import Outcome, Trial
+
+
+def steps_of(config: TrainingConfig, images: int) -> int:
+    """Return the generator steps in which a discriminator sees that many real images, or more."""
+    return max(1, ceil(images / (config.num_critic * config.batch_size)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainEvaluator:
+    """Trains the genome of a trial until its discriminator has seen as many images as asked for.
+
+    A trial at a higher fidelity goes on with the run of a lower one, whose folder is called after
+    genome and seed. A run that is there already, finished or not, is taken up.
+    """
+
+    config: TrainingConfig
+    """How all trials are trained; seed and length are the trial's."""
+    folder: Path
+    images: Images
+    resolution: int
+    device: torch.device
+    backbone: Backbone
+    score_every: int
+    """Real images between two scores: a divisor of all fidelities."""
+    cache: Path | None = None
+    stop: Callable[[], bool] = never
+    progress: Progress = silent
+
+    def __call__(self, trial: Trial) -> Outcome:
+        """Train and score; raises Interrupted, and nothing for a trial that goes wrong."""
+        genome = suited(trial.genome, self.config.framework)
+        shape = self.resolution, self.images.channels
+        try:
+            parameters, macs = genome_price(genome, *shape)
+        except InvalidInput as error:
+            return Outcome(trial=trial, status="invalid", why=str(error))
+        outcome = Outcome(trial=trial, status="completed", parameters=parameters, macs=macs)
+        try:
+            result = self._trained(genome, trial)
+        except RunFailed as error:
+            return outcome.model_copy(update={"status": error.outcome, "why": str(error)})
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            why = "there was not enough memory to train it"
+            return outcome.model_copy(update={"status": "out_of_memory", "why": why})
+        known = {
+            "distance": result.last[self.backbone.distance_name],
+            "scores": tuple(result.scores),
+            "seconds": result.seconds,
+            "passport": result.passport,
+        }
+        return outcome.model_copy(update=known)
+
+    def _trained(self, genome: Genome, trial: Trial) -> TrainingResult:
+        update = {
+            "seed": trial.seed,
+            "steps": steps_of(self.config, trial.images),
+            "score_every": steps_of(self.config, self.score_every),
+        }
+        return train(
+            genome,
+            self.images,
+            resolve(TrainingConfig, self.config.model_dump() | update),
+            self.folder / trial.name,
+            resolution=self.resolution,
+            device=self.device,
+            backbone=self.backbone,
+            cache=self.cache,
+            stop=self.stop,
+            progress=self.progress,
+        )
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Tell it from a bug: CUDA has a class of its own, PyTorch's CPU allocator only words."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "not enough memory" in str(error)

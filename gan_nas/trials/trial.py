@@ -1,0 +1,51 @@
+"""A trial, and its outcome: what a strategy asks for and what an evaluator answers."""
+
+from math import inf
+from typing import Literal
+
+from gan_nas.runs.results import Result, Values
+from gan_nas.scoring.protocols import Passport
+from gan_nas.spaces.genome import Genome
+
+Status = Literal["completed", "diverged", "collapsed", "out_of_memory", "interrupted", "invalid"]
+
+
+class Trial(Result):
+    """A genome to be judged, at a fidelity and from a seed."""
+
+    genome: Genome
+    images: int
+    """Real images that the discriminator sees: the fidelity."""
+    seed: int
+    """Of weights, data order and latents."""
+
+    @property
+    def name(self) -> str:
+        """Identify genome and seed; a higher fidelity goes on where a lower one ended."""
+        return f"{self.genome.genome_id}-{self.seed}"
+
+
+class Outcome(Result):
+    """What came of a trial; a bad end is an outcome, too."""
+
+    trial: Trial
+    status: Status
+    why: str | None = None
+    """How it failed, in a sentence."""
+    distance: float | None = None
+    """Of the highest fidelity reached, by which trials are compared; lower is better."""
+    scores: tuple[Values, ...] = ()
+    """At every fidelity reached, each with its `images`."""
+    parameters: int = 0
+    """Trained weights of the generator; 0 where it cannot be built."""
+    macs: int = 0
+    """Multiply-adds of the generator for an image, in the papers' order."""
+    seconds: float = 0.0
+    """Spent on this genome and seed up to this fidelity, in all sittings."""
+    passport: Passport | None = None
+    """The protocol behind the scores."""
+
+    @property
+    def loss(self) -> float:
+        """Return the distance, infinity for a trial that came to no good end."""
+        return inf if self.status != "completed" or self.distance is None else self.distance

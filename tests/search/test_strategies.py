@@ -1,0 +1,286 @@
+"""What holds of every strategy: it asks for trials, is told, and knows nothing else.
+
+A landscape takes the place of training: how many places of a generator differ from a hidden one.
+"""
+
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+from random import Random
+from statistics import mean
+from typing import Any
+
+import pytest
+import tiny
+import torch
+
+from gan_nas.configs import resolve
+from gan_nas.errors import Incompatible, InvalidInput, RunFailed
+from gan_nas.networks.cost import generator_price
+from gan_nas.search import STRATEGIES, drive, load_method
+from gan_nas.search.best import FREE, Limit
+from gan_nas.search.strategies.budget import is_spent, planned, spent, whole
+from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.registry import load_space, space_names
+from gan_nas.training.loop import train
+from gan_nas.trials.trial import Outcome, Trial
+
+Judge = Callable[[Genome], float]
+
+
+def config_of(name: str, **values: Any) -> StrategyConfig:
+    config: StrategyConfig = load_method(name).Config(**{"trial_images": 900, **values})
+    return config
+
+
+def strategy_of(name: str, config: StrategyConfig) -> Strategy[Any]:
+    choices = Choices(load_space(config.space), config, lambda genome: FREE)
+    strategy: Strategy[Any] = load_method(name).strategy(config, choices, whole(config))  # type: ignore[attr-defined]
+    return strategy
+
+
+def landscape(space: str, seed: int = 0) -> Judge:
+    """Return the share of places at which a genome is not the hidden one."""
+    known = load_space(space)
+    hidden = known.values(known.sample(Random(seed + 1_000), 4))
+
+    def judge(genome: Genome) -> float:
+        values = known.values(genome.generator)
+        return sum(values.get(place) != value for place, value in hidden.items()) / len(hidden)
+
+    return judge
+
+
+def searched(name: str, config: StrategyConfig, judge: Judge) -> list[Outcome]:
+    strategy, outcomes = strategy_of(name, config), list[Outcome]()
+    while not is_spent(config, outcomes) and (trial := strategy.ask()) is not None:
+        loss = judge(trial.genome)
+        status = "completed" if loss < inf else "diverged"
+        outcomes.append(
+            Outcome(
+                trial=trial,
+                status=status,
+                distance=loss if loss < inf else None,
+                parameters=len(trial.genome.to_json()),
+            )
+        )
+        strategy.tell(outcomes[-1])
+    return outcomes
+
+
+@pytest.fixture(params=STRATEGIES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("space", [*space_names(), "toy"])
+def test_any_space_is_searched_and_no_genome_tried_twice_at_a_fidelity(
+    name: str, space: str, plugin: Path
+) -> None:
+    config = config_of(name, space=space, trials=20)
+    outcomes = searched(name, config, landscape(space))
+    keys = [(one.trial.name, one.trial.images) for one in outcomes]
+    assert len(set(keys)) == len(keys)
+    assert len(keys) == 20 or space == "toy"
+    for outcome in outcomes:
+        assert outcome.trial.genome.generator.space == space
+        assert outcome.trial.genome.generator.width == config.width
+        assert outcome.trial.seed == config.seed
+
+
+def test_a_strategy_asks_the_same_until_it_is_told_and_after_its_history_is_told_again(
+    name: str,
+) -> None:
+    config = config_of(name, trials=20)
+    outcomes = searched(name, config, landscape("autogan"))
+    again = strategy_of(name, config)
+    for outcome in outcomes:
+        assert again.ask() == again.ask() == outcome.trial
+        again.tell(outcome)
+    other = searched(name, config_of(name, trials=20, seed=1), landscape("autogan"))
+    assert [one.trial.genome for one in other] != [one.trial.genome for one in outcomes]
+
+
+def test_trials_that_all_fail_end_nothing(name: str) -> None:
+    outcomes = searched(name, config_of(name, trials=20), lambda genome: inf)
+    assert len(outcomes) == 20
+    assert {one.trial.images for one in outcomes} == {outcomes[0].trial.images}
+
+
+@pytest.mark.parametrize("name", ["evolution", "nsga2"])
+def test_who_learns_from_outcomes_beats_chance_where_neighbours_are_alike(name: str) -> None:
+    def best(method: str, seed: int) -> float:
+        config = config_of(method, space="adversarialnas", trials=80, seed=seed)
+        outcomes = searched(method, config, landscape("adversarialnas", seed))
+        return min(one.loss for one in outcomes)
+
+    ours = [best(name, seed) for seed in range(5)]
+    chance = [best("random", seed) for seed in range(5)]
+    assert mean(ours) < mean(chance) - 0.05
+
+
+def test_a_population_forgets_its_oldest() -> None:
+    """A parent is one of the youngest, however good the older ones were."""
+    config = config_of("evolution", trials=30, population=5, crossover=0.0)
+    outcomes = searched("evolution", config, landscape("autogan"))
+    space = load_space("autogan")
+    for i in range(5, 30):
+        child = outcomes[i].trial.genome.generator
+        parents = [one.trial.genome.generator for one in outcomes[i - 5 : i]]
+        assert any(child in space.neighbours(parent) for parent in parents)
+
+
+def test_rungs_train_the_best_longer() -> None:
+    config = config_of("halving", trials=40, eta=3, rungs=3)
+    judge = landscape("autogan")
+    outcomes = searched("halving", config, judge)
+    rungs = {100: [], 300: [], 900: []}  # type: ignore[var-annotated]
+    for outcome in outcomes:
+        rungs[outcome.trial.images].append(outcome)
+    for lower, higher in ((100, 300), (300, 900)):
+        moved = {one.trial.name for one in rungs[higher]}
+        # Who was among the best third at some moment moves up: rather more than a third.
+        assert 0 <= len(moved) - len(rungs[lower]) // 3 <= 3
+        assert moved <= {one.trial.name for one in rungs[lower]}
+        means = mean(map(inf_free, rungs[higher])), mean(map(inf_free, rungs[lower]))
+        assert means[0] < means[1]
+    last = {one.trial.name: one.trial.images for one in outcomes}
+    assert spent(outcomes) == sum(last.values())
+
+
+def inf_free(outcome: Outcome) -> float:
+    assert outcome.loss < inf
+    return outcome.loss
+
+
+def test_a_front_is_spread_over_sizes() -> None:
+    config = config_of("nsga2", trials=40, against="parameters")
+    outcomes = searched("nsga2", config, landscape("autogan"))
+    strategy = strategy_of("nsga2", config)
+    best = strategy.best(outcomes, 4)
+    assert [one.loss for one in best] == sorted(one.loss for one in best)
+    assert best[0].loss == min(one.loss for one in outcomes)
+    assert min(one.parameters for one in best) == min(one.parameters for one in outcomes)
+
+
+def test_a_budget_of_images_is_kept_to_a_trial(name: str) -> None:
+    config = config_of(name, trials=None, images=5_000)
+    outcomes = searched(name, config, landscape("autogan"))
+    assert spent(outcomes[:-1]) < 5_000 <= spent(outcomes)
+    assert len(planned(load_method(name).strategy, config)) == pytest.approx(  # type: ignore[attr-defined]
+        len(outcomes), rel=0.5
+    )
+
+
+def test_a_search_without_an_end_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="one of trials, images and seconds"):
+        resolve(load_method(name).Config, {"trials": None})
+
+
+@pytest.mark.parametrize("share", [0.3, 0.0])
+def test_what_is_tried_keeps_the_limits_even_those_that_no_draw_keeps(
+    name: str, share: float
+) -> None:
+    sizes = sorted(num_parameters(seed) for seed in range(20))
+    most = int(sizes[0] * 0.75) if share == 0 else sizes[int(share * len(sizes))]
+    work: Any = load_method(name).start(tiny.search_task(name, max_params=most))
+    for _ in range(4):
+        trial = work.strategy.ask()
+        assert generator_price(trial.genome.generator, 16, 1)[0] <= most
+        work.strategy.tell(Outcome(trial=trial, status="diverged"))
+
+
+def num_parameters(seed: int) -> int:
+    return generator_price(load_space("autogan").sample(Random(seed), 4), 16, 1)[0]
+
+
+def test_what_no_generator_keeps_is_refused_with_the_nearest() -> None:
+    work: Any = load_method("random").start(tiny.search_task("random", max_params=9))
+    with pytest.raises(InvalidInput, match=r"within 9 parameters: the nearest has [\d,]+ param"):
+        work.strategy.ask()
+
+
+# Trials that are trained.
+
+
+def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Genome] = []
+    errors: dict[int, Exception] = {
+        0: RunFailed("it has diverged"),
+        1: RunFailed("all images are the same", "collapsed"),
+        2: torch.OutOfMemoryError("CUDA out of memory"),
+        3: RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"),
+    }
+
+    def harmed(genome: Genome, *args: Any, **options: Any) -> Any:
+        asked.append(genome)
+        if error := errors.get(len(asked) - 1):
+            raise error
+        return train(genome, *args, **options)
+
+    monkeypatch.setattr("gan_nas.trials.training.train", harmed)
+    result = tiny.run_search("random", tmp_path, trials=6)
+    assert len(result.genomes) == 2
+    failed = {"diverged": 1, "collapsed": 1, "out_of_memory": 2}
+    assert result.facts == {"trials": 6, "images": 6 * 32, "failed": failed}
+    statuses = [row["status"] for row in tiny.Searched(tmp_path, result).log]
+    assert statuses == [*("diverged", "collapsed"), *("out_of_memory",) * 2, *("completed",) * 2]
+
+
+def test_a_bug_is_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **options: Any) -> Any:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr("gan_nas.trials.training.train", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        tiny.run_search("random", tmp_path)
+
+
+def test_a_search_of_which_no_trial_ends_well_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*args: Any, **options: Any) -> Any:
+        raise RunFailed("it has diverged")
+
+    monkeypatch.setattr("gan_nas.trials.training.train", failing)
+    with pytest.raises(InvalidInput, match="no trial came to a good end"):
+        tiny.run_search("random", tmp_path)
+
+
+def test_what_moves_up_a_rung_is_trained_as_if_it_had_been_so_long(tmp_path: Path) -> None:
+    result = tiny.run_search("halving", tmp_path / "run", trials=8)
+    outcomes = load_method("halving").State.model_validate(tiny.state_of(tmp_path / "run")).outcomes
+    high = [one for one in outcomes if one.trial.images == 32]
+    assert high
+    assert result.genomes[0].values["images"] == 32
+    for outcome in high:
+        assert [row["images"] for row in outcome.scores] == [0, 16, 32]
+        task = tiny.search_task("halving", rungs=1, trials=1)
+        work: Any = load_method("halving").start(task)
+        alone = work.evaluate(Trial(genome=outcome.trial.genome, images=32, seed=0))
+        assert alone.distance == outcome.distance
+
+
+def test_a_search_of_another_version_that_would_ask_otherwise_is_not_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    task = tiny.search_task("random")
+    tiny.run_search("random", tmp_path)
+    state = load_method("random").State.model_validate(tiny.state_of(tmp_path))
+    state.outcomes.reverse()
+    with pytest.raises(Incompatible, match="use the version it was made with"):
+        load_method("random").start(task, state)
+
+
+def test_derive_takes_limits(tmp_path: Path) -> None:
+    result = tiny.run_search("random", tmp_path, trials=5)
+    rows = tiny.derive(tmp_path, 5)
+    assert rows[0] == result.genomes[0]
+    most = sorted(row.parameters for row in rows)[1]
+    kept = tiny.derive(tmp_path, 5, Limit(most, None))
+    assert kept == [row for row in rows if row.parameters <= most]
+    with pytest.raises(InvalidInput, match="no trial came to a good end within 9 parameters"):
+        drive.derive(tmp_path, count=1, limit=Limit(9, None))
