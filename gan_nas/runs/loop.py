@@ -4,6 +4,7 @@ Training, reconstruction and every search are driven by it. What they are made o
 affair: plain state in a typed record, tensors in groups, and a unit that can be repeated.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
@@ -115,7 +116,7 @@ def read_state(state: type[S], content: Mapping[str, object]) -> S:
     """Read the plain state of a checkpoint; what belongs to others is left out."""
     known = {name: value for name, value in content.items() if name in state.model_fields}
     try:
-        return state.model_validate(known)
+        return state.model_validate_json(json.dumps(known))  # strictly, a list is no tuple else
     except ValidationError as error:
         raise Incompatible(
             f"the state of a checkpoint is not as this version of gan-nas writes it: "

@@ -62,22 +62,16 @@ class NSGA2(Strategy[NSGA2Config]):
         alive: list[Member] = []
         for start in range(0, len(self.history) - size + 1, size):
             children = self.history[start : start + size]
-            alive = self._ranked([member.outcome for member in alive] + children)[:size]
+            everyone = [member.outcome for member in alive] + children
+            alive = ranked(everyone, self.config.against)[:size]
         return alive
 
-    def best(self, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
+    @classmethod
+    def best(cls, config: NSGA2Config, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
         """Return the front, at most `count` spread over it, by their distance."""
-        kept = super().best(outcomes, len(outcomes))
-        members = self._ranked(kept)[:count]
+        kept = super().best(config, outcomes, len(outcomes))
+        members = ranked(kept, config.against)[:count]
         return sorted((member.outcome for member in members), key=lambda outcome: outcome.loss)
-
-    def _ranked(self, outcomes: Sequence[Outcome]) -> list[Member]:
-        points = [point_of(outcome, self.config.against) for outcome in outcomes]
-        members = []
-        for number, front in enumerate(sorted_fronts(points)):
-            alone = crowding([points[i] for i in front])
-            members += [Member(outcomes[i], number, c) for i, c in zip(front, alone, strict=True)]
-        return sorted(members, key=lambda member: member.rank)
 
     def _child(self, survivors: Sequence[Member], random: Random) -> Genome:
         def parent() -> Genome:
@@ -88,6 +82,16 @@ class NSGA2(Strategy[NSGA2Config]):
         if random.random() < self.config.crossover:
             one = self.choices.crossed(one, parent(), random)
         return self.choices.mutated(one, random)
+
+
+def ranked(outcomes: Sequence[Outcome], against: Against) -> list[Member]:
+    """Sort trials by their front, and those of a front by how alone they are."""
+    points = [point_of(outcome, against) for outcome in outcomes]
+    members = []
+    for number, front in enumerate(sorted_fronts(points)):
+        alone = crowding([points[i] for i in front])
+        members += [Member(outcomes[i], number, c) for i, c in zip(front, alone, strict=True)]
+    return sorted(members, key=lambda member: member.rank)
 
 
 def point_of(outcome: Outcome, against: Against) -> Point:

@@ -1,6 +1,8 @@
 """What drives every strategy: ask, judge, tell, until the budget is spent."""
 
+import shutil
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,18 +37,8 @@ class StrategySearch(Search[State], Generic[C]):
     """A unit is a trial."""
 
     def __init__(self, strategy: type[Strategy[Any]], task: Task[C], state: State | None) -> None:
-        config = task.config
-        self.task, self.state = task, state or State()
-        self.choices = Choices(load_space(config.space), config, self._price)
-        self.strategy = strategy(config, self.choices, whole(config))
+        self.task, self.state, self.method = task, state or State(), strategy
         self._asked: Trial | None = None
-        for outcome in self.state.outcomes:
-            if self.strategy.ask() != outcome.trial:
-                raise Incompatible(
-                    f"the trials of this search are not those that {config.space} would be asked "
-                    "for now: use the version it was made with"
-                )
-            self.strategy.tell(outcome)
 
     @property
     def step(self) -> int:
@@ -97,7 +89,7 @@ class StrategySearch(Search[State], Generic[C]):
             Find(
                 self._derived(one.trial.genome), {"distance": one.loss, "images": one.trial.images}
             )
-            for one in self.strategy.best(kept, count)
+            for one in self.method.best(self.task.config, kept, count)
         ]
 
     def conclude(self, found: Sequence[Find]) -> Conclusion:
@@ -124,6 +116,21 @@ class StrategySearch(Search[State], Generic[C]):
         return replace(self.evaluator, progress=show)(trial)
 
     @cached_property
+    def strategy(self) -> Strategy[Any]:
+        """Return the strategy, told all that was tried: it must ask for just that."""
+        config = self.task.config
+        choices = Choices(load_space(config.space), config, self._price)
+        strategy = self.method(config, choices, whole(config))
+        for outcome in self.state.outcomes:
+            if strategy.ask() != outcome.trial:
+                raise Incompatible(
+                    f"{config.space} would be searched by other trials than those that are saved: "
+                    "use the version of gan-nas that this search was begun with"
+                )
+            strategy.tell(outcome)
+        return strategy
+
+    @cached_property
     def evaluator(self) -> TrainEvaluator:
         """Return what judges trials."""
         task, config = self.task, self.task.config
@@ -136,7 +143,7 @@ class StrategySearch(Search[State], Generic[C]):
             resolution=side,
             device=task.device,
             backbone=task.backbone,
-            score_every=self.strategy.fidelities(config, whole(config))[0],
+            score_every=self.method.fidelities(config, whole(config))[0],
             cache=task.cache,
             stop=task.stop,
         )
@@ -146,13 +153,14 @@ class StrategySearch(Search[State], Generic[C]):
         """Return where trials are kept; without a run, as long as this object lives."""
         if self.task.folder is not None:
             return self.task.folder
-        self._scratch = tempfile.TemporaryDirectory()
-        return Path(self._scratch.name)
+        scratch = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        return scratch
 
     @cached_property
     def num_trials(self) -> int:
         """Return how many trials there will be, as far as that can be told."""
-        return max(len(planned(type(self.strategy), self.task.config)), self.step + 1)
+        return max(len(planned(self.method, self.task.config)), self.step + 1)
 
     def _next(self) -> Trial | None:
         self._asked = self._asked or self.strategy.ask()

@@ -106,7 +106,7 @@ class Choices:
             excess = self._excess(genome)
             if excess <= 1:
                 return genome
-            if nearest is None or excess < nearest[0]:
+            if nearest is None or excess <= nearest[0]:
                 nearest = excess, genome
         if nearest is None:
             return None
@@ -171,11 +171,13 @@ class Strategy(ABC, Generic[C]):
         """Draw a genome that was not tried, None where all were."""
         return self.choices.unseen(self.choices.random, self.seen, self.random("genome"))
 
-    def best(self, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
+    @classmethod
+    def best(cls, config: C, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
         """Return at most `count` of these, none of a genome twice: of the highest fidelity first.
 
         The lower distance comes first within a fidelity.
         """
+        del config
         ranked = sorted(outcomes, key=lambda outcome: (-outcome.trial.images, outcome.loss))
         first = {outcome.trial.genome.genome_id: outcome for outcome in reversed(ranked)}
         return [one for one in ranked if first[one.trial.genome.genome_id] is one][:count]
