@@ -7,10 +7,11 @@ from gan_nas.networks.layers import MakeConv
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut around them, with or without halving the size.
+    """Two convolutions and a shortcut around them, with or without halving the size.
 
-    `conv` makes the convolutions, plain or spectrally normalised. The first block's input is the
-    image: no activation comes before its convolutions, and its shortcut sees the halved image.
+    `conv` makes the convolutions, plain or spectrally normalised, of the `kernels` 3x3 unless said
+    otherwise; 0 leaves the first one out. The first block's input is the image: no activation comes
+    before its convolutions, and its shortcut sees the halved image.
     """
 
     def __init__(
@@ -21,11 +22,13 @@ class ResidualBlock(nn.Module):
         *,
         downsample: bool = False,
         is_first: bool = False,
+        kernels: tuple[int, int] = (3, 3),
     ) -> None:
         super().__init__()
         self.is_first = is_first
-        self.conv1 = conv(in_channels, channels, 3)
-        self.conv2 = conv(channels, channels, 3)
+        first, second = kernels
+        self.conv1 = conv(in_channels, channels, first) if first else nn.Identity()
+        self.conv2 = conv(channels, channels, second)
         self.shortcut = conv(in_channels, channels, 1) if downsample or is_first else None
 
     def forward(self, x: Tensor) -> Tensor:

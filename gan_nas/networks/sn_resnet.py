@@ -1,4 +1,4 @@
-"""SN-GAN's residual discriminator (Miyato et al. 2018)."""
+"""SN-GAN's residual discriminator (Miyato et al. 2018), and EAGAN's variants of it."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,8 @@ from gan_nas.networks.slots import Choices, Fill
 from gan_nas.networks.spectral import SpectralConv2d, SpectralLinear
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
+KERNELS = {"identity": 0, "conv_3x3": 3, "conv_5x5": 5}
+
 
 class SNResNet(nn.Module):
     """SN-GAN's discriminator for small images, as AutoGAN uses and grows it.
@@ -21,12 +23,14 @@ class SNResNet(nn.Module):
     the fourth always does: it is trained from the first stage on.
     """
 
-    def __init__(self, width: int, image_channels: int) -> None:
+    def __init__(
+        self, width: int, image_channels: int, third_kernels: tuple[int, int] = (3, 3)
+    ) -> None:
         super().__init__()
         self.num_active_cells = 3
         self.block1 = ResidualBlock(image_channels, width, SpectralConv2d, is_first=True)
         self.block2 = ResidualBlock(width, width, SpectralConv2d, downsample=True)
-        self.block3 = ResidualBlock(width, width, SpectralConv2d)
+        self.block3 = ResidualBlock(width, width, SpectralConv2d, kernels=third_kernels)
         self.block4 = ResidualBlock(width, width, SpectralConv2d)
         self.head = SpectralLinear(width, 1, bias=False)
 
@@ -55,10 +59,11 @@ class SNResNets(SpaceNetwork[SNResNetDiscriminator]):
         resolution: int,
         image_channels: int,
     ) -> SNResNet:
-        """Build the network of a width."""
+        """Build the network of a width and a third block."""
         if not 4 <= resolution <= MAX_RESOLUTION:
             raise InvalidInput(f"resolution {resolution}: allowed is 4 to {MAX_RESOLUTION}")
-        return SNResNet(genome.width, image_channels)
+        first, second = (KERNELS[op] for op in genome.third_block)
+        return SNResNet(genome.width, image_channels, (first, second))
 
 
 NETWORKS = Networks(discriminator=SNResNets())

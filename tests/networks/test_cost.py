@@ -9,7 +9,7 @@ from gan_nas.networks.parts import layers_of
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
 from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.random_genomes import sample_genomes
-from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.spaces.sn_resnet import FirstOp, SecondOp, SNResNetDiscriminator
 
 TOP1 = published_genome("autogan-cifar10-top1").generator
 SMALLEST = decode((1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 0), 256)
@@ -53,16 +53,25 @@ def test_published_sizes(
 
 
 @pytest.mark.parametrize(
-    ("width", "resolution", "parameters", "gigamacs"),
-    [(128, 32, 1_053_824, 0.2721), (128, 48, 1_053_824, 0.6122), (512, 32, 16_798_208, None)],
+    ("width", "third_block", "parameters", "gigamacs"),
+    [
+        (128, ("conv_3x3", "conv_3x3"), 1_053_824, {32: 0.2721, 48: 0.6122}),
+        (128, ("identity", "conv_3x3"), 906_240, {32: 0.2626, 48: 0.5909}),  # EAGAN's 0.91 M
+        (128, ("conv_5x5", "conv_5x5"), 1_578_112, {32: 0.3056, 48: 0.6877}),  # EAGAN's 1.58 M
+        (512, ("conv_3x3", "conv_3x3"), 16_798_208, {}),
+    ],
+    ids=str,
 )
-def test_published_sizes_of_the_discriminator(
-    width: int, resolution: int, parameters: int, gigamacs: float | None
+def test_published_sizes_of_the_discriminators(
+    width: int,
+    third_block: tuple[FirstOp, SecondOp],
+    parameters: int,
+    gigamacs: dict[int, float],
 ) -> None:
-    genome = SNResNetDiscriminator(space="sn_resnet", width=width)
-    cost = discriminator_cost(genome, resolution)
-    assert cost.parameters == parameters
-    assert gigamacs in (round(cost.macs / 1e9, 4), None)
+    critic = SNResNetDiscriminator(space="sn_resnet", width=width, third_block=third_block)
+    assert discriminator_cost(critic, 32).parameters == parameters
+    for resolution, expected in gigamacs.items():
+        assert round(discriminator_cost(critic, resolution).macs / 1e9, 4) == expected
 
 
 def test_a_genomes_cost_is_that_of_both_networks() -> None:

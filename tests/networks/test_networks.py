@@ -55,6 +55,34 @@ def test_the_stems_side_follows_the_resolution(resolution: int, bottom: int) -> 
     assert network(latents()).shape == (2, 3, resolution, resolution)
 
 
+def test_eagans_third_block_without_its_first_convolution_is_one_that_does_nothing() -> None:
+    """A 3x3 convolution of a centred one hands on what it gets; no spectral norm changes that."""
+    short = SNResNetDiscriminator(space="sn_resnet", width=4, third_block=("identity", "conv_3x3"))
+    network, usual = (
+        build_discriminator(g, 16)
+        for g in (short, short.model_copy(update={"third_block": ("conv_3x3", "conv_3x3")}))
+    )
+    initialise(usual, stream(0, "weights"))
+    with torch.no_grad():
+        usual.block3.conv1.weight.copy_(nn.init.dirac_(torch.empty(4, 4, 3, 3)))
+        usual.block3.conv1.bias.zero_()
+    state = usual.state_dict()
+    dropped = {key for key in state if key.startswith("block3.conv1.")}
+    assert state.keys() - network.state_dict().keys() == dropped
+    network.load_state_dict({key: tensor for key, tensor in state.items() if key not in dropped})
+    images = torch.rand(2, 3, 16, 16, generator=stream(0, "images"), device="cpu") * 2 - 1
+    torch.testing.assert_close(network(images), usual(images))
+
+
+def test_a_third_block_of_5x5_keeps_the_size() -> None:
+    wide = SNResNetDiscriminator(space="sn_resnet", width=4, third_block=("conv_5x5", "conv_5x5"))
+    network = build_discriminator(wide, 16)
+    assert {tuple(conv.kernel_size) for conv in (network.block3.conv1, network.block3.conv2)} == {
+        (5, 5)
+    }
+    assert network(torch.zeros(2, 3, 16, 16, device="cpu")).shape == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("stage", "width", "used", "megamacs"),
     [
