@@ -1,4 +1,4 @@
-"""SN-GAN's residual discriminator (Miyato et al. 2018) of any width, and EAGAN's variants of it."""
+"""SN-GAN's residual discriminator (Miyato et al. 2018) of any width, and EAGAN's variants."""
 
 from typing import TYPE_CHECKING, Literal
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import Command
 
-from gan_nas.cli.drawing import is_drawn
+from gan_nas.cli.drawing import has_edges, is_drawn
 from gan_nas.spaces.adversarialnas import sample_discriminator
 from gan_nas.spaces.degas import DEGASSpace, from_operations, operations
 from gan_nas.spaces.diff import diff
@@ -22,7 +22,7 @@ from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 FOUND = published_genome("adversarialnas-cifar10")
 WITH_MMD = published_genome("mmd-adversarialnas-cifar10")
 TOP1 = published_genome("autogan-cifar10-top1")
-GRAPHS = [name for name in published_names() if "adversarialnas" in name]
+GRAPHS = [name for name in published_names() if has_edges(published_genome(name).generator)]
 CELL_WIDTH = len("0 ─ dil_conv_5x5 ─┬▶ 3")
 EDGE = re.compile(r"(?:(\d) [─┄] |  )(skip of cell \d|\w+)[ ─┄]+(?:[─┄┬][▶ ] (\d)|┤|┘) *")
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")

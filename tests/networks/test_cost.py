@@ -9,6 +9,7 @@ from gan_nas.networks.parts import layers_of
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, decode, enumerate_cells
 from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.spaces.sn_resnet import FirstOp, SecondOp, SNResNetDiscriminator
 
 TOP1 = published_genome("autogan-cifar10-top1").generator
@@ -39,12 +40,23 @@ def parameters(genome: AutoGANGenerator) -> int:
                 ("autogan-cifar10-top3", 48, 5_066_755, 3.9713),
                 ("ctgan-cifar10", 32, 1_204_483, 0.4222),
                 ("sngan-cifar10", 32, 4_276_739, 1.6811),
+                ("e2gan-cifar10", 32, 4_867_331, 1.7818),
+                ("e2gan-cifar10", 48, 5_527_811, 4.0090),
+                ("eagan-cifar10", 32, 7_076_611, 1.8225),
+                ("ewsgan-cifar10", 32, 13_766_915, 5.3716),
+                ("ewsgan-cifar10", 48, 18_175_235, 12.0860),
+                ("cagan-stl10-top1", 32, 8_585_731, 2.3090),
+                ("cagan-stl10-top1", 48, 12_994_051, 5.1952),
+                ("cagan-stl10-top2", 32, 7_405_571, 2.0070),
+                ("cagan-stl10-top2", 48, 11_813_891, 4.5158),
+                ("scgan-cifar10", 32, 7_732_483, 2.4306),
+                ("scgan1-cifar10", 32, 8_388_355, 2.2461),
             ]
         ),
     ],
 )
 def test_published_sizes(
-    genome: AutoGANGenerator, resolution: int, expected: int, gigamacs: float
+    genome: GeneratorGenome, resolution: int, expected: int, gigamacs: float
 ) -> None:
     cost = generator_cost(genome, resolution)
     assert cost.parameters == expected

@@ -40,6 +40,13 @@ IDS = {
     "autogan-cifar10-top3": ("61b3a43a1c", "a8e9b98cc1"),
     "ctgan-cifar10": ("403e169114", "42fa3947d2"),
     "sngan-cifar10": ("6858c78d01", "61f8e73e52"),
+    "cagan-stl10-top1": ("0bf093f2b6", "1b97589abd"),
+    "cagan-stl10-top2": ("5249ab7f50", "5eb4922aff"),
+    "e2gan-cifar10": ("5585ff93fd", "4ccbe55b33"),
+    "eagan-cifar10": ("f19598b960", "319f3a4617"),
+    "ewsgan-cifar10": ("e1572bc4fc", "a7401a2484"),
+    "scgan-cifar10": ("b66538f01a", "e53a8a79f2"),
+    "scgan1-cifar10": ("0703e15f6f", "46e9ab7d8f"),
 }
 
 
