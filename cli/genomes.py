@@ -14,6 +14,7 @@ from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare import reported_scores
 from gan_nas.cli.drawing import explain_drawing, has_edges, show_cells
 from gan_nas.cli.inputs import resized
+from gan_nas.cli.leaderboard import show_leaderboard
 from gan_nas.cli.printing import big, lines, remark, show, show_json, show_json_text, suggest, table
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.spaces.genome import Genome
@@ -32,6 +33,17 @@ def genomes(
     ] = None,
     costs: Annotated[
         bool, typer.Option("--costs", help="Add parameters and multiply-adds (takes seconds).")
+    ] = False,
+    leaderboard: Annotated[
+        bool,
+        typer.Option(
+            "--table",
+            help="Print the leaderboard: what papers report of searched and hand-made GANs, beside "
+            "what was measured here.",
+        ),
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="With --table: as comma-separated values, all columns.")
     ] = False,
     sample: Annotated[
         str | None,
@@ -57,13 +69,15 @@ def genomes(
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """List the published genomes, show one, or draw random ones.
+    """List the published genomes, show one, or draw random ones; or print the leaderboard.
 
     Examples: gan-nas genomes; gan-nas genomes autogan-cifar10-top1 --json > mine.json;
-    gan-nas genomes --sample autogan --count 10 --seed 1.
+    gan-nas genomes --sample autogan --count 10 --seed 1; gan-nas genomes --table.
     """
     if schema:
         show_json(Genome.model_json_schema())
+    elif leaderboard or as_csv:
+        show_leaderboard(as_csv=as_csv, as_json=as_json)
     elif sample is not None:
         _draw(sample, num, seed or 0, width, output, as_json)
     elif reference is not None:

@@ -1,8 +1,10 @@
 """How results reach stdout and remarks reach stderr: all that is printed passes `console`."""
 
+import csv
 import json
 import logging
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,14 @@ def show_result(result: BaseModel) -> None:
 def show_json_text(text: str) -> None:
     """Print JSON, as `json.dumps` writes it, to stdout."""
     print(visible_json(text))  # noqa: T201 - stdout is for results
+
+
+def show_csv(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows of the same columns to stdout as CSV (RFC 4180), the names first."""
+    first, *rest = rows
+    writer = csv.DictWriter(sys.stdout, first.keys())
+    writer.writeheader()
+    writer.writerows([first, *rest])
 
 
 def remark(text: str, style: str | None = None) -> None:

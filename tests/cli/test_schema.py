@@ -44,6 +44,7 @@ def test_what_is_written_fits_its_model(
     texts = {
         "genome": gan_nas("genomes", "ctgan-cifar10", "--json").out,
         "generator": read_metadata(trained).model_dump_json(),
+        "leaderboard": gan_nas("genomes", "--table", "--json").out,
         "scores": written.read_text(),
         "plan": gan_nas("retrain", "ctgan-cifar10", "--width", 4, "--dry-run", "--json").out,
         "search-result": (finished_search / "result.json").read_text(),

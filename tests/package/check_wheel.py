@@ -35,12 +35,14 @@ def every_module_imports_from_the_wheel() -> None:
 
 
 def data_files_are_there() -> None:
+    from gan_nas.spaces.leaderboard import read_leaderboard
     from gan_nas.spaces.published import published_genome, published_names
 
     assert (files("gan_nas") / "py.typed").is_file()
     assert (files("gan_nas.data") / "digits.npz").is_file()
     assert (files("gan_nas.metrics") / "digits_classifier.safetensors").is_file()
     assert (files("gan_nas.genomes") / "README.md").is_file()
+    assert read_leaderboard().rows
     sources = {path.stem for path in (REPOSITORY / "genomes").glob("*.json")}
     assert set(published_names()) == sources
     for name in sources:
