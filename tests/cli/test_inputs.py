@@ -12,7 +12,8 @@ from gan_nas.cli.inputs import (
 )
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.search import load_method, method_names
-from gan_nas.training.config import PRESETS, TrainingConfig, presets_for
+from gan_nas.training.config import TrainingConfig, presets_for
+from gan_nas.training.presets import PRESETS
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,11 @@ from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
-from gan_nas.training.config import PRESETS, TrainingConfig, presets_for
+from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.gan import GAN, check_compiler
 from gan_nas.training.loop import dequantised, train
 from gan_nas.training.plan import new_gan, plan
+from gan_nas.training.presets import PRESETS
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from gan_nas.search.autogan import config as autogan_config
 from gan_nas.search.autogan.shared_gan import new_shared_gan
 from gan_nas.search.degas import config as degas_config
 from gan_nas.spaces.published import published_genome
-from gan_nas.training import config as training_config
+from gan_nas.training import presets as training_presets
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.gan import GAN
 from gan_nas.training.plan import new_gan
@@ -54,7 +54,7 @@ def test_a_searchs_list_names_what_the_paper_preset_has_otherwise(method: str) -
 @pytest.mark.parametrize("heading", TRAININGS)
 def test_a_trainings_list_names_what_the_paper_preset_has_otherwise(heading: str) -> None:
     parts = re.split(
-        r"^(.+), `paper` against `published`", str(training_config.__doc__), flags=re.M
+        r"^(.+), `paper` against `published`", str(training_presets.__doc__), flags=re.M
     )
     assert parts[1::2] == list(TRAININGS)
     names = listed(parts[parts.index(heading) + 1])
