@@ -32,6 +32,39 @@ def wasserstein_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     return fake.mean() - real.mean()
 
 
+def relativistic_average_hinge_loss(ahead: Tensor, behind: Tensor) -> Tensor:
+    """Return E[max(0, 1 - (D(a) - E D(b)))] + E[max(0, 1 + (D(b) - E D(a)))].
+
+    RaHingeGAN (Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019): the discriminator
+    puts real images `ahead` and fakes `behind`, the generator the other way round. Averages, not
+    pairs: it is the form that the paper gives the hinge loss, and it needs no equal numbers of
+    reals and fakes. The author's code halves it, which Adam does not notice.
+    """
+    of_ahead, of_behind = ahead - behind.mean(), behind - ahead.mean()
+    return F.relu(1 - of_ahead).mean() + F.relu(1 + of_behind).mean()
+
+
+def relativistic_pairing_loss(ahead: Tensor, behind: Tensor) -> Tensor:
+    """Return E[softplus(-(D(a_i) - D(b_i)))] over pairs of images.
+
+    RpGAN (Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019), R3GAN's loss (Huang et
+    al. 2024, the authors' Trainer.py): the discriminator puts real images `ahead` and as many fakes
+    `behind`, the generator the other way round.
+    """
+    return F.softplus(behind - ahead).mean()
+
+
+def squared_slopes(scores: Tensor, images: Tensor) -> Tensor:
+    """Return ||grad D(x)||_2^2 of each image, (N,), from its scores; the graph is kept.
+
+    The zero-centred penalties: R1 at real images (Mescheder et al. 2018, eq. 9), R2
+    at fakes (eq. 10), both without their weight. The
+    images (N, C, S, S) require a gradient; the critic must treat those of a batch apart.
+    """
+    (slope,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return slope.square().sum((1, 2, 3))
+
+
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, epsilon: Tensor
 ) -> Tensor:

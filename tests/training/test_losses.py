@@ -1,8 +1,13 @@
 """The losses: values by hand, gradients, and where there is none."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gan_nas.streams import stream
 from gan_nas.training.losses import (
@@ -10,8 +15,15 @@ from gan_nas.training.losses import (
     generator_loss,
     gradient_penalty,
     hinge_discriminator_loss,
+    relativistic_average_hinge_loss,
+    relativistic_pairing_loss,
+    squared_slopes,
     wasserstein_critic_loss,
 )
+
+# R3GAN's own losses for small critics, in float64.
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "losses_golden.npz", allow_pickle=False)
+CRITICS = ["r3gan0_linear", "r3gan1_tanh", "r3gan2_leaky"]
 
 
 def scores(*values: float) -> Tensor:
@@ -135,3 +147,82 @@ def test_two_equal_judgements_cost_nothing_and_have_no_gradient() -> None:
     loss = consistency_term(a, a.detach(), features, features, 0.0)
     assert float(loss.detach()) == 0
     assert gradient(loss, a) == [[0.0]] * 6
+
+
+def golden(name: str) -> Tensor:
+    return torch.tensor(GOLDEN[name], device="cpu")
+
+
+def critic_of(case: str) -> tuple[Callable[[Tensor], Tensor], dict[str, Tensor]]:
+    """Return a golden critic and its weights."""
+    names = ("w", "b") if case.endswith("linear") else ("w1", "b1", "w2", "b2")
+    weights = {name: golden(f"{case}_{name}").requires_grad_() for name in names}
+    activation = torch.tanh if case.endswith("tanh") else lambda x: F.leaky_relu(x, 0.2)
+
+    def critic(images: Tensor) -> Tensor:
+        x = images.flatten(1)
+        if len(weights) == 2:
+            return x @ weights["w"] + weights["b"]
+        h = activation(x @ weights["w1"].t() + weights["b1"])
+        return (h @ weights["w2"].t() + weights["b2"]).squeeze(1)
+
+    return critic, weights
+
+
+@pytest.mark.parametrize("case", CRITICS)
+def test_relativistic_pairs_and_their_penalties_are_the_published_codes(case: str) -> None:
+    critic, weights = critic_of(case)
+    real, fake = (golden(f"{case}_{name}").requires_grad_() for name in ("real", "fake"))
+    of_real, of_fake = critic(real), critic(fake)
+    loss = relativistic_pairing_loss(of_real, of_fake)
+    for scores_of, images, name in ((of_real, real, "r1"), (of_fake, fake, "r2")):
+        slopes = squared_slopes(scores_of, images)
+        torch.testing.assert_close(slopes, golden(f"{case}_{name}"), rtol=1e-9, atol=1e-12)
+        loss = loss + float(GOLDEN[f"{case}_gamma"]) / 2 * slopes.mean()
+    torch.testing.assert_close(loss, golden(f"{case}_d_loss"), rtol=1e-9, atol=1e-12)
+    found = torch.autograd.grad(loss, list(weights.values()), retain_graph=True)
+    for name, slope in zip(weights, found, strict=True):
+        expected = golden(f"{case}_d_grad_{name}")
+        torch.testing.assert_close(slope, expected, rtol=1e-9, atol=1e-12)
+    loss = relativistic_pairing_loss(of_fake, of_real.detach())
+    torch.testing.assert_close(loss, golden(f"{case}_g_loss"), rtol=1e-9, atol=1e-12)
+    (slope,) = torch.autograd.grad(loss, fake)
+    torch.testing.assert_close(slope, golden(f"{case}_g_grad_fake"), rtol=1e-9, atol=1e-12)
+
+
+def test_relativistic_pairs_are_in_order() -> None:
+    ahead, behind = scores(1.0, -2.0), scores(3.0, 0.5)
+    expected = (np.log1p(np.exp(2.0)) + np.log1p(np.exp(2.5))) / 2
+    assert float(relativistic_pairing_loss(ahead, behind).detach()) == pytest.approx(expected)
+    assert torch.autograd.gradcheck(relativistic_pairing_loss, (ahead, behind))
+
+
+def test_relativistic_average_hinge_by_hand() -> None:
+    ahead, behind = scores(2.0, 0.0, -2.0), scores(0.5, -0.5)
+    # the averages are 0: max(0, 1 - 2), 1, 3 and 1.5, 0.5
+    assert float(relativistic_average_hinge_loss(ahead, behind).detach()) == pytest.approx(
+        4 / 3 + 1.0
+    )
+    assert torch.autograd.gradcheck(relativistic_average_hinge_loss, (ahead, behind))
+
+
+@pytest.mark.parametrize("loss", [relativistic_average_hinge_loss, relativistic_pairing_loss])
+def test_only_the_distance_matters_to_a_relativistic_loss(
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    """All scores raised by as much cost the same, and nobody is ahead of himself."""
+    ahead, behind = normal("ahead", 6), normal("behind", 6)
+    torch.testing.assert_close(loss(ahead + 100, behind + 100), loss(ahead, behind))
+    assert float(loss(ahead + 1, behind)) < float(loss(ahead, behind))
+
+
+def test_squared_slopes_by_hand_and_their_derivatives() -> None:
+    """D(x) = ||x||^2 / 2 has the slope x."""
+    images = normal("images", 4, 3, 2, 2).requires_grad_()
+    slopes = squared_slopes(images.square().flatten(1).sum(1) / 2, images)
+    torch.testing.assert_close(slopes, images.square().sum((1, 2, 3)))
+
+    def penalty(images: Tensor) -> Tensor:
+        return squared_slopes(images.tanh().flatten(1).prod(1), images)
+
+    assert torch.autograd.gradcheck(penalty, (images,))
