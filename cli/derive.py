@@ -24,7 +24,6 @@ from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput, RunFailed
-from gan_nas.spaces.frameworks import framework_of
 from gan_nas.spaces.registry import space_names
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ def derive(
     preset: options.Preset = "demo",
     seed: options.Seed = None,
     framework: options.FrameworkName = None,
+    augment: options.Augment = None,
     sets: options.Set = None,
     backbone: options.BackboneName = "classifier",
     features_precision: options.FeaturesPrecision = "float32",
@@ -68,10 +68,10 @@ def derive(
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
     highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
-    pruning keeps. They are written to RUN/genomes. Preset, framework, seed,
-    --set and precision are those of --retrain, which starts from scratch without --inherit. Trials
-    that were scored differently are not ranked (exit code 4) without --any-passport. Trials that
-    failed are not tried again without --again; without a winner the exit code is 5.
+    pruning keeps. They are written to RUN/genomes. Preset, framework, augmentation, seed, --set and
+    precision are those of --retrain, which starts from scratch without --inherit. Trials that were
+    scored differently are not ranked (exit code 4) without --any-passport. Trials that failed are
+    not tried again without --again; without a winner the exit code is 5.
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
@@ -107,7 +107,9 @@ def derive(
     def config_for(genome: Genome | None) -> TrainingConfig:
         space = chosen.spaces[0]
         presets = presets_for(space, framework_for(framework, genome, space))
-        return settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
+        return settings(
+            TrainingConfig, presets, preset, sets, precision, on, seed=seed, augment=augment
+        )
 
     config_for(None)  # what is misspelt is refused before the work
     supernets = None
@@ -140,9 +142,8 @@ def derive(
             assert scored_by is not None
             genomes = [read_genome(Path(row.file)) for row in result.genomes]
             config = config_for(genomes[0] if genomes else None)
-            if genomes and config.framework != framework_of(genomes[0].discriminator):
-                remark_on_discriminator(genomes[0], config.framework)
             if genomes:
+                remark_on_discriminator(genomes[0], config.framework)
                 side, channels = result.resolution, images.channels
                 # One number for all, whose times are compared: that of trials which are there.
                 trials = [path.parent for path in sorted(run.glob(f"retrained/*/{CONFIG}"))]

@@ -137,7 +137,7 @@ def _show_one(genome: Genome, costs: bool, as_json: bool) -> None:
             "space",
             f"{generator.space}, width {generator.width}, latents {generator.latents}",
         ),
-        ("discriminator", f"{discriminator.space}, width {discriminator.width}"),
+        ("discriminator", discriminator.words),
     ]
     if genome.source:
         facts += [

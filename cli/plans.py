@@ -73,13 +73,14 @@ def show_plan(plan: "Plan", directory: Path, images: "Images", side: int, as_jso
 
 
 def remark_on_discriminator(genome: Genome, framework: Framework) -> None:
-    """Say which discriminator a framework trains in place of the genome's."""
+    """Say which discriminator a framework trains, where it cannot train the genome's."""
     own, given = suited(genome, framework).discriminator, genome.discriminator
-    remark(
-        f"{framework} trains against its own discriminator, {own.space} at width {own.width}, not "
-        f"the genome's {given.space}",
-        style="dim",
-    )
+    if own != given:
+        remark(
+            f"{framework} trains against its own discriminator ({own.words}), not the genome's "
+            f"({given.words})",
+            style="dim",
+        )
 
 
 def remark_on_plan(plan: "Plan", device: "torch.device") -> None:

@@ -47,6 +47,7 @@ def retrain(
     ] = None,
     width: options.Width = None,
     framework: options.FrameworkName = None,
+    augment: options.Augment = None,
     inherit: Annotated[
         Path | None,
         typer.Option(
@@ -102,14 +103,16 @@ def retrain(
 
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)
-    config = settings(TrainingConfig, presets, preset, sets, precision, on, seed=seed)
+    config = settings(
+        TrainingConfig, presets, preset, sets, precision, on, seed=seed, augment=augment
+    )
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, resolution)
     side = chosen_side or images.default_resolution
     what = named.title + (f"-w{width}" if width else "")
     if config.framework != framework_of(genome.discriminator):
         what += f"-{config.framework}"
-        remark_on_discriminator(genome, config.framework)
+    remark_on_discriminator(genome, config.framework)
     start = None
     if inherit is not None:
         from gan_nas.search.inheritance import read_supernets, start_from

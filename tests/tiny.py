@@ -46,6 +46,24 @@ CTGAN = {
     "dequantise": True,
     "norm_statistics": "reestimated",
 }
+MMD = {
+    "framework": "mmd",
+    "passes": "apart",
+    "score_every": 1,
+    "mmd_patience": 1,
+    "augment": "diffaugment",
+}
+R3GAN = {
+    "framework": "r3gan",
+    "generator_batch_size": 6,
+    "schedule_images": 64,
+    "final_lr_factor": 0.5,
+    "final_beta2": 0.99,
+    "final_gamma": 0.01,
+    "ema_half_life": 30,
+    "ema_warm_start": False,
+    "augment": "flip",
+}
 SEARCH = {
     "resolution": 16,
     "iterations": 4,
@@ -238,6 +256,8 @@ def run_reconstruction(
 RUNS: dict[str, Callable[..., Any]] = {
     "training": run_training,
     "ctgan": lambda *run, **changes: run_training(*run, **(CTGAN | changes)),
+    "mmd": lambda *run, **changes: run_training(*run, **(MMD | changes)),
+    "r3gan": lambda *run, **changes: run_training(*run, **(R3GAN | changes)),
     "reconstruction": run_reconstruction,
     **{method: partial(run_search, method) for method in OWN},
 }

@@ -24,7 +24,11 @@ class SNResNet(nn.Module):
     """
 
     def __init__(
-        self, width: int, image_channels: int, third_kernels: tuple[int, int] = (3, 3)
+        self,
+        width: int,
+        image_channels: int,
+        outputs: int = 1,
+        third_kernels: tuple[int, int] = (3, 3),
     ) -> None:
         super().__init__()
         self.num_active_cells = 3
@@ -32,10 +36,10 @@ class SNResNet(nn.Module):
         self.block2 = ResidualBlock(width, width, SpectralConv2d, downsample=True)
         self.block3 = ResidualBlock(width, width, SpectralConv2d, kernels=third_kernels)
         self.block4 = ResidualBlock(width, width, SpectralConv2d)
-        self.head = SpectralLinear(width, 1, bias=False)
+        self.head = SpectralLinear(width, outputs, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, image channels, S, S) in [-1, 1] to scores (N, 1), unbounded."""
+        """Map images (N, image channels, S, S) in [-1, 1] to scores (N, outputs), unbounded."""
         x = images
         for block in [self.block1, self.block2, self.block3][: self.num_active_cells]:
             x = block(x)
@@ -59,11 +63,11 @@ class SNResNets(SpaceNetwork[SNResNetDiscriminator]):
         resolution: int,
         image_channels: int,
     ) -> SNResNet:
-        """Build the network of a width and a third block."""
+        """Build the network of a width, a number of outputs and a third block."""
         if not 4 <= resolution <= MAX_RESOLUTION:
             raise InvalidInput(f"resolution {resolution}: allowed is 4 to {MAX_RESOLUTION}")
         first, second = (KERNELS[op] for op in genome.third_block)
-        return SNResNet(genome.width, image_channels, (first, second))
+        return SNResNet(genome.width, image_channels, genome.outputs, (first, second))
 
 
 NETWORKS = Networks(discriminator=SNResNets())

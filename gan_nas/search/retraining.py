@@ -19,7 +19,7 @@ from gan_nas.runs.results import Retraining, Trial
 from gan_nas.runs.run import never
 from gan_nas.scoring.protocols import describe, differing
 from gan_nas.search.inheritance import Supernets, start_from
-from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.loop import train
@@ -43,8 +43,9 @@ def retrain_all(
 ) -> Retraining:
     """Train every genome in `directory`/retrained/ID with equal budgets; best distance first.
 
-    ID is of the genome as it suits the framework; trials have the id it was found with. Training
-    starts from scratch, or from the weights of `supernets`, then in retrained/ID-inherited.
+    ID is of the genome as it suits the framework, whose name follows where the discriminator does
+    not tell it; trials have the id it was found with. Training starts from scratch, or from the
+    weights of `supernets`, then in retrained/ID-inherited.
     A trial that diverged or collapsed is listed with this outcome and stops nothing; one that is
     finished is not run again, and one that failed only if it is to run `again`. Raises Incompatible
     when trials were scored differently, as those of another day may be, unless `any_passport`.
@@ -54,9 +55,11 @@ def retrain_all(
     for number, genome in enumerate(genomes):
         trained, start = suited(genome, config.framework), None
         where = directory / "retrained" / trained.genome_id
+        if config.framework != framework_of(trained.discriminator):
+            where = where.with_name(f"{trained.genome_id}-{config.framework}")
         if supernets is not None:
             start = start_from(supernets, trained, resolution, images.channels)
-            where = where.with_name(f"{trained.genome_id}-inherited")
+            where = where.with_name(f"{where.name}-inherited")
         try:
             result = train(
                 genome,

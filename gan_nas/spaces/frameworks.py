@@ -1,8 +1,11 @@
 """Training frameworks: how generator and discriminator compete, and which discriminator that needs.
 
-`hinge-sn` is SN-GAN's, AutoGAN's and AdversarialNAS': hinge loss, a spectrally normalised
-discriminator. `wgan-gp` (Gulrajani et al. 2017) and `ctgan` (Wei et al. 2018), DEGAS' choice,
-need a critic without normalisation, the latter one with dropout. No torch.
+Against a spectrally normalised discriminator with one output: `hinge-sn` is SN-GAN's, AutoGAN's and
+AdversarialNAS' hinge loss, `rahinge` its relativistic average form (Jolicoeur-Martineau 2019),
+`wasserstein` the plain loss of a critic (Arjovsky et al. 2017). With 16 outputs: `mmd`, the
+repulsive loss of MMD-GAN (Wang et al. 2019), MMD-AdversarialNAS' choice. Against a critic without
+normalisation: `wgan-gp` (Gulrajani et al. 2017), `r3gan` (Huang et al. 2024) and, with dropout,
+`ctgan` (Wei et al. 2018), DEGAS' choice. No torch.
 """
 
 from typing import Literal, get_args
@@ -12,8 +15,16 @@ from gan_nas.spaces.genome import Genome, Source
 from gan_nas.spaces.schema import DiscriminatorGenome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 
-Framework = Literal["hinge-sn", "wgan-gp", "ctgan"]
+Framework = Literal["hinge-sn", "rahinge", "wasserstein", "mmd", "wgan-gp", "ctgan", "r3gan"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
+
+NUM_MMD_OUTPUTS = 16  # of the discriminator in MMD-AdversarialNAS and in Wang et al. 2019
+# Frameworks that train the discriminators which were made for another one.
+_SHARING: dict[Framework, Framework] = {
+    "rahinge": "hinge-sn",
+    "wasserstein": "hinge-sn",
+    "r3gan": "wgan-gp",
+}
 
 
 def framework_of(discriminator: DiscriminatorGenome) -> Framework:
@@ -21,12 +32,19 @@ def framework_of(discriminator: DiscriminatorGenome) -> Framework:
     return discriminator.framework
 
 
+def trains_those_of(framework: Framework) -> Framework:
+    """Return the framework whose discriminators this one trains: itself, or the one it shares."""
+    return _SHARING.get(framework, framework)
+
+
 def discriminator_of(framework: Framework, width: int) -> DiscriminatorGenome:
     """Return a framework's own discriminator."""
     match framework:
-        case "hinge-sn":
+        case "hinge-sn" | "rahinge" | "wasserstein":
             return SNResNetDiscriminator(space="sn_resnet", width=width)
-        case "wgan-gp":
+        case "mmd":
+            return SNResNetDiscriminator(space="sn_resnet", width=width, outputs=NUM_MMD_OUTPUTS)
+        case "wgan-gp" | "r3gan":
             return CTGANCritic(space="ctgan", width=width, dropout=(0.0, 0.0, 0.0))
         case "ctgan":
             return CTGANCritic(space="ctgan", width=width)
@@ -35,10 +53,10 @@ def discriminator_of(framework: Framework, width: int) -> DiscriminatorGenome:
 def suited(genome: Genome, framework: Framework) -> Genome:
     """Return the genome that a framework trains.
 
-    A discriminator made for another framework gives way to this one's own of the same width; the
+    A discriminator that it cannot train gives way to this one's own of the same width; the
     genome has no name then: its scores were of another GAN.
     """
-    if framework_of(genome.discriminator) == framework:
+    if framework_of(genome.discriminator) == trains_those_of(framework):
         return genome
     own = discriminator_of(framework, genome.discriminator.width)
     known = genome.name or (genome.source and genome.source.where) or genome.genome_id

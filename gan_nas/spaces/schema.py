@@ -71,6 +71,11 @@ class DiscriminatorGenome(Frozen, ABC):
         """Return the training framework that it was made for."""
 
     @property
+    def words(self) -> str:
+        """Say what it is and its sizes."""
+        return f"{self.space}, width {self.width}"
+
+    @property
     def drawing(self) -> Drawing:
         """Return the discriminator as a graph; of a hand-made one there is nothing to tell."""
         return Drawing()

@@ -1,6 +1,6 @@
-"""SN-GAN's residual discriminator (Miyato et al. 2018) of any width, and EAGAN's variants."""
+"""SN-GAN's residual discriminator (Miyato et al. 2018): width, outputs, EAGAN's third block."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 FirstOp = Literal["conv_3x3", "conv_5x5", "identity"]
 SecondOp = Literal["conv_3x3", "conv_5x5"]
+Outputs = Annotated[int, Field(ge=1, le=2048)]
 
 
 class SNResNetDiscriminator(DiscriminatorGenome):
@@ -22,8 +23,16 @@ class SNResNetDiscriminator(DiscriminatorGenome):
         description="the two operations of the third block; EAGAN found identity, conv_3x3 on "
         "CIFAR-10 and conv_5x5, conv_5x5 on STL-10",
     )
+    outputs: Outputs = Field(
+        default=1, description="scores of an image; several, such as MMD-GAN's 16, are for mmd"
+    )
 
     @property
     def framework(self) -> "Framework":
-        """Return SN-GAN's own framework."""
-        return "hinge-sn"
+        """Return SN-GAN's own framework or, for several outputs, MMD-GAN's."""
+        return "hinge-sn" if self.outputs == 1 else "mmd"
+
+    @property
+    def words(self) -> str:
+        """Say what it is and its sizes, outputs where they are several."""
+        return super().words + (f", {self.outputs} outputs" if self.outputs > 1 else "")

@@ -13,9 +13,10 @@ from gan_nas.networks.initialisation import Initialisation
 from gan_nas.spaces.frameworks import Framework, framework_of
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
+from gan_nas.training.augmentation import Augmentation
 from gan_nas.training.gan import Precision, Turn
 from gan_nas.training.objectives import Passes
-from gan_nas.training.presets import CRITIC_PRESETS, PRESETS, PRESETS_OF_SPACES
+from gan_nas.training.presets import PRESETS, PRESETS_OF_FRAMEWORKS, PRESETS_OF_SPACES
 
 
 class TrainingConfig(Settings):
@@ -24,14 +25,32 @@ class TrainingConfig(Settings):
     seed: int = Field(default=0, ge=0)
     """Decides initialisation, data order, latents and evaluation latents."""
     framework: Framework = "hinge-sn"
-    """Losses, and the discriminator they need: where the genome's was made for another framework,
-    this one's own of the same width is trained. ctgan: CT-GAN's; wgan-gp: the same, dropout 0."""
+    """Losses, and the discriminator they need: where they cannot train the genome's, their own of
+    the same width is trained. hinge-sn, rahinge, wasserstein: SN-GAN's; mmd: that with 16 outputs;
+    ctgan: CT-GAN's; wgan-gp, r3gan: the same, dropout 0."""
+    augment: Augmentation = "none"
+    """Images before the discriminator: flip mirrors real ones left to right at random; diffaugment
+    changes colour, moves and cuts, reals and fakes, in both steps; penalties are taken there."""
     gradient_penalty: float = Field(default=10.0, ge=0, le=1e6)
     """Weight of the squared distance of the critic's slopes from 1 (wgan-gp, ctgan)."""
     consistency_weight: float = Field(default=2.0, ge=0, le=1e6)
     """Weight of the distance between two judgements of a real image (ctgan)."""
     consistency_margin: float = Field(default=0.0, ge=0, le=1e6)
     """Distance between two judgements that costs nothing (ctgan; 0 in the authors' code)."""
+    mmd_upper_bound: float | None = Field(default=4.0, gt=0, le=1e6)
+    """Squared distance of two real images' scores beyond which they are driven no further apart;
+    none drives on (mmd)."""
+    mmd_lower_bound: float = Field(default=0.25, ge=0, le=1e6)
+    """Squared distance of two fakes' scores within which they are drawn no closer (mmd)."""
+    mmd_patience: int | None = Field(default=None, ge=1)
+    """Scores in a row without a lower distance after which the upper bound doubles, up to 32, as in
+    MMD-AdversarialNAS' code; none keeps it. It tunes the training by the distance that is then
+    reported of it (mmd)."""
+    gamma: float = Field(default=0.05, ge=0, le=1e6)
+    """Weight of the squared slopes at real images and at fakes, R1 and R2, of which half counts; it
+    grows with the images' side (r3gan)."""
+    final_gamma: float | None = Field(default=None, ge=0, le=1e6)
+    """Where gamma ends; none keeps it."""
     steps: int = Field(default=50_000, ge=0, le=10**9)
     """Generator steps; 0 writes the untrained generator."""
     batch_size: int = Field(default=64, ge=1, le=2**16)
@@ -45,7 +64,7 @@ class TrainingConfig(Settings):
     code: the first."""
     passes: Passes = "together"
     """Real and fake images through the discriminator together, with one power iteration, or apart,
-    with two, as in that code (hinge-sn)."""
+    with two, as in that code (hinge-sn, rahinge, wasserstein, mmd)."""
     generator_lr: float = Field(default=2e-4, gt=0, le=1)
     """Adam's learning rate of the generator."""
     discriminator_lr: float = Field(default=2e-4, gt=0, le=1)
@@ -57,10 +76,20 @@ class TrainingConfig(Settings):
     """Adam's first decay, both networks."""
     beta2: float = Field(default=0.9, ge=0, lt=1)
     """Adam's second decay, both networks."""
+    final_lr_factor: float = Field(default=1.0, ge=0, le=1)
+    """Share of both learning rates that is left at the end."""
+    final_beta2: float | None = Field(default=None, ge=0, lt=1)
+    """Where beta2 ends; none keeps it."""
+    schedule_images: int | None = Field(default=None, ge=1, le=10**12)
+    """Real images over which what has an end comes there, along half a cosine, to stay; none: all
+    of the training. R3GAN's."""
     ema_decay: float = Field(default=0.999, ge=0, lt=1)
     """Moving average of the generator's weights, each generator step; 0 scores the live ones."""
     ema_warm_start: bool = False
     """Lower the decay to (1 + n) / (10 + n) in the first steps n; the paper's code does not."""
+    ema_half_life: int | None = Field(default=None, ge=1, le=10**12)
+    """Real images in which the moving average forgets half, in place of ema_decay: it grows from 0
+    to this along the same cosine. R3GAN's."""
     generator_init: Initialisation = "xavier"
     """Weights the generator starts from: Xavier, PyTorch's default, or WGAN-GP's he."""
     discriminator_init: Initialisation = "xavier"
@@ -89,9 +118,24 @@ class TrainingConfig(Settings):
     log_every: int = Field(default=50, ge=1, le=1000)
     """Generator steps between lines of the log."""
 
+    @property
+    def averages(self) -> bool:
+        """Tell whether the generator's weights are averaged."""
+        return self.ema_half_life is not None or self.ema_decay > 0
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> Self:
+        smallest = min(self.batch_size, self.generator_batch_size)
+        if self.framework == "mmd" and smallest < 2:
+            raise ValueError(
+                f"batches of {smallest} with framework mmd: it compares pairs of images, so "
+                "batch_size and generator_batch_size must be at least 2"
+            )
+        return self
+
     @model_validator(mode="after")
     def _compiles(self) -> Self:
-        if self.compile and self.framework != "hinge-sn":
+        if self.compile and self.framework in ("wgan-gp", "ctgan", "r3gan"):
             raise ValueError(
                 f"compile = true with framework {self.framework}: torch.compile cannot take the "
                 "second derivative of a gradient penalty, train without compile"
@@ -105,9 +149,11 @@ def presets_for(space: str, framework: Framework | None = None) -> dict[str, dic
     Without one in that which the space's generators are trained in by default.
     """
     framework = framework or load_space(space).framework
+    of_space = PRESETS | PRESETS_OF_SPACES.get(space, {})
     if framework == "hinge-sn":
-        return PRESETS | PRESETS_OF_SPACES.get(space, {})
-    return {name: {"framework": framework} | preset for name, preset in CRITIC_PRESETS.items()}
+        return of_space
+    presets = PRESETS_OF_FRAMEWORKS.get(framework, {name: of_space[name] for name in PRESETS})
+    return {name: {"framework": framework} | preset for name, preset in presets.items()}
 
 
 def training_preset(genome: Genome, name: str = "demo", **changes: Any) -> TrainingConfig:

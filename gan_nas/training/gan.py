@@ -18,6 +18,7 @@ from gan_nas.training.objectives import Hinge, Objective, Random
 Precision = Literal["float32", "bf16"]
 Turn = Literal["last", "first"]
 IdleWeights = Literal["skipped", "decayed"]
+Augment = Callable[[Tensor, torch.Generator], Tensor]
 HINGE = Hinge()
 
 
@@ -32,8 +33,9 @@ class GAN:
     `idle_weights` skipped leaves weights that a step did not use, and their moments, alone; decayed
     gives them zero gradients, from their first use on, so that Adam's moments of them decay, as
     PyTorch did by default before version 2.0.
-    `objective` holds the losses; those with a penalty or dropout need a stream of random numbers
-    in every step.
+    `objective` holds the losses; those with a penalty between images or dropout need a stream of
+    random numbers in every step, and some need real images in the generator's (`Objective.reals`).
+    `augment` is what happens to all images before the discriminator sees them, by that stream too.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class GAN:
         ema_warm_start: bool,
         precision: Precision,
         objective: Objective = HINGE,
+        augment: Augment | None = None,
         idle_weights: IdleWeights = "skipped",
     ) -> None:
         self.generator = generator.train()
@@ -57,9 +60,9 @@ class GAN:
         self.generator_optimizer = adam(self.generator_weights, generator_lr, betas)
         self.discriminator_optimizer = adam(self.discriminator_weights, discriminator_lr, betas)
         self.ema_decay, self.ema_warm_start = ema_decay, ema_warm_start
-        self.precision, self.objective = precision, objective
+        self.precision, self.objective, self.augment = precision, objective, augment
         self.idle_weights = idle_weights
-        self._learning_rates = generator_lr, discriminator_lr
+        self._learning_rates, self._beta1 = (generator_lr, discriminator_lr), betas[0]
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
         # What a step calls; `compile` replaces them.
@@ -76,11 +79,11 @@ class GAN:
         self._generate = torch.compile(self.generator)
         self._discriminate = torch.compile(self.discriminator)  # type: ignore[assignment]
 
-    def scale_learning_rates(self, factor: float) -> None:
-        """Set both learning rates to their first values times a factor."""
+    def set_rates(self, lr_factor: float, beta2: float) -> None:
+        """Set both learning rates to their first values times a factor, and Adam's second decay."""
         optimizers = self.generator_optimizer, self.discriminator_optimizer
         for optimizer, rate in zip(optimizers, self._learning_rates, strict=True):
-            optimizer.param_groups[0]["lr"] = factor * rate
+            optimizer.param_groups[0].update(lr=lr_factor * rate, betas=(self._beta1, beta2))
 
     def discriminator_step(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
         """Update the discriminator; returns its loss as a scalar on the device.
@@ -91,13 +94,16 @@ class GAN:
         descend(self.discriminator_optimizer, loss, self.idle_weights)
         return loss.detach()
 
-    def generator_step(self, z: Tensor, random: Random = None) -> Tensor:
+    def generator_step(
+        self, z: Tensor, random: Random = None, real: Tensor | None = None
+    ) -> Tensor:
         """Update the generator and its average; returns its loss as a scalar on the device.
 
-        The discriminator is frozen: its weights get no gradient, its power iteration goes on.
+        `real` are real images, for objectives that need some. The discriminator is frozen: its
+        weights get no gradient, its power iteration goes on.
         """
         with gradients(self.discriminator_weights, needed=False):
-            loss = self.generator_loss(z, random)
+            loss = self.generator_loss(z, random, real)
             descend(self.generator_optimizer, loss, self.idle_weights)
         self._update_averages()
         self.generator_steps += 1
@@ -105,16 +111,23 @@ class GAN:
 
     def discriminator_loss(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
         """Return the discriminator's loss; the generator's graph is never built."""
-        with self._autocast():
-            with torch.no_grad():
-                fake = self._generate(z)
-            real, fake = _like_weights(real, fake), full(fake)
+        with self._autocast(), torch.no_grad():
+            fake = self._generate(z)
+        real = self._shown(_like_weights(real, fake), random)
+        fake = self._shown(full(fake), random)
+        with self._autocast() if self.objective.half_precision else nullcontext():
             return self.objective.discriminator_loss(self._discriminate, real, fake, random)
 
-    def generator_loss(self, z: Tensor, random: Random = None) -> Tensor:
+    def generator_loss(
+        self, z: Tensor, random: Random = None, real: Tensor | None = None
+    ) -> Tensor:
         """Return the generator's loss."""
         with self._autocast():
-            return self.objective.generator_loss(self._discriminate, self._generate(z), random)
+            fake = self._generate(z)
+            if real is not None:
+                real = self._shown(_like_weights(real, fake), random)
+            fake = self._shown(fake, random)
+            return self.objective.generator_loss(self._discriminate, real, fake, random)
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:
@@ -178,6 +191,13 @@ class GAN:
         """Exchange live and averaged weights, without copying."""
         for parameter, average in zip(self.generator.parameters(), self._averages, strict=False):
             parameter.data, average.data = average.data, parameter.data
+
+    def _shown(self, images: Tensor, random: Random) -> Tensor:
+        """Return images as the discriminator sees them."""
+        if self.augment is None:
+            return images
+        assert random is not None, "augmentation needs a stream of random numbers"
+        return self.augment(full(images), random)
 
     def _autocast(self) -> AbstractContextManager[object]:
         return autocast(self.device, self.precision)

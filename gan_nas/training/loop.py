@@ -33,9 +33,11 @@ from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.streams import stream
+from gan_nas.training.augmentation import flipped
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import check_compiler, generator_moves, reestimated_norms
-from gan_nas.training.plan import NUM_NORM_LATENTS, new_gan
+from gan_nas.training.plan import NUM_NORM_LATENTS, new_gan, objective_of
+from gan_nas.training.schedules import pace_at
 from gan_nas.versions import versions
 
 COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
@@ -151,6 +153,13 @@ class _Training:
             check_compiler(device)
             self.gan.compile()
         self.batches = Batches(self.images.train, config.batch_size, config.seed, device=device)
+        self.generator_batches = Batches(
+            self.images.train,
+            config.generator_batch_size,
+            config.seed,
+            "generator data order",
+            device=device,
+        )
         self.d_losses = ledger.window("d_loss", config.log_every * config.num_critic, device)
         self.g_losses = ledger.window("g_loss", config.log_every, device)
         self.state = state or State()
@@ -189,16 +198,17 @@ class _Training:
     def cycle(self) -> None:
         """Make the discriminator's steps, and the generator's in its turn."""
         config = self.config
-        if config.lr_decay == "linear":
-            self.gan.scale_learning_rates(1 - self.step / config.steps)
+        self._keep_pace()
         for k in range(self.step * config.num_critic, (self.step + 1) * config.num_critic):
             z = self._latents("discriminator latents", k, config.batch_size)
             random = self._stream("discriminator noise", k)
-            self.d_losses.push(self.gan.discriminator_step(self._real(k), z, random))
+            real = self._prepared(self.batches, k)
+            self.d_losses.push(self.gan.discriminator_step(real, z, random))
             if generator_moves(k, config.num_critic, config.generator_turn):
                 z = self._latents("generator latents", self.step, config.generator_batch_size)
                 random = self._stream("generator noise", self.step)
-                self.g_losses.push(self.gan.generator_step(z, random))
+                beside = self._beside(real)
+                self.g_losses.push(self.gan.generator_step(z, random, beside))
         self.state.step += 1
 
     def score(self) -> None:
@@ -297,7 +307,7 @@ class _Training:
             "resizing": self.images.resizing,
             "steps": self.step,
             "images": self.num_images,
-            "weights": "moving average" if self.config.ema_decay else "live",
+            "weights": "moving average" if self.config.averages else "live",
             "config": self.config.model_dump(mode="json"),
             "inherited_from": self.inherited_from,
         }
@@ -310,11 +320,35 @@ class _Training:
             lineage=lineage,
         )
 
-    def _real(self, count: int) -> Tensor:
-        if not self.config.dequantise:
-            return self.batches.at(count)
-        levels = self.batches.levels(count)
-        return dequantised(levels, self._stream("dequantisation", count))
+    def _keep_pace(self) -> None:
+        """Let rates, decays and losses be those of the step."""
+        distance = self.scorer.backbone.distance_name
+        distances = [float(score[distance]) for score in self.ledger.scores]
+        pace = pace_at(self.config, self.step, distances)
+        self.gan.set_rates(pace.lr_factor, pace.beta2)
+        self.gan.ema_decay = pace.ema_decay
+        self.gan.objective = objective_of(self.config, pace)
+
+    def _beside(self, real: Tensor) -> Tensor | None:
+        """Return the real images of the generator's step after the discriminator's with `real`."""
+        match self.gan.objective.reals:
+            case "none":
+                return None
+            case "same":
+                return real
+            case "own":
+                return self._prepared(self.generator_batches, self.step, "generator ")
+
+    def _prepared(self, batches: Batches, count: int, whose: str = "") -> Tensor:
+        """Return a batch of real images, float32 in [-1, 1], as the settings want them."""
+        if self.config.dequantise:
+            random = self._stream(f"{whose}dequantisation", count)
+            images = dequantised(batches.levels(count), random)
+        else:
+            images = batches.at(count)
+        if self.config.augment == "flip":
+            images = flipped(images, self._stream(f"{whose}flips", count))
+        return images
 
     def _latents(self, purpose: str, count: int, batch_size: int) -> Tensor:
         size = (batch_size, self.genome.generator.latent_dim)

@@ -1,17 +1,30 @@
 """What training a genome is made of, and what it will cost: its GAN, its steps, its plan."""
 
+from collections.abc import Callable
+
 import torch
 
 from gan_nas.data import Images
 from gan_nas.networks.builder import build_discriminator, build_generator
 from gan_nas.networks.cost import genome_cost
 from gan_nas.runs.results import Plan
-from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.frameworks import Framework, suited
 from gan_nas.spaces.genome import Genome
+from gan_nas.training.augmentation import diffaugment
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import Scale, Work, memory_bytes
 from gan_nas.training.gan import GAN, fresh
-from gan_nas.training.objectives import CTGAN, WGANGP, Hinge, Objective
+from gan_nas.training.objectives import (
+    CTGAN,
+    MMD,
+    R3GAN,
+    WGANGP,
+    Hinge,
+    Objective,
+    RelativisticAverageHinge,
+    Wasserstein,
+)
+from gan_nas.training.schedules import Pace, pace_at
 from gan_nas.training.timing import NUM_GENERATED, Phase, gan_phase
 
 NUM_NORM_LATENTS = 256  # latents that batch-norm statistics are re-estimated from
@@ -25,7 +38,7 @@ def new_gan(
     device: torch.device,
 ) -> GAN:
     """Build and initialise a genome's networks on `device`, ready to train in a framework."""
-    genome = suited(genome, config.framework)
+    genome, pace = suited(genome, config.framework), pace_at(config, 0)
     with torch.device("meta"):
         generator = build_generator(genome.generator, resolution, image_channels)
         discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
@@ -41,24 +54,30 @@ def new_gan(
         generator_lr=config.generator_lr,
         discriminator_lr=config.discriminator_lr,
         betas=(config.beta1, config.beta2),
-        ema_decay=config.ema_decay,
+        ema_decay=config.ema_decay if config.ema_half_life is None else 1.0,
         ema_warm_start=config.ema_warm_start,
         precision=config.precision,
-        objective=objective_of(config),
+        objective=objective_of(config, pace),
+        augment=diffaugment if config.augment == "diffaugment" else None,
     )
 
 
-def objective_of(config: TrainingConfig) -> Objective:
-    """Return the losses of the settings' framework."""
-    match config.framework:
-        case "hinge-sn":
-            return Hinge(config.passes)
-        case "wgan-gp":
-            return WGANGP(config.gradient_penalty)
-        case "ctgan":
-            return CTGAN(
-                config.gradient_penalty, config.consistency_weight, config.consistency_margin
-            )
+OBJECTIVES: dict[Framework, Callable[[TrainingConfig, Pace], Objective]] = {
+    "hinge-sn": lambda config, pace: Hinge(config.passes),
+    "rahinge": lambda config, pace: RelativisticAverageHinge(config.passes),
+    "wasserstein": lambda config, pace: Wasserstein(config.passes),
+    "mmd": lambda config, pace: MMD(pace.mmd_upper_bound, config.mmd_lower_bound, config.passes),
+    "wgan-gp": lambda config, pace: WGANGP(config.gradient_penalty),
+    "ctgan": lambda config, pace: CTGAN(
+        config.gradient_penalty, config.consistency_weight, config.consistency_margin
+    ),
+    "r3gan": lambda config, pace: R3GAN(pace.gamma),
+}
+
+
+def objective_of(config: TrainingConfig, pace: Pace) -> Objective:
+    """Return the losses of the settings' framework, as they are in a step."""
+    return OBJECTIVES[config.framework](config, pace)
 
 
 def training_phase(

@@ -21,6 +21,17 @@ WGAN-GP and CT-GAN, `paper` against `published` (the authors' CT_gan_cifar_resne
 trains with it, published nothing of its own):
 - num_scored, num_splits: as above
 
+MMD-AdversarialNAS, `paper` against `published` (the authors' MGPU_train_arch.py), which has 500
+epochs for CIFAR-10:
+- passes: as above
+- mmd_patience: the text is silent; the code lets the distance that it reports steer the loss
+- score_every, num_scored, num_splits: as above; the code scores every fifth epoch
+
+R3GAN, `paper` against `published` (the authors' train.py, with the losses of Trainer.py), which is
+not of a class-conditional generator, nor of its authors' networks, nor augmented by more than
+mirroring:
+- num_scored, num_splits: as above
+
 What no setting repeats: TensorFlow's Inception (`--backbone inception` computes the same features
 and logits), the streams of random numbers, and the last, smaller batch of an epoch, where ours run
 on into the next one; CT-GAN's generator is scored with the statistics of each batch of samples,
@@ -60,14 +71,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "paper": {},
 }
+AS_REPORTED: dict[str, Any] = {"precision": "float32", "num_scored": 50_000, "num_splits": 10}
 # Where a space's authors trained their generators otherwise than the defaults say.
-PUBLISHED: dict[str, Any] = {
+PUBLISHED: dict[str, Any] = AS_REPORTED | {
     "passes": "apart",
     "generator_turn": "first",
     "discriminator_init": "default",
-    "precision": "float32",
-    "num_scored": 50_000,
-    "num_splits": 10,
 }
 PRESETS_OF_SPACES: dict[str, dict[str, dict[str, Any]]] = {
     "autogan": {  # 320 epochs of 782 batches, STL-10: 153 of 1,641, and a fifth of that
@@ -129,8 +138,51 @@ CRITIC_PRESETS: dict[str, dict[str, Any]] = {
     | {"steps": 1_500, "num_critic": 2, "ema_decay": 0.995, "consistency_weight": 0.2},
     "paper": CRITIC_RECIPE | {"steps": 100_000},
 }
-CRITIC_PRESETS["published"] = CRITIC_PRESETS["paper"] | {
-    "precision": "float32",
-    "num_scored": 50_000,
-    "num_splits": 10,
+CRITIC_PRESETS["published"] = CRITIC_PRESETS["paper"] | AS_REPORTED
+
+# MMD-AdversarialNAS': 500 epochs of 391 batches, scored every fifth.
+MMD_PRESETS: dict[str, dict[str, Any]] = {
+    "demo": PRESETS["demo"],
+    "small": PRESETS["small"],
+    "paper": {
+        "steps": 195_500,
+        "batch_size": 128,
+        "generator_batch_size": 128,
+        "num_critic": 1,
+        "discriminator_init": "default",
+    },
+}
+MMD_PRESETS["published"] = (
+    MMD_PRESETS["paper"]
+    | AS_REPORTED
+    | {"passes": "apart", "mmd_patience": 6, "score_every": 1_955}
+)
+
+# R3GAN's for CIFAR-10, whose schedules end after 39,063 steps; its run goes on until it is stopped.
+R3GAN_PRESETS: dict[str, dict[str, Any]] = {
+    "demo": PRESETS["demo"] | {"steps": 750, "discriminator_init": "he", "gamma": 1.0},
+    "small": PRESETS["small"] | {"steps": 1_500, "discriminator_init": "he", "gamma": 1.0},
+    "paper": {
+        "steps": 100_000,
+        "batch_size": 512,
+        "generator_batch_size": 512,
+        "num_critic": 1,
+        "generator_init": "he",
+        "discriminator_init": "he",
+        "schedule_images": 20_000_000,
+        "final_lr_factor": 0.25,
+        "final_beta2": 0.99,
+        "final_gamma": 0.005,
+        "ema_half_life": 5_000_000,
+        "augment": "flip",
+    },
+}
+R3GAN_PRESETS["published"] = R3GAN_PRESETS["paper"] | AS_REPORTED
+
+# A framework that is not here has those of the space, with its loss in place of the hinge loss.
+PRESETS_OF_FRAMEWORKS: dict[str, dict[str, dict[str, Any]]] = {
+    "mmd": MMD_PRESETS,
+    "wgan-gp": CRITIC_PRESETS,
+    "ctgan": CRITIC_PRESETS,
+    "r3gan": R3GAN_PRESETS,
 }

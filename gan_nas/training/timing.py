@@ -87,6 +87,11 @@ def gan_phase(
     size = (batch_size, image_channels, side, side)
     real = torch.rand(size, generator=random, device=device) * 2 - 1
 
+    beside = real if gan.objective.reals == "same" else None
+    if gan.objective.reals == "own":
+        size = (generator_batch_size, image_channels, side, side)
+        beside = torch.rand(size, generator=random, device=device) * 2 - 1
+
     def discriminator_step() -> Tensor:
         prepare()
         z = torch.randn(batch_size, latent_dim, generator=random, device=device)
@@ -95,7 +100,7 @@ def gan_phase(
     def generator_step() -> Tensor:
         prepare()
         z = torch.randn(generator_batch_size, latent_dim, generator=random, device=device)
-        return gan.generator_step(z, random)
+        return gan.generator_step(z, random, beside)
 
     def generate() -> None:
         prepare()

@@ -63,7 +63,7 @@ def test_a_framework_brings_its_presets_and_its_discriminator(
     answer = gan_nas("retrain", "sngan-cifar10", *options, "--framework", "wgan-gp")
     assert answer.json["config"]["framework"] == "wgan-gp"
     assert answer.json["steps"] == 100_000
-    assert "wgan-gp trains against its own discriminator, ctgan at width 4" in answer.err
+    assert "wgan-gp trains against its own discriminator (ctgan, width 4)" in answer.err
     assert answer.json["run"] == f"runs/retrain-sngan-cifar10-w4-wgan-gp-{folder.stem}-0"
 
 

@@ -34,7 +34,7 @@ CELLS = ("generator", "cells")
 IDS = {
     "adversarialnas-cifar10": ("1c48b452ab", "7c172b347b"),
     "adversarialnas-stl10": ("1283710b39", "4e735a5350"),
-    "mmd-adversarialnas-cifar10": ("fd6ceb9d5c", "3808b749be"),
+    "mmd-adversarialnas-cifar10": ("fd6ceb9d5c", "8076d6812c"),
     "autogan-cifar10-top1": ("582ec628ab", "90b0e9f7cd"),
     "autogan-cifar10-top2": ("0d43baf085", "64d286d4d2"),
     "autogan-cifar10-top3": ("61b3a43a1c", "a8e9b98cc1"),

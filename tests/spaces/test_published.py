@@ -196,6 +196,8 @@ def test_the_genomes_of_adversarialnas_have_the_sizes_of_their_authors_scripts()
         "scgan-cifar10": (256, 120, 3, 512),
         "scgan1-cifar10": (256, 120, 3, 512),
     }
+    with_mmd = published_genome("mmd-adversarialnas-cifar10").discriminator
+    assert with_mmd == SNResNetDiscriminator(space="sn_resnet", width=512, outputs=16)
 
 
 def test_what_eagan_and_those_who_build_on_it_train_against_is_what_eagan_found() -> None:

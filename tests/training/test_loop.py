@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import tiny
@@ -19,16 +19,18 @@ from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
-from gan_nas.spaces.ctgan import CTGANCritic
-from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
+from gan_nas.spaces.frameworks import FRAMEWORKS, Framework, suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.gan import GAN, check_compiler
 from gan_nas.training.loop import dequantised, train
+from gan_nas.training.mmd import widened
+from gan_nas.training.objectives import MMD, R3GAN
 from gan_nas.training.plan import new_gan, plan
 from gan_nas.training.presets import PRESETS
+from gan_nas.training.schedules import pace_at
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +201,39 @@ def test_every_preset_resolves_and_names_its_framework(space: str, framework: Fr
     for preset in presets.values():
         assert resolve(TrainingConfig, preset).framework == framework
     # DEGAS published nothing; its genomes are trained by CT-GAN's authors' settings.
-    assert ("published" in presets) == ((space, framework) != ("degas", "hinge-sn"))
+    hinge = (framework == "hinge-sn" and space != "degas") * ("published",)
+    own = ("mmd", "wgan-gp", "ctgan", "r3gan")
+    assert ("published" in presets) == (framework in own or bool(hinge))
     assert ("repo" in presets) == (space != "degas" and framework == "hinge-sn")
+
+
+def test_another_loss_leaves_a_spaces_recipe_alone() -> None:
+    for framework in ("rahinge", "wasserstein"):
+        for space in ("autogan", "adversarialnas"):
+            found, hinge = (
+                resolve(TrainingConfig, presets_for(space, name)["paper"])
+                for name in (framework, "hinge-sn")
+            )
+            assert found.model_copy(update={"framework": "hinge-sn"}) == hinge
+
+
+def test_the_recipe_of_mmd_is_its_authors() -> None:
+    published = resolve(TrainingConfig, presets_for("adversarialnas", "mmd")["published"])
+    batches = -(-50_000 // 128)
+    assert (published.steps, published.score_every) == (500 * batches, 5 * batches)
+    assert (published.batch_size, published.generator_batch_size) == (128, 128)
+    assert (published.num_critic, published.passes) == (1, "apart")
+    assert (published.generator_lr, published.discriminator_lr) == (2e-4, 2e-4)
+    assert (published.beta1, published.beta2, published.ema_decay) == (0.0, 0.9, 0.999)
+    assert (published.mmd_upper_bound, published.mmd_lower_bound) == (4, 0.25)
+    assert published.mmd_patience == 6
+    assert resolve(TrainingConfig, presets_for("autogan", "mmd")["paper"]).mmd_patience is None
+
+
+@pytest.mark.parametrize("framework", ["wgan-gp", "ctgan", "r3gan"])
+def test_a_penalty_and_a_compiler_are_refused_in_one_sentence(framework: str) -> None:
+    with pytest.raises(InvalidInput, match="second derivative of a gradient penalty"):
+        resolve(TrainingConfig, {"framework": framework}, ["compile=true"])
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -212,7 +245,7 @@ def test_what_is_written_is_the_genome_that_was_trained(
     trained = about.genome.discriminator
     assert result.genome_id == about.genome.genome_id
     assert about.genome.generator == tiny.GENOME.generator
-    assert isinstance(trained, CTGANCritic) == (framework != "hinge-sn")
+    assert trained == suited(tiny.GENOME, framework).discriminator
     assert trained.width == tiny.GENOME.discriminator.width
     settings = json.loads((tmp_path / "run" / "config.json").read_text())
     assert settings["genome"] == about.genome.model_dump(mode="json")
@@ -258,6 +291,109 @@ def test_learning_rates_fall_to_zero_in_a_straight_line(
     seen.clear()
     tiny.run_training(tmp_path / "constant", steps=2, **rates)
     assert seen == [(0.01, 0.02)] * 2
+
+
+class Seen(NamedTuple):
+    """The real images of a discriminator's step and of the generator's after it."""
+
+    discriminator: list[Tensor]
+    generator: list[Tensor | None]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    seen = Seen([], [])
+    steps = GAN.discriminator_step, GAN.generator_step
+
+    def discriminator_step(gan: GAN, real: Tensor, *rest: Any) -> Tensor:
+        seen.discriminator.append(real)
+        return steps[0](gan, real, *rest)
+
+    def generator_step(gan: GAN, z: Tensor, random: Any, real: Tensor | None) -> Tensor:
+        seen.generator.append(real)
+        return steps[1](gan, z, random, real)
+
+    monkeypatch.setattr(GAN, "discriminator_step", discriminator_step)
+    monkeypatch.setattr(GAN, "generator_step", generator_step)
+    return seen
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_generator_is_given_the_real_images_of_its_framework(
+    framework: Framework, tmp_path: Path, seen: Seen
+) -> None:
+    tiny.run_training(tmp_path, framework=framework, steps=2, generator_batch_size=6)
+    last = seen.discriminator[1::2]
+    for real, of_discriminator in zip(seen.generator, last, strict=True):
+        if framework == "mmd":
+            assert real is of_discriminator
+        elif framework in ("rahinge", "r3gan"):
+            assert real is not None
+            assert len(real) == 6
+            assert not torch.equal(real, of_discriminator[:6])
+        else:
+            assert real is None
+
+
+@pytest.mark.parametrize("dequantise", [False, True])
+def test_real_images_are_mirrored_and_else_the_same(
+    tmp_path: Path, seen: Seen, dequantise: bool
+) -> None:
+    for augment in ("none", "flip"):
+        changes = {"augment": augment, "dequantise": dequantise, "framework": "rahinge"}
+        tiny.run_training(tmp_path / augment, steps=2, **changes)
+    for batches in seen:
+        assert len(batches) in (2 * 2, 2 * 4)
+        plain, flipped = batches[: len(batches) // 2], batches[len(batches) // 2 :]
+        mirrored = []
+        for a, b in zip(plain, flipped, strict=True):
+            assert a is not None
+            assert b is not None
+            is_same, is_mirrored = ((x == b).flatten(1).all(1) for x in (a, a.flip(3)))
+            assert (is_same | is_mirrored).all()
+            mirrored += is_mirrored.tolist()
+        assert 0 < sum(mirrored) < len(mirrored)
+
+
+def test_rates_and_averages_follow_their_schedules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces = []
+    original = GAN.generator_step
+
+    def noted(gan: GAN, *arguments: Any) -> Tensor:
+        optimizer = gan.discriminator_optimizer.param_groups[0]
+        assert isinstance(gan.objective, R3GAN)
+        paces.append((optimizer["lr"], optimizer["betas"], gan.ema_decay, gan.objective.gamma))
+        return original(gan, *arguments)
+
+    monkeypatch.setattr(GAN, "generator_step", noted)
+    changes = tiny.R3GAN | {"steps": 3, "discriminator_lr": 0.01}
+    tiny.run_training(tmp_path, **changes)
+    config = TrainingConfig.model_validate(tiny.TRAINING | changes)
+    expected = [pace_at(config, step) for step in range(3)]
+    assert paces == [(0.01 * p.lr_factor, (0.0, p.beta2), p.ema_decay, p.gamma) for p in expected]
+    assert len(set(paces)) == 3
+
+
+def test_the_bound_of_mmd_follows_the_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds = []
+    original = GAN.discriminator_step
+
+    def noted(gan: GAN, *arguments: Any) -> Tensor:
+        assert isinstance(gan.objective, MMD)
+        bounds.append(gan.objective.upper_bound)
+        return original(gan, *arguments)
+
+    monkeypatch.setattr(GAN, "discriminator_step", noted)
+    run = {"framework": "mmd", "num_critic": 1, "score_every": 1, "mmd_patience": 1}
+    tiny.run_training(tmp_path, **run, generator_lr=0.1)
+    name = "frechet_distance[classifier]"
+    distances = [line[name] for line in read_log(tmp_path) if name in line]
+    assert bounds == [widened(4.0, distances[: n + 1], 1) for n in range(7)]
+    assert bounds[-1] > 4
 
 
 def test_dequantised_levels_fill_their_steps_and_no_more() -> None:

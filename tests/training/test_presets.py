@@ -28,6 +28,8 @@ TRAININGS = {  # heading in the docstring -> whose presets
     "AutoGAN": ("autogan", "hinge-sn"),
     "AdversarialNAS": ("adversarialnas", "hinge-sn"),
     "WGAN-GP and CT-GAN": ("degas", "ctgan"),
+    "MMD-AdversarialNAS": ("adversarialnas", "mmd"),
+    "R3GAN": ("autogan", "r3gan"),
 }
 
 
@@ -87,7 +89,14 @@ LATER: dict[str, dict[str, Any]] = {
         "average_replaces": False,
         "derivation": "exact",
     },
-    "training": {"generator_turn": "last", "passes": "together"},
+    "training": {
+        "generator_turn": "last",
+        "passes": "together",
+        "augment": "none",
+        "final_lr_factor": 1.0,
+        "final_beta2": None,
+        "ema_half_life": None,
+    },
 }
 
 
