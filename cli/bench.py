@@ -5,11 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import compute_on, resized, settings
+from gan_nas.cli.inputs import compute_on, framework_for, resized, settings
 from gan_nas.cli.printing import duration, mebibytes, remark, show, show_json, table
 from gan_nas.cli.threads import settle_threads
 from gan_nas.search import method_names
-from gan_nas.spaces.frameworks import framework_of
 from gan_nas.spaces.published import load_genome
 
 
@@ -37,6 +36,7 @@ def bench(
     ] = None,
     channels: options.Channels = 3,
     width: options.Width = None,
+    framework: options.FrameworkName = None,
     repeats: Annotated[
         int, typer.Option(metavar="N", min=1, max=1000, help="Steps timed; the median is shown.")
     ] = 5,
@@ -61,7 +61,7 @@ def bench(
     chosen = load_method(method)
     on = compute_on(device, threads)
     search = settings(chosen.Config, chosen.presets, preset, None, precision, on)
-    presets = presets_for(space, framework_of(genome.discriminator))
+    presets = presets_for(space, framework_for(framework, genome, space))
     # A search has presets of its own, such as paper-stl10.
     of_training = preset if preset in presets else "paper"
     training = settings(TrainingConfig, presets, of_training, None, precision, on)

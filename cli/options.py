@@ -85,6 +85,15 @@ FrameworkName = Annotated[
         "made for.",
     ),
 ]
+Augment = Annotated[
+    str | None,
+    typer.Option(
+        "--augment",
+        metavar="HOW",
+        help="none, flip (mirrors real images at random) or diffaugment (colour, translation and "
+        "cutout of reals and fakes); else the preset's.",
+    ),
+]
 Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
     str,
