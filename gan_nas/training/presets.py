@@ -158,10 +158,18 @@ MMD_PRESETS["published"] = (
     | {"passes": "apart", "mmd_patience": 6, "score_every": 1_955}
 )
 
+# In demo: 500 steps at gamma 1 came to a distance of 3.9 where 0.05 came to 6.0, and schedules took
+# another 1.0 off after 750. These values of small are untried, and those of mmd.
+R3GAN_SMALLER: dict[str, Any] = {
+    "discriminator_init": "he",
+    "gamma": 1.0,
+    "final_gamma": 0.1,
+    "final_lr_factor": 0.25,
+}
 # R3GAN's for CIFAR-10, whose schedules end after 39,063 steps; its run goes on until it is stopped.
 R3GAN_PRESETS: dict[str, dict[str, Any]] = {
-    "demo": PRESETS["demo"] | {"steps": 750, "discriminator_init": "he", "gamma": 1.0},
-    "small": PRESETS["small"] | {"steps": 1_500, "discriminator_init": "he", "gamma": 1.0},
+    "demo": PRESETS["demo"] | {"steps": 750} | R3GAN_SMALLER,
+    "small": PRESETS["small"] | {"steps": 1_500} | R3GAN_SMALLER,
     "paper": {
         "steps": 100_000,
         "batch_size": 512,

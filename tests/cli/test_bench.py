@@ -46,6 +46,14 @@ def test_bench_times_the_search_of_a_genomes_space(gan_nas: Command) -> None:
     assert measured["rows"][0]["what"] == "search at 16 px"
 
 
+def test_bench_times_a_framework(gan_nas: Command) -> None:
+    options = ("--width", 4, "--resolution", 16, "--channels", 1, "--repeats", 1, "--json")
+    measured = gan_nas("bench", "sngan-cifar10", *options, "--framework", "r3gan").json
+    assert measured["rows"][-1]["what"].startswith("retrain")
+    assert measured["rows"][-1]["steps"] == 750
+    assert gan_nas("bench", "--framework", "r4gan").code == 2
+
+
 def test_bench_trains_a_genome_at_the_presets_own_widths(gan_nas: Command) -> None:
     options = ("--preset", "paper", "--resolution", 8, "--repeats", 1)
     measured = gan_nas("bench", "autogan-cifar10-top1", *options, "--json").json

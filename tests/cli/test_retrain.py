@@ -9,7 +9,7 @@ import pytest
 from commands import Command, sets
 from tiny import TRAINING
 
-from gan_nas.spaces.frameworks import suited
+from gan_nas.spaces.frameworks import Framework, suited
 from gan_nas.spaces.published import load_genome
 
 
@@ -56,22 +56,34 @@ def test_presets_are_those_of_the_genomes_space(gan_nas: Command) -> None:
     assert gan_nas("retrain", "autogan-cifar10-top1", "--preset", "paper-stl10").code == 2
 
 
+OWN_DISCRIMINATORS = {"r3gan": "ctgan, width 4", "mmd": "sn_resnet, width 4, 16 outputs"}
+STEPS = {"mmd": 195_500, "r3gan": 100_000, "hinge-sn": 50_000}
+
+
+@pytest.mark.parametrize("framework", STEPS)
 def test_a_framework_brings_its_presets_and_its_discriminator(
-    gan_nas: Command, folder: Path
+    gan_nas: Command, folder: Path, framework: str
 ) -> None:
-    options = ("--data", folder, "--width", 4, "--preset", "paper", "--dry-run", "--json")
-    answer = gan_nas("retrain", "sngan-cifar10", *options, "--framework", "wgan-gp")
-    assert answer.json["config"]["framework"] == "wgan-gp"
-    assert answer.json["steps"] == 100_000
-    assert "wgan-gp trains against its own discriminator (ctgan, width 4)" in answer.err
-    assert answer.json["run"] == f"runs/retrain-sngan-cifar10-w4-wgan-gp-{folder.stem}-0"
+    options = ("--data", folder, "--width", 4, "--preset", "paper", "--dry-run")
+    answer = gan_nas("retrain", "sngan-cifar10", *options, "--framework", framework, "--json")
+    plan = answer.json
+    assert plan["config"]["framework"] == framework
+    assert plan["steps"] == STEPS[framework]
+    assert ("its own discriminator" in answer.err) == (framework in OWN_DISCRIMINATORS)
+    assert OWN_DISCRIMINATORS.get(framework, "") in answer.err
+    suffix = "" if framework == "hinge-sn" else f"-{framework}"
+    assert plan["run"] == f"runs/retrain-sngan-cifar10-w4{suffix}-{folder.stem}-0"
 
 
 def test_without_a_framework_the_genomes_discriminator_decides(
     gan_nas: Command, folder: Path
 ) -> None:
     options = ("--data", folder, "--width", 4, "--dry-run", "--json")
-    for name, framework in (("ctgan-cifar10", "ctgan"), ("sngan-cifar10", "hinge-sn")):
+    for name, framework in (
+        ("ctgan-cifar10", "ctgan"),
+        ("sngan-cifar10", "hinge-sn"),
+        ("mmd-adversarialnas-cifar10", "mmd"),
+    ):
         answer = gan_nas("retrain", name, *options)
         plan = answer.json
         assert plan["config"]["framework"] == framework
@@ -82,17 +94,22 @@ def test_without_a_framework_the_genomes_discriminator_decides(
     assert {"ctgan"} == {row["preset"] for row in rows if row["name"] == "framework"}
 
 
+@pytest.mark.parametrize(("framework", "suffix"), [("ctgan", ""), ("rahinge", "-rahinge")])
 def test_derive_trains_what_it_found_in_a_framework(
-    gan_nas: Command, finished_search: Path
+    gan_nas: Command, finished_search: Path, framework: Framework, suffix: str
 ) -> None:
+    """Where the discriminator does not tell the framework, the folder does."""
     options = (finished_search, "--top-k", 1, "--retrain", *sets(TRAINING | {"steps": 1}))
-    answer = gan_nas("derive", *options, "--framework", "ctgan", "--json")
-    assert "ctgan trains against its own discriminator" in answer.err
+    augment = ("--augment", "diffaugment")
+    answer = gan_nas("derive", *options, "--framework", framework, *augment, "--json")
+    said = f"{framework} trains against its own discriminator"
+    assert (said in answer.err) == (not suffix)
     (found,), (row,) = answer.json["genomes"], answer.json["retraining"]["trials"]
     genome = load_genome(found["file"])
     assert row["id"] == genome.genome_id
-    trained = finished_search / "retrained" / suited(genome, "ctgan").genome_id
-    assert (trained / "config.json").is_file()
+    trained = suited(genome, framework).genome_id
+    config = finished_search / "retrained" / f"{trained}{suffix}" / "config.json"
+    assert json.loads(config.read_text())["config"]["augment"] == "diffaugment"
     assert gan_nas("derive", *options, "--framework", "ctgna").code == 2
 
 
@@ -107,6 +124,8 @@ def test_derive_trains_what_it_found_in_a_framework(
         (["sngan-cifar10", "--framework", "ctgna"], 2, "did you mean ctgan?"),
         (["ctgan-cifar10", "--set", "compile=true"], 2, "train without compile"),
         (["sngan-cifar10", *sets({"framework": "wgan-gp", "compile": True})], 2, "without compile"),
+        (["sngan-cifar10", "--augment", "mirror"], 2, "'none', 'flip' or 'diffaugment'"),
+        (["sngan-cifar10", "--framework", "hinge"], 2, "unknown framework 'hinge'"),
     ],
 )
 def test_what_cannot_be_trained_is_one_sentence(

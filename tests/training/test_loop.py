@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gan_nas.configs import resolve
 from gan_nas.data import Images
-from gan_nas.errors import Incompatible, Interrupted, MissingResource, RunFailed
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
 from gan_nas.networks.weights import load_generator
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
