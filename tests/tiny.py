@@ -15,7 +15,7 @@ from gan_nas.data import Images, load_images
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.runs.results import Found, ReconstructionResult, SearchResult, TrainingResult
 from gan_nas.runs.run import never, read_log
-from gan_nas.search import OWN, drive, load_method
+from gan_nas.search import FOLDERS, drive, load_method
 from gan_nas.search.best import Limit
 from gan_nas.search.degas.reconstruct import reconstruct
 from gan_nas.search.method import Method, Task
@@ -259,7 +259,7 @@ RUNS: dict[str, Callable[..., Any]] = {
     "mmd": lambda *run, **changes: run_training(*run, **(MMD | changes)),
     "r3gan": lambda *run, **changes: run_training(*run, **(R3GAN | changes)),
     "reconstruction": run_reconstruction,
-    **{method: partial(run_search, method) for method in OWN},
+    **{method: partial(run_search, method) for method in (*FOLDERS, "halving")},
 }
 # The same as published, quirks included.
 PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {

@@ -13,7 +13,7 @@ from PIL import Image
 from tiny import SETTINGS, TRAINING
 
 from gan_nas.cli import run
-from gan_nas.search import method_names
+from gan_nas.search import FOLDERS
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def finished_searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return Searches(folder, tmp_path_factory.mktemp("searches"))
 
 
-@pytest.fixture(params=method_names())
+@pytest.fixture(params=FOLDERS)
 def searched(
     request: pytest.FixtureRequest, finished_searches: Searches, tmp_path: Path
 ) -> Searched:

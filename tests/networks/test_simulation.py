@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.networks.simulation import META, HalfPrecision, LiveBytes
-from gan_nas.search import OWN, load_method
+from gan_nas.search import FOLDERS, load_method
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.reconstruct import reconstruction_phases
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
@@ -71,7 +71,7 @@ def phases_of(name: str, device: torch.device) -> Sequence[Phase]:
 
 
 SEARCHES: list[Made] = [
-    *(partial(phases_of, name) for name in OWN),
+    *(partial(phases_of, name) for name in FOLDERS),
     lambda device: reconstruction_phases(tiny.GENOME, Config(**tiny.DEGAS), 16, 1, device),
 ]
 

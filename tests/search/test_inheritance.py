@@ -18,7 +18,7 @@ from gan_nas.networks.states import load_module_state
 from gan_nas.networks.weights import GeneratorFile, load_generator_file
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import stored_config
-from gan_nas.search import OWN
+from gan_nas.search import FOLDERS
 from gan_nas.search.inheritance import Supernets, read_supernets, start_from
 from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.adversarialnas import sample_discriminator
@@ -36,7 +36,7 @@ Searches = Callable[[str], tiny.Searched]
 NUM_GENOMES = 4
 
 
-@pytest.fixture(params=OWN)
+@pytest.fixture(params=FOLDERS)
 def supernets(request: pytest.FixtureRequest, searches: Searches) -> Supernets:
     return read_supernets(searches(request.param).directory)
 
