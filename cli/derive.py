@@ -68,7 +68,8 @@ def derive(
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
     highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
-    pruning keeps. They are written to RUN/genomes. Preset, framework, augmentation, seed, --set and
+    pruning keeps; those of random, evolution, nsga2 and halving were trained in trials, and the
+    best are kept. They are written to RUN/genomes. Preset, framework, augmentation, seed, --set and
     precision are those of --retrain, which starts from scratch without --inherit. Trials that were
     scored differently are not ranked (exit code 4) without --any-passport. Trials that failed are
     not tried again without --again; without a winner the exit code is 5.
@@ -76,11 +77,11 @@ def derive(
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
     from gan_nas.search.drive import derive as run_derivation
-    from gan_nas.search.drive import method_of
+    from gan_nas.search.drive import method_of, stored_space
     from gan_nas.training.config import TrainingConfig, presets_for
 
     if help_config:
-        space = method_of(run).spaces[0] if run else space_names()[0]
+        space = stored_space(run) if run else space_names()[0]
         presets = presets_for(space, framework_for(framework, None, space))
         show_settings(TrainingConfig, presets, preset, as_json)
         return
@@ -100,12 +101,11 @@ def derive(
     if inherit and not retrain:
         raise InvalidInput("--inherit says where --retrain starts: give both")
     limit = Limit(whole_number(max_params), whole_number(max_macs))
-    chosen = method_of(run)
+    chosen, space = method_of(run), stored_space(run)
     on = compute_on(device, threads)
     settle_threads(threads, on, [run])
 
     def config_for(genome: Genome | None) -> TrainingConfig:
-        space = chosen.spaces[0]
         presets = presets_for(space, framework_for(framework, genome, space))
         return settings(
             TrainingConfig, presets, preset, sets, precision, on, seed=seed, augment=augment

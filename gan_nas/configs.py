@@ -80,7 +80,7 @@ def resolve(
         raise InvalidInput(explain(error, names)) from error
 
 
-def defaults(model: type[Settings]) -> dict[str, Any]:
+def defaults(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON values of all fields that have a default."""
     values = {
         name: field.get_default(call_default_factory=True)

@@ -163,6 +163,12 @@ def method_of(directory: Path) -> Method[Any, Any]:
     return load_method(str(name))
 
 
+def stored_space(directory: Path) -> str:
+    """Return the space that a run directory is searched in; raises InvalidInput for others."""
+    method = method_of(directory)
+    return method.space_of(stored_settings(directory, stored_config(directory), method.Config))
+
+
 def stored_shape(finished: Finished[SearchResult]) -> ImageShape:
     """Return what the settings of a search tell of its images."""
     settings = dict(finished.settings)

@@ -1,8 +1,8 @@
 """SN-GAN's residual discriminator (Miyato et al. 2018): width, outputs, EAGAN's third block."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from gan_nas.spaces.schema import DiscriminatorGenome
 
@@ -26,12 +26,6 @@ class SNResNetDiscriminator(DiscriminatorGenome):
     outputs: Outputs = Field(
         default=1, description="scores of an image; several, such as MMD-GAN's 16, are for mmd"
     )
-
-    @model_serializer(mode="wrap")
-    def _without_one_output(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave a single output out: runs from before there was a choice are the same run."""
-        written: dict[str, Any] = write(self)
-        return {k: v for k, v in written.items() if k != "outputs" or v != 1}
 
     @property
     def framework(self) -> "Framework":

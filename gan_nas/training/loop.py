@@ -105,7 +105,12 @@ def train(
         "versions": versions(),
     }
     length = Length("steps", _following_the_length(config))
-    absent = {"config": defaults(TrainingConfig)}
+    # Fields that an older version did not have stood at what is their default now.
+    parts = {"generator": genome.generator, "discriminator": genome.discriminator}
+    absent = {
+        "config": defaults(TrainingConfig),
+        "genome": {name: defaults(type(part)) for name, part in parts.items()},
+    }
     with Run.open(directory, settings, stop, absent=absent, length=length) as run:
         if run.finished:
             return run.result(TrainingResult)

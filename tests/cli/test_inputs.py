@@ -11,7 +11,7 @@ from gan_nas.cli.inputs import (
     whole_number,
 )
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.search import load_method, method_names
+from gan_nas.search import FOLDERS, load_method
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.presets import PRESETS
 
@@ -83,7 +83,7 @@ def test_only_other_values_than_the_defaults_are_repeated() -> None:
     )
 
 
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", FOLDERS)
 def test_auto_precision_is_the_presets_or_the_devices(method: str) -> None:
     """The authors' code computes in float32, on a GPU too."""
     chosen = load_method(method)

@@ -56,10 +56,14 @@ def test_a_search_prints_its_ranking_and_what_to_type_next(
             assert said in again.out
 
 
+@pytest.mark.parametrize(
+    "method",
+    ["degas", *(pytest.param(m, marks=pytest.mark.slow) for m in ("autogan", "adversarialnas"))],
+)
 def test_a_dry_run_plans_a_search_and_makes_nothing(
-    gan_nas: Command, searched: Searched, tmp_path: Path
+    gan_nas: Command, finished_searches: dict[str, Searched], method: str, tmp_path: Path
 ) -> None:
-    method, options, _ = searched
+    options = finished_searches[method].options
     options = [*options, "--run", str(tmp_path / "run"), "--max-params", "1.5M", "--dry-run"]
     plan = gan_nas("search", *options, "--json").json
     size = plan["sizes"].get("space") or plan["sizes"]["generators"]

@@ -16,14 +16,14 @@ def test_any_space_is_searched_by_trials_and_goes_on(
     search = ("search", "--method", "random", "--space", "degas", "--data", folder, *few)
     answer = gan_nas(*search, "--run", run)
     assert answer.code == 0, answer.err
-    for said in ("distance", "images 32", "4 trials of 128 real images in all", "gan-nas derive"):
+    for said in ("distance", "images 32", "5 trials of 160 real images in all", "gan-nas derive"):
         assert said in " ".join((answer.out + answer.err).split())
     result = gan_nas(*search, "--run", run, "--json").json
     assert len(result["genomes"]) == 2
     for row in result["genomes"]:
         assert load_genome(row["file"]).generator.space == "degas"
     assert (run / "trials.png").is_file()
-    assert len(list((run / "trials").iterdir())) == 4
+    assert len(list((run / "trials").iterdir())) == 5
     derived = gan_nas("derive", run, "--top-k", 3, "--json").json
     assert derived["genomes"][:2] == result["genomes"]
     assert len(derived["genomes"]) == 3

@@ -61,9 +61,8 @@ def test_the_choice_is_said_in_words() -> None:
     [
         ("retrain", "autogan-cifar10-top1", "--width", "4"),
         ("reconstruct", "ctgan-cifar10", "--width", "4"),
-        ("search", "--method", "degas", "--set", "width=4"),
+        pytest.param(("search", "--method", "degas", "--set", "width=4"), marks=pytest.mark.slow),
     ],
-    ids=lambda command: command[0],
 )
 def test_a_choice_is_measured_and_told(
     gan_nas: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]

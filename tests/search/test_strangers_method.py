@@ -40,7 +40,7 @@ def test_an_installed_method_runs_resumes_and_derives_like_our_own(
 ) -> None:
     from gan_nas_toy.method import HillClimbing
 
-    assert "degas or hill-climbing" in said(command(plugin, "search", "--help"))
+    assert "halving or hill-climbing" in said(command(plugin, "search", "--help"))
     directory = tmp_path / "a run"
     settings = ("--set", f"iterations={ITERATIONS}", "--set", "save_every=2")
     words = ("search", "--method", "hill-climbing", *settings, "--run", directory)

@@ -4,6 +4,7 @@ A landscape takes the place of training: how many places of a generator differ f
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from pathlib import Path
 from random import Random
@@ -15,7 +16,7 @@ import tiny
 import torch
 
 from gan_nas.configs import resolve
-from gan_nas.errors import Incompatible, InvalidInput, RunFailed
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.networks.cost import generator_price
 from gan_nas.runs.loop import read_state
 from gan_nas.search import STRATEGIES, drive, load_method
@@ -192,7 +193,7 @@ def test_limits_that_no_draw_keeps_are_reached_step_by_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gan_nas.search.strategies.strategy.MOST_DRAWS", 20)
-    most = 3_000  # the smallest of all have 2,997
+    most = 3_020  # the smallest of all have 2,997
     work: Any = load_method("random").start(tiny.search_task("random", max_params=most))
     found = work.strategy.ask().genome.generator
     assert generator_price(found, 16, 1)[0] <= most < min(map(num_parameters, range(20)))
@@ -238,6 +239,22 @@ def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(
     assert result.facts == {"trials": 6, "images": 6 * 32, "failed": failed}
     statuses = [row["status"] for row in tiny.Searched(tmp_path, result).log]
     assert statuses == [*("diverged", "collapsed"), *("out_of_memory",) * 2, *("completed",) * 2]
+
+
+@pytest.mark.parametrize("name", ["evolution", "halving"])
+def test_a_search_stopped_again_and_again_is_the_one_that_was_not(
+    name: str, tmp_path: Path
+) -> None:
+    tiny.run_search(name, tmp_path / "whole")
+    interrupted = 0
+    while not (tmp_path / "run" / "result.json").exists():
+        looks = iter([False] * (5 + interrupted % 3))
+        try:
+            tiny.run_search(name, tmp_path / "run", partial(next, looks, True))
+        except Interrupted:
+            interrupted += 1
+    assert interrupted >= 4
+    assert tiny.traces(tmp_path / "run") == tiny.traces(tmp_path / "whole")
 
 
 def outcomes_of(directory: Path) -> list[Outcome]:

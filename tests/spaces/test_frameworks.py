@@ -75,8 +75,6 @@ def test_one_output_is_not_written_and_so_ids_outlive_the_field() -> None:
     )
     assert written.genome_id == genome.genome_id
     assert "outputs" not in written.to_json()
-    # Nor in a run's settings, which an older run has without.
-    assert written.model_dump(mode="json")["discriminator"] == {"space": "sn_resnet", "width": 128}
 
 
 @pytest.mark.parametrize("space", BUILT_IN)
@@ -94,7 +92,7 @@ def test_drawn_and_found_genomes_of_a_space_are_trained_alike(space: str, tmp_pa
 
 def test_published_genomes_are_trained_as_their_spaces_search_was() -> None:
     for genome in GENOMES:
-        own = ("sngan-cifar10", "ctgan-cifar10", "mmd-adversarialnas-cifar10")
-        if genome.name not in own:
+        controls = ("sngan-cifar10", "ctgan-cifar10")
+        if genome.name not in controls and framework_of(genome.discriminator) != "mmd":
             space = load_space(genome.generator.space)
             assert framework_of(genome.discriminator) == space.framework
