@@ -175,8 +175,10 @@ class PlainGAN:
     """Both networks, their optimisers and the two training steps."""
 
     def __init__(self, generator_width: int, discriminator_width: int, seed: int) -> None:
-        self.generator = PlainGenerator(generator_width, 4)
-        self.discriminator = PlainDiscriminator(discriminator_width)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.generator = PlainGenerator(generator_width, 4)
+            self.discriminator = PlainDiscriminator(discriminator_width)
         self.noise = np.random.RandomState(seed)
         self.optimizers = [
             torch.optim.Adam(network.parameters(), 2e-4, betas=(0.0, 0.9))

@@ -13,7 +13,6 @@ from PIL import Image
 from tiny import SETTINGS, TRAINING
 
 from gan_nas.cli import run
-from gan_nas.search import FOLDERS
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +71,11 @@ def finished_searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return Searches(folder, tmp_path_factory.mktemp("searches"))
 
 
-@pytest.fixture(params=FOLDERS)
+# AdversarialNAS' takes as long as both others, and is asked by other tests.
+LONG = pytest.param("adversarialnas", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["autogan", LONG, "degas"])
 def searched(
     request: pytest.FixtureRequest, finished_searches: Searches, tmp_path: Path
 ) -> Searched:

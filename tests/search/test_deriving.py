@@ -11,7 +11,7 @@ import pytest
 import tiny
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
-from gan_nas.search import FOLDERS, drive, load_method
+from gan_nas.search import drive, load_method
 from gan_nas.search.best import Limit
 from gan_nas.search.inheritance import read_supernets
 from gan_nas.search.method import Method
@@ -73,7 +73,10 @@ def test_only_a_finished_search_is_derived_from(method: Method[Any, Any], tmp_pa
 # Limits.
 
 
-@pytest.fixture(params=FOLDERS)
+LONG = pytest.param("adversarialnas", marks=pytest.mark.slow)  # its sums are in test_derivation
+
+
+@pytest.fixture(params=["autogan", LONG, "degas"])
 def limited(request: pytest.FixtureRequest) -> Method[Any, Any]:
     """A method that knows what is cheapest; the hill leaves limits to the driver."""
     return load_method(request.param)

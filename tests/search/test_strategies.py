@@ -241,7 +241,7 @@ def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(
     assert statuses == [*("diverged", "collapsed"), *("out_of_memory",) * 2, *("completed",) * 2]
 
 
-@pytest.mark.parametrize("name", ["evolution", "halving"])
+@pytest.mark.parametrize("name", ["halving", pytest.param("evolution", marks=pytest.mark.slow)])
 def test_a_search_stopped_again_and_again_is_the_one_that_was_not(
     name: str, tmp_path: Path
 ) -> None:

@@ -252,7 +252,7 @@ def test_what_is_written_is_the_genome_that_was_trained(
     assert about.lineage["config"]["framework"] == framework
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", ["hinge-sn", "mmd", "ctgan"])
 def test_the_plan_counts_every_step_and_the_frameworks_own_discriminator(
     framework: Framework,
 ) -> None:
