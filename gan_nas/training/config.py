@@ -123,6 +123,17 @@ class TrainingConfig(Settings):
         """Tell whether the generator's weights are averaged."""
         return self.ema_half_life is not None or self.ema_decay > 0
 
+    @property
+    def follows_length(self) -> str | None:
+        """Name the setting by which a longer training would not have begun as this one did."""
+        ends = (self.final_beta2, self.final_gamma, self.ema_half_life)
+        scheduled = self.final_lr_factor != 1 or ends != (None, None, None)
+        if self.lr_decay != "none":
+            return "lr_decay"
+        if scheduled and self.schedule_images is None:
+            return "schedule_images = none"
+        return None if self.mmd_patience is None else "mmd_patience"  # it counts the last score
+
     @model_validator(mode="after")
     def _has_pairs(self) -> Self:
         smallest = min(self.batch_size, self.generator_batch_size)

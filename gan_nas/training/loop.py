@@ -104,7 +104,7 @@ def train(
         "inherited": start and start.origin,
         "versions": versions(),
     }
-    length = Length("steps", _following_the_length(config))
+    length = Length("steps", config.follows_length)
     # Fields that an older version did not have stood at what is their default now.
     parts = {"generator": genome.generator, "discriminator": genome.discriminator}
     absent = {
@@ -377,13 +377,6 @@ class _Training:
             own = {k: t.clone() for k, t in module_state(gan.generator).items()}
         load_module_state(gan.generator, own)
         gan.generator.train()
-
-
-def _following_the_length(config: TrainingConfig) -> str | None:
-    """Name the setting by which a longer run would not have begun as a shorter one did."""
-    if config.lr_decay != "none":
-        return "lr_decay"
-    return None if config.mmd_patience is None else "mmd_patience"  # it counts the last score
 
 
 def dequantised(levels: Tensor, random: torch.Generator) -> Tensor:

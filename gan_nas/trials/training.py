@@ -1,5 +1,6 @@
 """The evaluator `train`: each trial trained from scratch, in a folder of its own."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
@@ -43,7 +44,7 @@ class TrainEvaluator:
     device: torch.device
     backbone: Backbone
     score_every: int
-    """Real images between two scores: a divisor of all fidelities."""
+    """Real images between two scores, beside those at the end: the lowest fidelity."""
     cache: Path | None = None
     stop: Callable[[], bool] = never
     progress: Progress = silent
@@ -57,15 +58,17 @@ class TrainEvaluator:
         except InvalidInput as error:
             return Outcome(trial=trial, status="invalid", why=str(error))
         outcome = Outcome(trial=trial, status="completed", parameters=parameters, macs=macs)
+        started = time.monotonic()
         try:
             result = self._trained(genome, trial)
-        except RunFailed as error:
-            return outcome.model_copy(update={"status": error.outcome, "why": str(error)})
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+        except (RunFailed, MemoryError, RuntimeError) as error:
+            if isinstance(error, RunFailed):
+                failed = {"status": error.outcome, "why": str(error)}
+            elif _is_out_of_memory(error):
+                failed = {"status": "out_of_memory", "why": "there was not enough memory for it"}
+            else:
                 raise
-            why = "there was not enough memory to train it"
-            return outcome.model_copy(update={"status": "out_of_memory", "why": why})
+            return outcome.model_copy(update=failed | {"seconds": time.monotonic() - started})
         known = {
             "distance": result.last[self.backbone.distance_name],
             "scores": tuple(result.scores),

@@ -41,7 +41,8 @@ class Outcome(Result):
     macs: int = 0
     """Multiply-adds of the generator for an image, in the papers' order."""
     seconds: float = 0.0
-    """Spent on this genome and seed up to this fidelity, in all sittings."""
+    """Spent on this genome and seed up to this fidelity, in all sittings; of a failure in the
+    last one."""
     passport: Passport | None = None
     """The protocol behind the scores."""
 

@@ -20,7 +20,7 @@ from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.networks.cost import generator_price
 from gan_nas.runs.loop import read_state
 from gan_nas.search import STRATEGIES, drive, load_method
-from gan_nas.search.best import FREE, Limit
+from gan_nas.search.best import FREE, Limit, Price
 from gan_nas.search.strategies.budget import is_spent, planned, spent, whole
 from gan_nas.search.strategies.search import State
 from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
@@ -212,7 +212,44 @@ def test_what_no_generator_keeps_is_refused_with_the_nearest(
         work.strategy.ask()
 
 
+def test_where_all_that_keep_a_limit_were_tried_a_search_ends(plugin: Path) -> None:
+    del plugin
+    config = config_of("random", space="toy", trials=1_000)
+    sizes = {one.trial.genome.genome_id: i for i, one in enumerate(searched_all(config))}
+    work = strategy_of("random", config.model_copy(update={"max_params": 3}))
+    work.choices.price = lambda genome: Price(1 + sizes[genome.genome_id], 1)
+    asked = []
+    while (trial := work.ask()) is not None:
+        asked.append(sizes[trial.genome.genome_id])
+        work.tell(Outcome(trial=trial, status="diverged"))
+    assert sorted(asked) == [0, 1, 2]
+
+
+def searched_all(config: StrategyConfig) -> list[Outcome]:
+    return searched("random", config, landscape(config.space))
+
+
 # Trials that are trained.
+
+
+def test_halving_refuses_a_training_that_cannot_go_on(tmp_path: Path) -> None:
+    for settings in ({"space": "degas"}, {"training_set": (*tiny.FEW, "lr_decay=linear")}):
+        with pytest.raises(InvalidInput, match="lr_decay follows the length of a training"):
+            tiny.run_search("halving", tmp_path / "run", **settings)
+        assert not (tmp_path / "run").exists()
+    method, task = load_method("halving"), tiny.search_task("halving", space="degas", rungs=1)
+    method.check(task)
+
+
+def test_a_budget_of_seconds_ends_a_search_of_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*args: Any, **options: Any) -> Any:
+        raise RunFailed("it has diverged")
+
+    monkeypatch.setattr("gan_nas.trials.training.train", failing)
+    with pytest.raises(InvalidInput, match="no trial came to a good end"):
+        tiny.run_search("random", tmp_path, trials=None, seconds=1e-6)
 
 
 def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(

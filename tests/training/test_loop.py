@@ -161,11 +161,24 @@ def test_a_finished_run_goes_on_to_more_steps_as_if_it_had_been_so_long(tmp_path
     assert tiny.run_training(tmp_path / "run") == longer
 
 
-def test_what_follows_the_length_of_a_run_keeps_it_from_going_on(tmp_path: Path) -> None:
-    result = tiny.run_training(tmp_path, steps=1, lr_decay="linear")
-    with pytest.raises(Incompatible, match="steps = 1 and cannot go on to 2: lr_decay follows"):
-        tiny.run_training(tmp_path, steps=2, lr_decay="linear")
-    assert tiny.run_training(tmp_path, steps=1, lr_decay="linear") == result
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"lr_decay": "linear"}, "lr_decay"),
+        ({"final_beta2": 0.99}, "schedule_images = none"),
+        ({"framework": "mmd", "mmd_patience": 1}, "mmd_patience"),
+    ],
+)
+def test_what_follows_the_length_of_a_run_keeps_it_from_going_on(
+    settings: dict[str, Any], named: str, tmp_path: Path
+) -> None:
+    result = tiny.run_training(tmp_path, steps=1, **settings)
+    with pytest.raises(Incompatible, match=f"steps = 1 and cannot go on to 2: {named} follows"):
+        tiny.run_training(tmp_path, steps=2, **settings)
+    assert tiny.run_training(tmp_path, steps=1, **settings) == result
+    assert (
+        resolve(TrainingConfig, {"final_beta2": 0.99, "schedule_images": 9}).follows_length is None
+    )
 
 
 def test_a_missing_compiler_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

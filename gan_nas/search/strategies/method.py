@@ -5,15 +5,16 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
+from gan_nas.errors import InvalidInput
 from gan_nas.networks.cost import Cost, generator_cost, genome_price
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.method import Column, Method, Task
-from gan_nas.search.strategies.budget import example, planned, spent, training_of
+from gan_nas.search.strategies.budget import example, planned, spent, training_of, whole
 from gan_nas.search.strategies.search import State as Record
 from gan_nas.search.strategies.search import StrategySearch
 from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
 from gan_nas.spaces.frameworks import suited
-from gan_nas.spaces.registry import load_space, space_names
+from gan_nas.spaces.registry import BUILT_IN, load_space
 from gan_nas.training.forecast import Work
 from gan_nas.training.plan import work as training_work
 from gan_nas.trials.training import steps_of
@@ -45,7 +46,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 class StrategyMethod(Method[C, Record], Generic[C]):
     """A strategy as a method; a file of this folder names both."""
 
-    spaces = space_names()
+    spaces = BUILT_IN  # and those that others install
     State = Record
     columns: ClassVar = [Column("distance", best="lowest"), Column("images", "d")]
     scores = frozenset({"search"})
@@ -64,6 +65,12 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         config = training_of(task.config)
         genome = example(task.config)
         genome_price(suited(genome, config.framework), task.side, task.channels)  # raises
+        rungs = self.strategy.fidelities(task.config, whole(task.config))
+        if len(rungs) > 1 and (fixed_by := config.follows_length):
+            raise InvalidInput(
+                f"trials of {self.name} go on to more images and {fixed_by} follows the length of "
+                "a training: change it by training_set, or rungs to 1"
+            )
 
     def sizes(self, config: C, side: int, channels: int) -> dict[str, int | Cost]:
         """Return the size of the space, the number of trials, and one of its generators' cost."""

@@ -70,7 +70,7 @@ class StrategySearch(Search[State], Generic[C]):
             **told,
         )
         shown = {"best": best.distance} if best.distance is not None else {}
-        self.task.ledger.show("trials", self.step, self.num_trials, shown)
+        self.task.ledger.show("trials", self.step, max(self.step, self._num_planned), shown)
 
     def found(self, count: int, limit: Limit, *, anew: bool) -> list[Find]:
         """Return the best genomes that were tried, at the width that genomes found have."""
@@ -108,10 +108,11 @@ class StrategySearch(Search[State], Generic[C]):
 
     def evaluate(self, trial: Trial) -> Outcome:
         """Judge a trial, and show how far it is."""
-        number = f"trial {self.step + 1}/{self.num_trials}"
+        number = self.step + 1
+        number_of = f"trial {number}/{max(number, self._num_planned)}"
 
         def show(phase: str, done: int, total: int, values: Mapping[str, float]) -> None:
-            self.task.ledger.show(f"{number}: {phase}", done, total, values)
+            self.task.ledger.show(f"{number_of}: {phase}", done, total, values)
 
         return replace(self.evaluator, progress=show)(trial)
 
@@ -158,9 +159,8 @@ class StrategySearch(Search[State], Generic[C]):
         return scratch
 
     @cached_property
-    def num_trials(self) -> int:
-        """Return how many trials there will be, as far as that can be told."""
-        return max(len(planned(self.method, self.task.config)), self.step + 1)
+    def _num_planned(self) -> int:
+        return len(planned(self.method, self.task.config))
 
     def _next(self) -> Trial | None:
         self._asked = self._asked or self.strategy.ask()

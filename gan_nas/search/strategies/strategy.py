@@ -8,7 +8,7 @@ with the same history it asks for the same, so that a search goes on from its ou
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -29,8 +29,6 @@ class StrategyConfig(SearchConfig):
 
     space: str = "autogan"
     """The space that is searched."""
-    evaluator: Literal["train"] = "train"
-    """What judges a trial. train: it is trained from scratch."""
     trials: int | None = Field(default=20, ge=1)
     """Most trials, none for no limit: the search ends with the first limit that is reached."""
     images: int | None = Field(default=None, ge=1)
@@ -88,10 +86,10 @@ class Choices:
     def unseen(
         self, draw: Callable[[Random], Genome], seen: set[str], random: Random
     ) -> Genome | None:
-        """Draw until a genome is new and within the limit; None when all that is drawn is known.
+        """Draw until a genome is new and within the limit; None when none is left.
 
         Where the limit is so low that no draw keeps it, the one that comes nearest is changed, one
-        place at a time, until it does. Raises InvalidInput when that leads nowhere.
+        place at a time, until it does. Raises InvalidInput when that leads nowhere at the start.
         """
         nearest: tuple[float, Genome] | None = None
         for attempt in range(2 * MOST_DRAWS):
@@ -108,7 +106,7 @@ class Choices:
                 return genome
             if nearest is None or excess <= nearest[0]:
                 nearest = excess, genome
-        if nearest is None:
+        if nearest is None or seen:
             return None
         least = self.price(nearest[1])
         raise InvalidInput(
@@ -179,5 +177,7 @@ class Strategy(ABC, Generic[C]):
         """
         del config
         ranked = sorted(outcomes, key=lambda outcome: (-outcome.trial.images, outcome.loss))
-        first = {outcome.trial.genome.genome_id: outcome for outcome in reversed(ranked)}
-        return [one for one in ranked if first[one.trial.genome.genome_id] is one][:count]
+        first: dict[str, Outcome] = {}
+        for outcome in ranked:
+            first.setdefault(outcome.trial.genome.genome_id, outcome)
+        return list(first.values())[:count]
