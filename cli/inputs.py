@@ -11,7 +11,7 @@ from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
-from gan_nas.machine.cores import idle_cores
+from gan_nas.machine.cores import available_cores, idle_cores
 from gan_nas.machine.threads import number_is_given
 from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
@@ -76,6 +76,22 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
     if threads is None and found.type == "cpu" and not number_is_given():
         torch.set_num_threads(idle_cores())
     return found
+
+
+def jobs_on(
+    asked: int | None, device: "torch.device", named: str, threads: int | None = None
+) -> int:
+    """Return how many trainings go on at once: one on each GPU, unless a number or one was named.
+
+    Jobs share the CPU's cores out, unless it is said how many threads each has.
+    """
+    import torch
+
+    on_all = device.type == "cuda" and named in ("auto", "cuda")
+    jobs = asked or (torch.cuda.device_count() if on_all else 1)
+    if jobs > 1 and device.type == "cpu" and threads is None and not number_is_given():
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), available_cores() // jobs)))
+    return jobs
 
 
 def _found_device(device: str) -> "torch.device":

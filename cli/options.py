@@ -145,6 +145,16 @@ Threads = Annotated[
         "own, or one, or more where they are a fifth faster.",
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=256,
+        help="Trainings at once, each in a process of its own, which share the CPU's cores or take "
+        "the GPUs in turn; else one, or one on each visible GPU.",
+    ),
+]
 Again = Annotated[
     bool,
     typer.Option(

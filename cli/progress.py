@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
+from re import findall
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from gan_nas.cli.printing import console, duration, short_name
-from gan_nas.progress import Progress
+from gan_nas.progress import ENDED, Progress
 
 LIVE_SECONDS = 0.125  # between two pictures of the live line
 PLAIN_SECONDS = 5.0  # between two plain lines
@@ -24,60 +25,114 @@ def progress_on_stderr() -> Iterator[Progress]:
     try:
         yield lines
     finally:
-        lines.end_phase()
+        lines.end_all()
 
 
 class _Lines:
-    """The phase that reports, and when it was last shown; its first and last report always are."""
+    """What is shown: the row of the phase that reports and, side by side, those of other work."""
 
     def __init__(self, out: Console) -> None:
         self.out = out
         self.on_terminal = out.is_terminal and not out.is_dumb_terminal
         self.live: Live | None = None
-        self.phase = ""
-        self.first = self.done = self.total = 0
-        self.values: Mapping[str, float] = {}
-        self.started = self.shown = 0.0
-        self.is_shown = True
+        self.rows: dict[str, _Row] = {}
+        self.shown = 0.0
 
-    def __call__(self, phase: str, done: int, total: int, values: Mapping[str, float]) -> None:
-        now = time.monotonic()
-        if phase != self.phase or done < self.done:
-            self.end_phase()
-            self.phase, self.first, self.started, self.shown = phase, done, now, 0.0
-        self.done, self.total, self.values, self.is_shown = done, total, dict(values), False
-        if now - self.shown >= (LIVE_SECONDS if self.on_terminal else PLAIN_SECONDS):
-            self._show(ended=False)
+    def __call__(
+        self,
+        phase: str,
+        done: int,
+        total: int,
+        values: Mapping[str, float],
+        *,
+        row: str = "",
+    ) -> None:
+        if phase == ENDED:
+            if row in self.rows:
+                self._end(row, values)
+            return
+        known = self.rows.get(row)
+        if known is None or phase != known.phase or done < known.done:
+            if known is not None and not row:
+                self._end(row, known.values)
+            self.rows[row] = known = _Row(row, phase, done)
+        known.report(done, total, values)
+        if self.on_terminal:
+            if time.monotonic() - self.shown >= LIVE_SECONDS or known.shown == 0:
+                known.shown = time.monotonic()
+                self._draw()
+        elif time.monotonic() - known.shown >= PLAIN_SECONDS:
+            self._print(known.line(bar=False, ended=False))
+            known.shown, known.is_shown = time.monotonic(), True
 
-    def end_phase(self) -> None:
-        """Show the phase's last report and leave it standing."""
-        if self.phase and (self.on_terminal or not self.is_shown):
-            self._show(ended=True)
+    def end_all(self) -> None:
+        """Show the last report of all rows and leave them standing."""
+        for name in list(self.rows):
+            self._end(name, self.rows[name].values)
         if self.live is not None:
             self.live.stop()
-        self.live, self.phase = None, ""
+        self.live = None
 
-    def _show(self, *, ended: bool) -> None:
-        self.shown, self.is_shown = time.monotonic(), True
-        line = self._line(ended)
+    def _end(self, name: str, values: Mapping[str, float]) -> None:
+        """Leave a row's last report standing, above those that live on."""
+        row = self.rows.pop(name)
         if not self.on_terminal:
-            with suppress(BrokenPipeError):  # nobody listens; the work goes on
-                self.out.print(line, soft_wrap=True)
-        elif self.live is None:
+            if not row.is_shown or name:
+                row.values = dict(values)
+                self._print(row.line(bar=False, ended=True))
+            return
+        row.values = dict(values)
+        if not self.rows and self.live is not None:
+            self.live.update(row.line(bar=True, ended=True), refresh=True)
+            self.live.stop()
+            self.live = None
+            return
+        self._draw()
+        self.out.print(row.line(bar=True, ended=True))
+
+    def _print(self, line: Text) -> None:
+        with suppress(BrokenPipeError):  # nobody listens; the work goes on
+            self.out.print(line, soft_wrap=True)
+
+    def _draw(self) -> None:
+        """Show all rows on the terminal."""
+        self.shown = time.monotonic()
+        # In the order of their names' numbers; what has no row of its own is the sum, and last.
+        names = sorted(
+            self.rows, key=lambda name: (not name, [int(n) for n in findall(r"\d+", name)])
+        )
+        lines = Group(*(self.rows[name].line(bar=True, ended=False) for name in names))
+        if self.live is None:
             # No refreshing thread: training gets the whole machine.
-            self.live = Live(line, console=self.out, auto_refresh=False, redirect_stdout=False)
+            self.live = Live(lines, console=self.out, auto_refresh=False, redirect_stdout=False)
             self.live.start(refresh=True)
         else:
-            self.live.update(line, refresh=True)
+            self.live.update(lines, refresh=True)
 
-    def _line(self, ended: bool) -> Text:
+
+class _Row:
+    """A phase: how far it is, since when it is shown, and its values."""
+
+    def __init__(self, name: str, phase: str, first: int) -> None:
+        self.name, self.phase, self.first = name, phase, first
+        self.started, self.shown, self.is_shown = time.monotonic(), 0.0, False
+        self.done = self.total = 0
+        self.values: Mapping[str, float] = {}
+
+    def report(self, done: int, total: int, values: Mapping[str, float]) -> None:
+        """Take in a report."""
+        self.done, self.total, self.values, self.is_shown = done, total, dict(values), False
+
+    def line(self, *, bar: bool, ended: bool) -> Text:
         """Compose phase, bar, done/total, speed, time and values, the most important first."""
         name, _, unit = self.phase.rpartition(" ")
         if not name or not unit.endswith("s"):
             name, unit = self.phase, ""
-        line = Text(no_wrap=self.on_terminal, overflow="ellipsis")
+        if self.name:
+            name = f"{self.name}: {name}"
+        line = Text(no_wrap=bar, overflow="ellipsis")
         line.append(f"{name}  ", style="bold")
-        if self.on_terminal:
+        if bar:
             filled = BAR * self.done // max(1, self.total)
             line.append("━" * filled, style="green" if ended else "cyan")
             line.append("━" * (BAR - filled) + "  ", style="bright_black")

@@ -12,6 +12,7 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     default_directory,
+    jobs_on,
     load_to_train,
     options_again,
     prepared,
@@ -64,6 +65,7 @@ def search(
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
+    jobs: options.Jobs = None,
     again: options.Again = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
@@ -96,7 +98,13 @@ def search(
     from gan_nas.search.method import Task
     from gan_nas.training.config import presets_for
 
+    if jobs is not None and jobs > 1 and not chosen.has_trials:
+        raise InvalidInput(
+            f"{method} trains one network, whose weights its architectures share: --jobs is for "
+            "methods that train each alone"
+        )
     on = compute_on(device, threads)
+    at_once = jobs_on(jobs, on, device, threads) if chosen.has_trials else 1
     config = settings(
         chosen.Config,
         chosen.presets,
@@ -116,10 +124,10 @@ def search(
     run = directory or default_directory(what, data, config.seed)
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
-    task = Task(config=config, images=images, device=on, cache=cache_dir())
+    task = Task(config=config, images=images, device=on, cache=cache_dir(), jobs=at_once)
     side = task.side
     work = chosen.work(config, side, images.channels, on)
-    settle_threads(threads, on, [run], work)
+    settle_threads(threads, on, [run], work, at_once)
     if dry_run:
         show_plan(plan(chosen, task, work), run, images, side, as_json)
         return

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_nas.cli.printing import remark
+from gan_nas.machine.cores import available_cores
 from gan_nas.machine.threads import number_is_given, time_threads, worthwhile
 
 if TYPE_CHECKING:
@@ -16,12 +17,17 @@ MOST = 1024  # as --threads allows
 
 
 def settle_threads(
-    asked: int | None, device: "torch.device", runs: Iterable[Path], work: "Work | None" = None
+    asked: int | None,
+    device: "torch.device",
+    runs: Iterable[Path],
+    work: "Work | None" = None,
+    jobs: int = 1,
 ) -> None:
     """Set the CPU threads of a run, unless `asked` or a GPU computes.
 
     They are those that the first of `runs` was made with, so that it goes on to the same bytes;
-    else those of the environment; else one, or more where steps of `work` are then clearly faster.
+    else those of the environment; else one, or more where steps of `work` are then clearly faster,
+    of those cores that each of `jobs` has.
     """
     if asked is not None or device.type != "cpu":
         return
@@ -35,7 +41,8 @@ def settle_threads(
         torch.set_num_threads(1)  # nothing is foretold: there is nothing to time
     elif work is not None and not number_is_given():
         step, whole = work.step()
-        seconds = {threads: whole * each for threads, each in time_threads(step).items()}
+        cores = max(1, available_cores() // jobs)
+        seconds = {threads: whole * each for threads, each in time_threads(step, cores).items()}
         torch.set_num_threads(worthwhile(seconds))
         if len(seconds) > 1:
             remark(in_words(seconds), style="dim")

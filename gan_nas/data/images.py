@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -137,6 +138,18 @@ class Images:
         )
         copy.__dict__["_whole"] = whole
         return self._same_set(copy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process is sent: arrays, since shared memory may be small."""
+        state = {**self.__dict__, "fingerprint": self.fingerprint}
+        state.pop("_whole", None)
+        tensors = {name: part for name, part in state.items() if isinstance(part, Tensor)}
+        return state | {name: part.cpu().numpy() for name, part in tensors.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take in what was sent."""
+        arrays = {name: part for name, part in state.items() if isinstance(part, np.ndarray)}
+        self.__dict__.update(state | {name: torch.from_numpy(a) for name, a in arrays.items()})
 
     def _same_set(self, copy: "Images") -> "Images":
         copy.__dict__["fingerprint"] = self.fingerprint

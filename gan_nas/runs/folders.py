@@ -18,8 +18,9 @@ RESULT = "result.json"
 OUTCOME = "outcome.json"
 LOCK = ".lock"
 FILE_SUFFIXES = (".json", ".jsonl", ".safetensors", ".png")
+RESULTS = "results"  # of the lengths from which a run has gone on
 TRIALS = "trials"
-FOLDERS = (CHECKPOINT, "genomes", "history", "samples", "retrained", TRIALS)
+FOLDERS = (CHECKPOINT, "genomes", "history", "samples", "retrained", RESULTS, TRIALS)
 
 
 def check_entries(directory: Path) -> None:

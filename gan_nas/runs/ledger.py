@@ -74,9 +74,12 @@ class Ledger:
         if self.run:
             self.run.log(**values, seconds=self.seconds)
 
-    def show(self, phase: str, done: int, total: int, values: Mapping[str, float]) -> None:
+    def show(
+        self, phase: str, done: int, total: int, values: Mapping[str, float], *, row: str = ""
+    ) -> None:
         """Show how far a phase is, with the newest scores behind other values."""
-        self._progress(phase, done, total, {**values, **self.newest})
+        beside = {"row": row} if row else {}  # who trains one thing need not know of rows
+        self._progress(phase, done, total, {**values, **self.newest}, **beside)
 
     @property
     def newest(self) -> dict[str, float]:

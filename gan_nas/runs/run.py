@@ -29,7 +29,7 @@ from gan_nas.runs.checkpoints import (
     step_of,
     write_checkpoint,
 )
-from gan_nas.runs.folders import CONFIG, LOCK, LOG, OUTCOME, RESULT, check_entries, is_ours
+from gan_nas.runs.folders import CONFIG, LOCK, LOG, OUTCOME, RESULT, RESULTS, check_entries, is_ours
 from gan_nas.runs.results import Result
 from gan_nas.runs.stored import Failure, check_settings, read_config, read_outcome, read_result
 from gan_nas.runs.stored import stored_config as stored_config
@@ -134,7 +134,7 @@ class Run:
                 check_settings(directory, longer or stored, config, absent=absent)
                 if longer:
                     # In this order: a run without a result has not ended, however long it is.
-                    (directory / RESULT).unlink(missing_ok=True)
+                    _keep_result(directory, stored["config"][length.field] if length else 0)
                     write_json(directory / CONFIG, longer | {"run_id": run_id})
             else:
                 run_id = secrets.token_hex(16)
@@ -269,6 +269,14 @@ def read_finished(directory: Path, kind: type[R]) -> Finished[R]:
         raise InvalidInput(f"the run in {directory} has not ended: run it to its end first")
     result = read_result(directory, kind)
     return Finished(directory, run_id, settings, result, found.checkpoint)
+
+
+def _keep_result(directory: Path, length: int) -> None:
+    """Put the result of a run that goes on where results of shorter runs are."""
+    kept = directory / RESULTS / f"{length}.json"
+    if (directory / RESULT).exists():
+        kept.parent.mkdir(exist_ok=True)
+        (directory / RESULT).replace(kept)
 
 
 def read_log(directory: Path) -> list[dict[str, Any]]:

@@ -111,10 +111,13 @@ def read_config(directory: Path) -> tuple[str, dict[str, Any]]:
     return run_id, config
 
 
-def read_result(directory: Path, kind: type[M]) -> M:
-    """Return a finished run's result; raises Incompatible when it is not one of this kind."""
-    content = _read_object(directory / RESULT)
-    return _as(kind, content, f"the result in {directory / RESULT}", read_config(directory)[1])
+def read_result(directory: Path, kind: type[M], name: str = RESULT) -> M:
+    """Return a finished run's result; raises Incompatible when it is not one of this kind.
+
+    By another `name` that of a length from which the run has gone on.
+    """
+    content = _read_object(directory / name)
+    return _as(kind, content, f"the result in {directory / name}", read_config(directory)[1])
 
 
 def read_outcome(directory: Path) -> Failure:

@@ -88,6 +88,8 @@ class Task(Generic[C]):
     stop: Callable[[], bool] = never
     """Tells when to end early."""
     ledger: Ledger = field(default_factory=Ledger)
+    jobs: int = 1
+    """Trials that are judged at once, each in a process of its own."""
     folder: Path | None = None
     """Where a search may have whole trainings; none without a run."""
 
@@ -216,6 +218,8 @@ class Method(ABC, Generic[C, S]):
     """A published genome to time beside it."""
     parts: ClassVar[str] = "cells"
     """What its generators are made of."""
+    has_trials: ClassVar[bool] = False
+    """Whether it trains genomes alone, which can be done side by side."""
     scores: ClassVar[frozenset[str]] = frozenset({"search", "derive"})
     """Which of both looks at images through a backbone."""
 

@@ -1,9 +1,10 @@
 """The evaluator `train`: each trial trained from scratch, in a folder of its own."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import ceil
+from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -14,12 +15,14 @@ from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.cost import genome_price
 from gan_nas.progress import Progress, silent
+from gan_nas.runs.folders import RESULTS
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import never
+from gan_nas.runs.stored import read_result
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
-from gan_nas.training.loop import train
+from gan_nas.training.loop import Start, train
 from gan_nas.trials.trial import Outcome, Trial
 
 
@@ -32,8 +35,8 @@ def steps_of(config: TrainingConfig, images: int) -> int:
 class TrainEvaluator:
     """Trains the genome of a trial until its discriminator has seen as many images as asked for.
 
-    A trial at a higher fidelity goes on with the run of a lower one, whose folder is called after
-    genome and seed. A run that is there already, finished or not, is taken up.
+    A trial at a higher fidelity goes on with the run of a lower one. A run that is there already,
+    finished or not, is taken up.
     """
 
     config: TrainingConfig
@@ -43,8 +46,14 @@ class TrainEvaluator:
     resolution: int
     device: torch.device
     backbone: Backbone
-    score_every: int
-    """Real images between two scores, beside those at the end: the lowest fidelity."""
+    score_every: int | None = None
+    """Real images between two scores, beside those at the end; none: as `config` says."""
+    named: Callable[[Trial], str] = attrgetter("name")
+    """Returns the name of a trial's run in the folder."""
+    starts: Mapping[str, Start] = field(default_factory=dict)
+    """Weights to start from, by the id of the genome as it is trained; else they are drawn."""
+    again: bool = False
+    """Whether trials that have failed are tried once more."""
     cache: Path | None = None
     stop: Callable[[], bool] = never
     progress: Progress = silent
@@ -60,7 +69,7 @@ class TrainEvaluator:
         outcome = Outcome(trial=trial, status="completed", parameters=parameters, macs=macs)
         started = time.monotonic()
         try:
-            result = self._trained(genome, trial)
+            result = self._earlier(trial) or self._trained(genome, trial)
         except (RunFailed, MemoryError, RuntimeError) as error:
             if isinstance(error, RunFailed):
                 failed = {"status": error.outcome, "why": str(error)}
@@ -77,23 +86,32 @@ class TrainEvaluator:
         }
         return outcome.model_copy(update=known)
 
+    def run_of(self, trial: Trial) -> Path:
+        """Return the run directory of a trial."""
+        return self.folder / self.named(trial)
+
+    def _earlier(self, trial: Trial) -> TrainingResult | None:
+        """Return the result of a trial whose run has gone on to more images since."""
+        run, name = self.run_of(trial), f"{RESULTS}/{steps_of(self.config, trial.images)}.json"
+        return read_result(run, TrainingResult, name) if (run / name).is_file() else None
+
     def _trained(self, genome: Genome, trial: Trial) -> TrainingResult:
-        update = {
-            "seed": trial.seed,
-            "steps": steps_of(self.config, trial.images),
-            "score_every": steps_of(self.config, self.score_every),
-        }
+        update = {"seed": trial.seed, "steps": steps_of(self.config, trial.images)}
+        if self.score_every is not None:
+            update["score_every"] = steps_of(self.config, self.score_every)
         return train(
             genome,
             self.images,
             resolve(TrainingConfig, self.config.model_dump() | update),
-            self.folder / trial.name,
+            self.run_of(trial),
             resolution=self.resolution,
             device=self.device,
             backbone=self.backbone,
             cache=self.cache,
             stop=self.stop,
             progress=self.progress,
+            start=self.starts.get(genome.genome_id),
+            again=self.again,
         )
 
 

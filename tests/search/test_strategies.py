@@ -92,14 +92,12 @@ def test_any_space_is_searched_and_no_genome_tried_twice_at_a_fidelity(
         assert outcome.trial.seed == config.seed
 
 
-def test_a_strategy_asks_the_same_until_it_is_told_and_after_its_history_is_told_again(
-    name: str,
-) -> None:
+def test_a_strategy_asks_the_same_after_its_history_is_told_again(name: str) -> None:
     config = config_of(name, trials=20)
     outcomes = searched(name, config, landscape("autogan"))
     again = strategy_of(name, config)
     for outcome in outcomes:
-        assert again.ask() == again.ask() == outcome.trial
+        assert again.ask() == outcome.trial
         again.tell(outcome)
     other = searched(name, config_of(name, trials=20, seed=1), landscape("autogan"))
     assert [one.trial.genome for one in other] != [one.trial.genome for one in outcomes]
@@ -149,7 +147,7 @@ def test_rungs_train_the_best_longer() -> None:
         means = mean(map(inf_free, rungs[higher])), mean(map(inf_free, rungs[lower]))
         assert means[0] < means[1]
     last = {one.trial.name: one.trial.images for one in outcomes}
-    assert spent(outcomes) == sum(last.values())
+    assert spent([one.trial for one in outcomes]) == sum(last.values())
 
 
 def inf_free(outcome: Outcome) -> float:
@@ -169,7 +167,8 @@ def test_a_front_is_spread_over_sizes() -> None:
 def test_a_budget_of_images_is_kept_to_a_trial(name: str) -> None:
     config = config_of(name, trials=None, images=5_000)
     outcomes = searched(name, config, landscape("autogan"))
-    assert spent(outcomes[:-1]) < 5_000 <= spent(outcomes)
+    trials = [one.trial for one in outcomes]
+    assert spent(trials[:-1]) < 5_000 <= spent(trials)
     assert len(planned(load_method(name).strategy, config)) == pytest.approx(  # type: ignore[attr-defined]
         len(outcomes), rel=0.5
     )
@@ -328,7 +327,7 @@ def test_what_moves_up_a_rung_is_trained_as_if_it_had_been_so_long(tmp_path: Pat
         assert [row["images"] for row in outcome.scores] == [0, 16, 32]
         task = tiny.search_task("halving", rungs=1, trials=1)
         work: Any = load_method("halving").start(task)
-        alone = work.evaluate(Trial(genome=outcome.trial.genome, images=32, seed=0))
+        alone = work.evaluator(Trial(genome=outcome.trial.genome, images=32, seed=0))
         assert alone.distance == outcome.distance
 
 
@@ -351,3 +350,62 @@ def test_derive_takes_limits(tmp_path: Path) -> None:
     assert kept == [row for row in rows if row.parameters <= most]
     with pytest.raises(InvalidInput, match="no trial came to a good end within 9 parameters"):
         drive.derive(tmp_path, count=1, limit=Limit(9, None))
+
+
+# Several trials at once.
+
+
+class Landscape:
+    """Judges trials in no time, in the place of jobs."""
+
+    def __init__(self, num: int, judge: Judge) -> None:
+        self.num, self.judge = num, judge
+
+    def begin(self, trial: Trial, row: str) -> Trial:
+        del row
+        return trial
+
+    def outcome(self, trial: Trial) -> Outcome:
+        distance, places = self.judge(trial.genome), len(trial.genome.to_json())
+        return Outcome(trial=trial, status="completed", distance=distance, parameters=places)
+
+
+def side_by_side(name: str, num: int, state: State, trials: int) -> State:
+    """Go on with a search until it has so many trials."""
+    work: Any = load_method(name).start(tiny.search_task(name, trials=20), state)
+    work.jobs = Landscape(num, landscape("autogan"))
+    while not work.finished and work.step < trials:
+        work.advance()
+    return State.model_validate_json(work.state.model_dump_json())
+
+
+@pytest.mark.parametrize("num", [2, 5])
+def test_what_jobs_are_asked_for_depends_neither_on_which_ends_first_nor_on_interruptions(
+    name: str, num: int
+) -> None:
+    whole = side_by_side(name, num, State(), 20)
+    assert whole.known == [max(0, i + 1 - num) for i in range(20)]
+    state = State()
+    for trials in range(3, 23, 3):
+        state = side_by_side(name, num, state, trials)
+    assert state == whole
+    keys = [(one.trial.name, one.trial.images) for one in whole.outcomes]
+    assert len(set(keys)) == len(keys) == 20
+
+
+def test_a_search_goes_on_with_another_number_of_jobs(name: str) -> None:
+    state = side_by_side(name, 1, State(), 6)
+    for num, trials in ((4, 9), (1, 12), (3, 20)):
+        state = side_by_side(name, num, state, trials)
+    assert len(state.outcomes) == 20
+    assert state.known == sorted(state.known)
+    alone = side_by_side(name, 1, State(), 20)
+    assert state.outcomes[:6] == alone.outcomes[:6]
+    if name == "random":  # which learns nothing
+        assert state.outcomes == alone.outcomes
+
+
+def test_a_search_of_one_job_that_an_older_version_began_goes_on() -> None:
+    state = side_by_side("evolution", 1, State(), 9)
+    old = State.model_validate_json(state.model_dump_json(exclude={"known"}))
+    assert old == state

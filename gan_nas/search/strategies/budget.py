@@ -9,7 +9,7 @@ from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.training.config import TrainingConfig, presets_for
-from gan_nas.trials.trial import Outcome
+from gan_nas.trials.trial import Outcome, Trial
 
 MOST_PLANNED = 1_000  # trials that a plan looks at
 
@@ -38,29 +38,31 @@ def example(config: StrategyConfig) -> Genome:
     )
 
 
-def spent(outcomes: Sequence[Outcome]) -> int:
-    """Count the real images of all trials; what goes on is counted once."""
+def spent(trials: Sequence[Trial]) -> int:
+    """Count the real images of trials; what goes on is counted once."""
     reached: dict[str, int] = {}
-    for outcome in outcomes:
-        name = outcome.trial.name
-        reached[name] = max(reached.get(name, 0), outcome.trial.images)
+    for trial in trials:
+        reached[trial.name] = max(reached.get(trial.name, 0), trial.images)
     return sum(reached.values())
 
 
-def is_spent(config: StrategyConfig, outcomes: Sequence[Outcome]) -> bool:
-    """Tell whether a limit of the budget is reached."""
+def is_spent(
+    config: StrategyConfig, outcomes: Sequence[Outcome], pending: Sequence[Trial] = ()
+) -> bool:
+    """Tell whether a limit of the budget is reached, with the trials under way."""
+    trials = [*(outcome.trial for outcome in outcomes), *pending]
     seconds = sum({one.trial.name: one.seconds for one in outcomes}.values())
     return any(
         most is not None and used >= most
         for most, used in (
-            (config.trials, len(outcomes)),
-            (config.images, spent(outcomes)),
+            (config.trials, len(trials)),
+            (config.images, spent(trials)),
             (config.seconds, seconds),
         )
     )
 
 
-def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Outcome]:
+def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Trial]:
     """Return trials as they may be: limits on trials and images, every genome a little worse.
 
     A limit on time alone cannot be foreseen: that is a single trial.
@@ -77,4 +79,4 @@ def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Outco
         place = float(len(outcomes))
         outcomes.append(Outcome(trial=trial, status="completed", distance=place))
         asking.tell(outcomes[-1])
-    return outcomes
+    return asking.asked

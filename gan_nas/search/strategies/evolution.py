@@ -27,10 +27,10 @@ class EvolutionConfig(StrategyConfig):
 class Evolution(Strategy[EvolutionConfig]):
     """A population that ages."""
 
-    def ask(self) -> Trial | None:
+    def choose(self) -> Trial | None:
         """Draw the first genomes; then mutate the winner of a tournament, or a child of two."""
         alive = self.history[-self.config.population :]
-        if len(self.history) < self.config.population:
+        if not alive or len(self.asked) < self.config.population:
             return self.trial(self.drawn())
 
         def parent(random: Random) -> Genome:

@@ -28,11 +28,11 @@ class HalvingConfig(StrategyConfig):
 class Halving(Strategy[HalvingConfig]):
     """Rungs of images seen."""
 
-    def ask(self) -> Trial | None:
+    def choose(self) -> Trial | None:
         """Move the best genome up that may, from the highest rung on; else draw a new one."""
         rungs = self.fidelities(self.config, self.trial_images)
         for lower, higher in reversed(list(pairwise(rungs))):
-            moved = {outcome.trial.name for outcome in self._at(higher)}
+            moved = {trial.name for trial in self.asked if trial.images == higher}
             ended = sorted(self._at(lower), key=lambda outcome: outcome.loss)
             best = ended[: len(ended) // self.config.eta]
             for outcome in best:

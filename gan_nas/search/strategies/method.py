@@ -49,6 +49,7 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     spaces = BUILT_IN  # and those that others install
     State = Record
     columns: ClassVar = [Column("distance", best="lowest"), Column("images", "d")]
+    has_trials = True
     scores = frozenset({"search"})
     strategy: ClassVar[type[Strategy[Any]]]
 

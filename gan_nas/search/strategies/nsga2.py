@@ -46,11 +46,11 @@ class Member(NamedTuple):
 class NSGA2(Strategy[NSGA2Config]):
     """Generations of which the better half survives, parents and children alike."""
 
-    def ask(self) -> Trial | None:
+    def choose(self) -> Trial | None:
         """Draw the first generation; then a child of the survivors."""
-        if len(self.history) < self.config.population:
-            return self.trial(self.drawn())
         survivors = self.survivors()
+        if not survivors:
+            return self.trial(self.drawn())
         child = self.choices.unseen(
             lambda random: self._child(survivors, random), self.seen, self.random("child")
         )

@@ -8,7 +8,7 @@ from gan_nas.trials.trial import Trial
 class RandomStrategy(Strategy[StrategyConfig]):
     """Draws genomes uniformly, none twice while there are others."""
 
-    def ask(self) -> Trial | None:
+    def choose(self) -> Trial | None:
         """Draw a genome."""
         return self.trial(self.drawn())
 

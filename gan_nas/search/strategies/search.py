@@ -3,14 +3,13 @@
 import shutil
 import tempfile
 import weakref
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter, deque
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.cost import generator_price
@@ -21,6 +20,7 @@ from gan_nas.search.strategies.budget import is_spent, planned, spent, training_
 from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
+from gan_nas.trials.jobs import Begun, Jobs
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -31,6 +31,21 @@ class State(BaseModel):
     """Where a search by trials is: what came of all of them, in their order."""
 
     outcomes: list[Outcome] = []
+    known: list[int] = []
+    """How many outcomes, the first ones, each trial was chosen after."""
+
+    @model_validator(mode="after")
+    def _one_after_the_other(self) -> Self:
+        """Fill in what older versions did not store: they had one job."""
+        self.known += range(len(self.known), len(self.outcomes))
+        return self
+
+
+class Pending(NamedTuple):
+    """A trial that was chosen after some outcomes and has none yet."""
+
+    trial: Trial
+    known: int
 
 
 class StrategySearch(Search[State], Generic[C]):
@@ -38,7 +53,8 @@ class StrategySearch(Search[State], Generic[C]):
 
     def __init__(self, strategy: type[Strategy[Any]], task: Task[C], state: State | None) -> None:
         self.task, self.state, self.method = task, state or State(), strategy
-        self._asked: Trial | None = None
+        self._pending: deque[Pending] = deque()
+        self._begun: deque[Begun] = deque()
 
     @property
     def step(self) -> int:
@@ -48,16 +64,21 @@ class StrategySearch(Search[State], Generic[C]):
     @property
     def finished(self) -> bool:
         """Tell whether the budget is spent, or nothing is left to try."""
-        return is_spent(self.task.config, self.state.outcomes) or self._next() is None
+        self._choose()
+        return not self._pending
 
     def advance(self) -> None:
-        """Judge the next trial."""
-        trial = self._next()
-        assert trial is not None
-        outcome = self.evaluate(trial)
-        self.strategy.tell(outcome)
-        self._asked = None
+        """Wait for the end of the oldest trial under way, those after it going on."""
+        self._choose()
+        for trial, _ in list(self._pending)[len(self._begun) :]:
+            number = self.step + len(self._begun) + 1
+            row = f"trial {number}/{max(number, self._num_planned)}"
+            self._begun.append(self.jobs.begin(trial, row))
+        outcome = self.jobs.outcome(self._begun[0])
+        trial, known = self._pending.popleft()
+        self._begun.popleft()
         self.state.outcomes.append(outcome)
+        self.state.known.append(known)
         best = min(self.state.outcomes, key=lambda one: one.loss)
         told = {"distance": outcome.distance} if outcome.distance is not None else {}
         self.task.ledger.log(
@@ -98,38 +119,62 @@ class StrategySearch(Search[State], Generic[C]):
         outcomes = self.state.outcomes
         failed = Counter(str(one.status) for one in outcomes if one.status != "completed")
         ends = range(1, len(outcomes) + 1)
-        points = [(spent(outcomes[:end]), outcomes[end - 1]) for end in ends]
+        trials = [outcome.trial for outcome in outcomes]
+        points = [(spent(trials[:end]), outcomes[end - 1]) for end in ends]
         self.task.ledger.trials([(float(at), one.loss, one.parameters) for at, one in points])
         passports = [one.passport for one in outcomes if one.passport]
         return Conclusion(
             passport=passports[-1] if passports else None,
-            facts={"trials": len(outcomes), "images": spent(outcomes), "failed": {**failed}},
+            facts={"trials": len(outcomes), "images": spent(trials), "failed": {**failed}},
         )
-
-    def evaluate(self, trial: Trial) -> Outcome:
-        """Judge a trial, and show how far it is."""
-        number = self.step + 1
-        number_of = f"trial {number}/{max(number, self._num_planned)}"
-
-        def show(phase: str, done: int, total: int, values: Mapping[str, float]) -> None:
-            self.task.ledger.show(f"{number_of}: {phase}", done, total, values)
-
-        return replace(self.evaluator, progress=show)(trial)
 
     @cached_property
     def strategy(self) -> Strategy[Any]:
-        """Return the strategy, told all that was tried: it must ask for just that."""
+        """Return the strategy as it was when it chose the last trial that has an outcome.
+
+        It must ask for just what was tried.
+        """
         config = self.task.config
         choices = Choices(load_space(config.space), config, self._price)
         strategy = self.method(config, choices, whole(config))
-        for outcome in self.state.outcomes:
+        for outcome, known in zip(self.state.outcomes, self.state.known, strict=True):
+            self._tell(strategy, known)
             if strategy.ask() != outcome.trial:
                 raise Incompatible(
                     f"{config.space} would be searched by other trials than those that are saved: "
                     "use the version of gan-nas that this search was begun with"
                 )
-            strategy.tell(outcome)
         return strategy
+
+    def _tell(self, strategy: Strategy[Any], known: int) -> None:
+        """Tell as many outcomes as are to be known."""
+        for outcome in self.state.outcomes[len(strategy.history) : known]:
+            strategy.tell(outcome)
+
+    def _choose(self) -> None:
+        """Choose trials until there is one for every job, or the budget is spent.
+
+        A trial is chosen after the outcomes of all but the last ones before it, as many as there
+        are jobs less one: which end first does not matter, nor where a search was interrupted.
+        """
+        config, outcomes, strategy = self.task.config, self.state.outcomes, self.strategy
+        while len(self._pending) < self.jobs.num:
+            trials = [trial for trial, _ in self._pending]
+            if is_spent(config, outcomes, trials):
+                return
+            self._tell(strategy, max(0, len(outcomes) + len(trials) + 1 - self.jobs.num))
+            trial = strategy.ask()
+            while trial is None:
+                if len(strategy.history) == len(outcomes):
+                    return
+                self._tell(strategy, len(strategy.history) + 1)
+                trial = strategy.ask()
+            self._pending.append(Pending(trial, len(strategy.history)))
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Return what judges trials."""
+        return Jobs(self.evaluator, self.task.jobs)
 
     @cached_property
     def evaluator(self) -> TrainEvaluator:
@@ -147,6 +192,7 @@ class StrategySearch(Search[State], Generic[C]):
             score_every=self.method.fidelities(config, whole(config))[0],
             cache=task.cache,
             stop=task.stop,
+            progress=task.ledger.show,
         )
 
     @cached_property
@@ -161,10 +207,6 @@ class StrategySearch(Search[State], Generic[C]):
     @cached_property
     def _num_planned(self) -> int:
         return len(planned(self.method, self.task.config))
-
-    def _next(self) -> Trial | None:
-        self._asked = self._asked or self.strategy.ask()
-        return self._asked
 
     def _derived(self, genome: Genome) -> Genome:
         config = self.task.config

@@ -1,8 +1,9 @@
 """The contract of strategies: `ask` for a trial, `tell` what came of it.
 
 A strategy knows neither spaces nor how trials are judged. It may depend on its settings, on the
-outcomes so far in the order of their trials, and on streams of random numbers alone: asked again
-with the same history it asks for the same, so that a search goes on from its outcomes.
+outcomes so far in the order of their trials, on the trials that are under way, and on streams of
+random numbers alone: asked again after the same history it asks for the same, so that a search goes
+on from its outcomes.
 """
 
 from abc import ABC, abstractmethod
@@ -134,14 +135,28 @@ class Strategy(ABC, Generic[C]):
     def __init__(self, config: C, choices: Choices, trial_images: int) -> None:
         self.config, self.choices, self.trial_images = config, choices, trial_images
         self.history: list[Outcome] = []
+        self.pending: list[Trial] = []
 
     @abstractmethod
-    def ask(self) -> Trial | None:
+    def choose(self) -> Trial | None:
         """Return the next trial, None where there is nothing left to try."""
 
+    def ask(self) -> Trial | None:
+        """Choose the next trial, which is then under way until it is told what came of it."""
+        trial = self.choose()
+        if trial is not None:
+            self.pending.append(trial)
+        return trial
+
     def tell(self, outcome: Outcome) -> None:
-        """Learn what came of the trial that was asked for."""
+        """Learn what came of a trial that was asked for."""
+        self.pending.remove(outcome.trial)
         self.history.append(outcome)
+
+    @property
+    def asked(self) -> list[Trial]:
+        """Return all trials so far, those last that are under way."""
+        return [outcome.trial for outcome in self.history] + self.pending
 
     @classmethod
     def fidelities(cls, config: C, trial_images: int) -> Sequence[int]:
@@ -151,7 +166,7 @@ class Strategy(ABC, Generic[C]):
 
     def random(self, purpose: str) -> Random:
         """Return the stream of a purpose for the next trial."""
-        seed = stream_seed(self.config.seed, purpose, len(self.history))
+        seed = stream_seed(self.config.seed, purpose, len(self.asked))
         return Random(seed)  # noqa: S311 - architectures are no secrets
 
     def trial(self, genome: Genome | None, images: int | None = None) -> Trial | None:
@@ -162,8 +177,8 @@ class Strategy(ABC, Generic[C]):
 
     @property
     def seen(self) -> set[str]:
-        """Return the ids of all genomes that were tried."""
-        return {outcome.trial.genome.genome_id for outcome in self.history}
+        """Return the ids of all genomes that were tried, or are."""
+        return {trial.genome.genome_id for trial in self.asked}
 
     def drawn(self) -> Genome | None:
         """Draw a genome that was not tried, None where all were."""
