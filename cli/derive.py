@@ -11,6 +11,7 @@ from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
     framework_for,
+    jobs_on,
     load_data_of_run,
     options_again,
     settings,
@@ -27,7 +28,7 @@ from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.spaces.registry import space_names
 
 if TYPE_CHECKING:
-    from gan_nas.runs.results import Retraining
+    from gan_nas.search.retraining import Retraining
 
 TOP_K = 5
 
@@ -45,6 +46,20 @@ def derive(
     inherit: Annotated[
         bool, typer.Option("--inherit", help="Let --retrain start from the search's own weights.")
     ] = False,
+    seeds: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=1000, help="Seeds that --retrain trains each with."),
+    ] = 1,
+    rungs: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=10,
+            help="Let --retrain halve: on each of N rungs the better half goes on, twice as long.",
+        ),
+    ] = 1,
+    jobs: options.Jobs = None,
     max_params: options.MaxParams = None,
     max_macs: options.MaxMacs = None,
     data: options.SameData = None,
@@ -70,9 +85,10 @@ def derive(
     highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
     pruning keeps; those of random, evolution, nsga2 and halving were trained in trials, and the
     best are kept. They are written to RUN/genomes. Preset, framework, augmentation, seed, --set and
-    precision are those of --retrain, which starts from scratch without --inherit. Trials that were
-    scored differently are not ranked (exit code 4) without --any-passport. Trials that failed are
-    not tried again without --again; without a winner the exit code is 5.
+    precision are those of --retrain, which starts from scratch without --inherit. With --seeds a
+    winner is named only where Tukey's range test tells it from all others. Trainings that were
+    scored differently are not ranked (exit code 4) without --any-passport. Trainings that failed
+    are not tried again without --again; where all did the exit code is 5.
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """
@@ -88,11 +104,10 @@ def derive(
 
     from gan_nas.data import cache_dir
     from gan_nas.runs.folders import CONFIG
-    from gan_nas.runs.results import DerivedResult
     from gan_nas.runs.stored import stored_config, stored_settings
     from gan_nas.search.best import Limit
     from gan_nas.search.inheritance import check_sizes, read_supernets
-    from gan_nas.search.retraining import retrain_all
+    from gan_nas.search.retraining import DerivedResult, retrain_all
     from gan_nas.spaces.genome import Genome, read_genome
     from gan_nas.training.plan import work
 
@@ -100,9 +115,12 @@ def derive(
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
     if inherit and not retrain:
         raise InvalidInput("--inherit says where --retrain starts: give both")
+    if (seeds, rungs, jobs) != (1, 1, None) and not retrain:
+        raise InvalidInput("--seeds, --rungs and --jobs say how --retrain trains: give it, too")
     limit = Limit(whole_number(max_params), whole_number(max_macs))
     chosen, space = method_of(run), stored_space(run)
     on = compute_on(device, threads)
+    at_once = jobs_on(jobs, on, device, threads)
     settle_threads(threads, on, [run])
 
     def config_for(genome: Genome | None) -> TrainingConfig:
@@ -147,7 +165,8 @@ def derive(
                 side, channels = result.resolution, images.channels
                 # One number for all, whose times are compared: that of trials which are there.
                 trials = [path.parent for path in sorted(run.glob(f"retrained/*/{CONFIG}"))]
-                settle_threads(threads, on, trials, work(genomes[0], config, side, channels, on))
+                sample = work(genomes[0], config, side, channels, on)
+                settle_threads(threads, on, trials, sample, at_once)
             retraining = retrain_all(
                 run,
                 genomes,
@@ -159,6 +178,9 @@ def derive(
                 cache=cache_dir(),
                 stop=stop,
                 progress=progress,
+                seeds=seeds,
+                rungs=rungs,
+                jobs=at_once,
                 supernets=supernets,
                 any_passport=any_passport,
                 again=again,
@@ -187,7 +209,7 @@ def derive(
         return
     show_retrained(retraining)
     check_winner(retraining)
-    best = retraining.trials[0].result
+    best = next(trial.result for trial in retraining.trials if trial.result)
     assert best is not None
     last = Path(best.files["last"])
     suggest(look=("sample", last), score=("score", last, *same))
@@ -195,7 +217,7 @@ def derive(
 
 def check_winner(retraining: "Retraining | None") -> None:
     """Raise RunFailed when genomes were trained and none to its end."""
-    if retraining is None or retraining.winner is not None:
+    if retraining is None or retraining.best is not None:
         return
     outcomes = Counter(trial.outcome for trial in retraining.trials)
     failed = " and ".join(f"{number} {outcome}" for outcome, number in outcomes.items())

@@ -1,5 +1,6 @@
 """The table of the best genomes, as search and derive print it, by what their method declares."""
 
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from gan_nas.cli.printing import (
@@ -14,8 +15,11 @@ from gan_nas.cli.printing import (
 from gan_nas.scoring.protocols import by_importance, describe
 
 if TYPE_CHECKING:
-    from gan_nas.runs.results import Found, Retraining, SearchResult
+    from rich.text import Text
+
+    from gan_nas.runs.results import Found, SearchResult
     from gan_nas.search.method import Method
+    from gan_nas.search.retraining import Retraining
 
 
 def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
@@ -67,7 +71,32 @@ def _values(method: "Method[Any, Any]", row: "Found", errors: dict[str, float]) 
 
 
 def show_retrained(result: "Retraining") -> None:
-    """Print the scores of the genomes trained alone, the best first, and the winner."""
+    """Print what became of the genomes trained alone, the best first, and how sure the order is."""
+    for trial in result.trials:
+        if trial.result is None:
+            remark(f"{trial.id}, seed {trial.seed}: {trial.outcome}: {trial.why}", style="yellow")
+    if max((row.completed + row.failed for row in result.ranking), default=0) > 1:
+        _show_seeds(result)
+    else:
+        _show_trainings(result)
+    if result.scored_differently:
+        show(f"Scored differently, do not trust the order: {describe(result.scored_differently)}")
+    if result.best is None:
+        return
+    from gan_nas.trials.comparison import SIGNIFICANT
+
+    one_each = all(row.completed + row.failed == 1 for row in result.ranking)
+    if result.winner is None:
+        rivals = [row for row in result.ranking[1:] if row.p_value and row.p_value >= SIGNIFICANT]
+        near = f": {rivals[0].id} is as good with p = {rivals[0].p_value:.2g}" if rivals else ""
+        show(f"no winner: {result.best} leads by no more than seeds explain{near}")
+    else:
+        how = "one seed each, which may be all there is to it" if one_each else "beyond its seeds"
+        show(f"winner: {result.winner} by {result.ranked_by}, {how}")
+
+
+def _show_trainings(result: "Retraining") -> None:
+    """Print the scores of one training each: before, at best and at the end."""
     results = [trial.result for trial in result.trials if trial.result]
     real = results[0].real if results else {}
     first = "inherited" if any(one.inherited_from for one in results) else "untrained"
@@ -77,11 +106,11 @@ def show_retrained(result: "Retraining") -> None:
     for place, trial in enumerate(result.trials, start=1):
         if trial.result is None:
             rows.add_row(str(place), trial.id, trial.outcome)
-            remark(f"{trial.id} {trial.outcome}: {trial.why}", style="yellow")
             continue
         moments = {first: trial.result.first, "best": trial.result.best, "last": trial.result.last}
         values = (f"{moments[moment][name]:.4g}" for name, moment in columns)
-        rows.add_row(str(place), trial.id, *values)
+        named = _with_images(trial.id, trial.result.images, result)
+        rows.add_row(str(place), named, *values)
 
     def at_last(scores: dict[str, float]) -> list[str]:
         return [f"{scores[name]:.4g}" if moment == "last" else "" for name, moment in columns]
@@ -97,10 +126,43 @@ def show_retrained(result: "Retraining") -> None:
     told = [f"{num:,} held out" for num in sorted(numbers)]
     rows.add_row("", lines(["real images", *told]), *at_last(real))
     show(rows, "")
-    if result.scored_differently:
-        show(f"Scored differently, do not trust the order: {describe(result.scored_differently)}")
-    if result.winner is not None:
-        show(f"winner: {result.winner} by {result.ranked_by}, one seed each")
+
+
+def _show_seeds(result: "Retraining") -> None:
+    """Print means and deviations over the seeds of each genome, of the last scores."""
+    ended = [trial for trial in result.trials if trial.result]
+    real = ended[0].result.real if ended and ended[0].result else {}
+    names = by_importance(real)
+    titles = [lines([short_name(name), "last"]) for name in names]
+    rows = table("", "trained alone", "seeds", *titles, "p", numbers=["seeds", *titles, "p"])
+    for place, row in enumerate(result.ranking, start=1):
+        last = [one.result.last for one in ended if one.id == row.id and one.result]
+        last = [scores for scores in last if scores["images"] == row.images]
+        means = [_mean_and_deviation([scores[name] for scores in last]) for name in names]
+        seeds = f"{row.completed}" + (f" of {row.completed + row.failed}" if row.failed else "")
+        sure = "" if row.p_value is None else f"{row.p_value:.2g}"
+        named = _with_images(row.id, row.images, result)
+        rows.add_row(str(place), named, seeds, *means, sure)
+    rows.add_row("", "real images, held out", "", *(f"{real[name]:.4g}" for name in names), "")
+    show(rows, "")
+    remark(
+        "Mean ± deviation over seeds; p: how probable so large a difference to the first is "
+        "between equal genomes (Tukey's range test).",
+        style="dim",
+    )
+
+
+def _with_images(name: str, images: int, result: "Retraining") -> "str | Text":
+    """Name a genome, and what it has seen where that is less than the best has."""
+    most = result.ranking[0].images
+    return name if images == most else lines([name, f"{images:,} images of {most:,}"])
+
+
+def _mean_and_deviation(values: list[float]) -> str:
+    if not values:
+        return "failed"
+    spread = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{fmean(values):.4g}{spread}"
 
 
 def _words(scores: dict[str, float]) -> list[str]:

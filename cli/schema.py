@@ -18,7 +18,7 @@ MODELS = {
     "scores": "gan_nas.scoring.protocols:Scores",
     "plan": "gan_nas.runs.results:Plan",
     "search-result": "gan_nas.runs.results:SearchResult",
-    "derived-result": "gan_nas.runs.results:DerivedResult",
+    "derived-result": "gan_nas.search.retraining:DerivedResult",
     "training-result": "gan_nas.runs.results:TrainingResult",
     "reconstruction-result": "gan_nas.runs.results:ReconstructionResult",
 }

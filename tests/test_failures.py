@@ -11,12 +11,11 @@ from tiny import CPU, GENOME, TRAINING, backbone, digits, run_training
 
 from gan_nas.errors import FailedOutcome, InvalidInput, RunFailed
 from gan_nas.runs.checkpoints import folders, step_of
-from gan_nas.runs.results import Retraining
 from gan_nas.runs.run import Run
 from gan_nas.runs.stored import stored_config, stored_settings
 from gan_nas.search.drive import derive, method_of, search
 from gan_nas.search.method import Task
-from gan_nas.search.retraining import retrain_all
+from gan_nas.search.retraining import Retraining, retrain_all
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.training.config import TrainingConfig

@@ -6,7 +6,7 @@ own numbers stood beside the others then.
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from gan_nas.scoring.protocols import Compared, Passport
 
@@ -138,36 +138,6 @@ class TrainingResult(Result):
     passport: Passport
     files: dict[str, str]
     """Paths of the generators of the last weights and of the best."""
-
-
-class Trial(Result):
-    """One of several trainings: its result, or how it ended."""
-
-    id: str
-    """Of the genome as it was found."""
-    name: str | None = None
-    outcome: str
-    """completed, diverged or collapsed."""
-    why: str | None = None
-    """How it failed."""
-    result: TrainingResult | None = None
-
-
-class Retraining(Result):
-    """Trials with equal budgets, the best first."""
-
-    trials: list[Trial]
-    winner: str | None
-    """The id of the best; none where no trial came to its end."""
-    ranked_by: str
-    scored_differently: dict[str, list[JsonValue]] = Field(default={})
-    """Fields in which the trials' protocols differ: then do not trust the order."""
-
-
-class DerivedResult(SearchResult):
-    """What a derivation answers: genomes and, where they were trained, what became of them."""
-
-    retraining: Retraining | None = None
 
 
 class Plan(Result):

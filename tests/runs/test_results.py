@@ -13,18 +13,17 @@ from pydantic import ValidationError
 from gan_nas.networks.cost import Cost
 from gan_nas.runs.results import (
     Conclusion,
-    DerivedResult,
     Found,
     Plan,
     ReconstructionResult,
     Result,
-    Retraining,
     SearchResult,
     TrainingResult,
-    Trial,
     Values,
 )
 from gan_nas.scoring.protocols import Compared, Passport
+from gan_nas.search.retraining import DerivedResult, Retrained, Retraining
+from gan_nas.trials.comparison import Standing
 
 SCORES = {"frechet_distance[classifier]": 9.5, "classifier_score": 2.0}
 PASSPORT = Passport(
@@ -84,9 +83,15 @@ TRAINED = TrainingResult(
     passport=PASSPORT,
     files={"last": "generator.safetensors", "best": "best.safetensors"},
 )
-FAILED = Trial(id="5a3ea9e240", outcome="diverged", why="a loss is not finite")
+FAILED = Retrained(id="5a3ea9e240", seed=0, outcome="diverged", why="a loss is not finite")
+RANKED = Standing(id="x", name="x", completed=3, failed=0, images=80, mean=9.5, deviation=0.5)
 RETRAINED = Retraining(
-    trials=[Trial(id="x", name="x", outcome="completed", result=TRAINED), FAILED],
+    trials=[Retrained(id="x", name="x", seed=0, outcome="completed", result=TRAINED), FAILED],
+    ranking=[
+        RANKED,
+        Standing(id="y", name="y", completed=0, failed=3, images=80, p_value=None),
+    ],
+    best="x",
     winner="x",
     ranked_by="last frechet_distance[classifier]",
     scored_differently={"resize": ["bilinear", "TF1"], "seed": [0, None]},
@@ -103,8 +108,9 @@ EXAMPLES: list[Result] = [
     TRAINED,
     TRAINED.model_copy(update={"inherited_from": None, "compared": None}),
     FAILED,
+    RANKED,
     RETRAINED,
-    Retraining(trials=[FAILED], winner=None, ranked_by="last fid"),
+    Retraining(trials=[FAILED], ranking=[], best=None, winner=None, ranked_by="last fid"),
     ReconstructionResult(genome_id="x", name="x", loss=0.5, iterations=3, seconds=0.5),
     Plan(
         config={"steps": 3, "grow_at": [1, 2], "resolution": None},
@@ -120,7 +126,7 @@ EXAMPLES: list[Result] = [
 def test_there_is_an_example_of_every_result() -> None:
     def kinds(base: type[Result]) -> Iterator[type[Result]]:
         for kind in base.__subclasses__():
-            if kind.__module__ == base.__module__:
+            if kind.__module__ in (base.__module__, Retraining.__module__, Standing.__module__):
                 yield from (kind, *kinds(kind))
 
     assert set(kinds(Result)) == {type(example) for example in EXAMPLES}

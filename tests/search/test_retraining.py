@@ -1,29 +1,42 @@
 """Retraining what was found: the best distance wins, and a failed trial stops nothing."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
 
-from gan_nas.runs.results import Retraining
-from gan_nas.search.retraining import retrain_all
+from gan_nas.errors import Interrupted, InvalidInput
+from gan_nas.runs.run import never
+from gan_nas.search.retraining import Retraining, retrain_all
 from gan_nas.spaces.genome import Genome
 from gan_nas.training import loop as training
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
 
 
-def retrained(directory: Path, genomes: list[Genome]) -> Retraining:
+def retrained(
+    directory: Path,
+    genomes: list[Genome],
+    stop: Callable[[], bool] = never,
+    *,
+    seeds: int = 1,
+    rungs: int = 1,
+    **changes: Any,
+) -> Retraining:
     return retrain_all(
         directory,
         genomes,
         tiny.digits(),
-        TrainingConfig.model_validate(tiny.TRAINING),
+        TrainingConfig.model_validate(tiny.TRAINING | changes),
         resolution=16,
         device=tiny.CPU,
         backbone=tiny.backbone(),
+        stop=stop,
+        seeds=seeds,
+        rungs=rungs,
     )
 
 
@@ -63,3 +76,36 @@ def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
     assert (failed.id, failed.outcome) == (tiny.GENOME.genome_id, "collapsed")
     assert failed.why is not None
     assert "collapsed" in failed.why
+
+
+def test_seeds_and_rungs_train_the_better_half_longer_however_often_it_is_stopped(
+    searches: Callable[[str], tiny.Searched], tmp_path: Path
+) -> None:
+    genomes = [tiny.GENOME, *searches("autogan").genomes]
+    train_all = partial(retrained, genomes=genomes, seeds=2, rungs=2, steps=8, score_every=4)
+    whole = train_all(tmp_path / "whole")
+    steps = [trial.result.steps for trial in whole.trials if trial.result]
+    assert steps == [8] * 4 + [4] * 2
+    assert [row.images for row in whole.ranking] == [128, 128, 64]
+    assert [(row.completed, row.failed) for row in whole.ranking] == [(2, 0)] * 3
+    assert whole.best == whole.ranking[0].id == whole.trials[0].id
+    clear = (whole.ranking[1].p_value or 1.0) < 0.05
+    assert whole.winner == (whole.best if clear else None)
+    folders = {path.name for path in (tmp_path / "whole" / "retrained").iterdir() if path.is_dir()}
+    ids = {genome.genome_id for genome in genomes}
+    assert folders == ids | {f"{one}-seed1" for one in ids}
+    interrupted = 0
+    while True:
+        looks = iter([False] * (4 + interrupted % 3))
+        try:
+            again = train_all(tmp_path / "again", stop=partial(next, looks, True))
+            break
+        except Interrupted:
+            interrupted += 1
+    assert interrupted > 6
+    assert tiny.timeless(again.model_dump()) == tiny.timeless(whole.model_dump())
+
+
+def test_rungs_refuse_trainings_that_cannot_go_on(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="lr_decay follows the length of a training"):
+        retrained(tmp_path, [tiny.GENOME], rungs=2, lr_decay="linear")
