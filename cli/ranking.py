@@ -11,7 +11,7 @@ from gan_nas.cli.printing import (
     show,
     table,
 )
-from gan_nas.scoring.protocols import by_importance, describe
+from gan_nas.scoring.protocols import by_importance, say_differences
 
 if TYPE_CHECKING:
     from gan_nas.runs.results import Found, Retraining, SearchResult
@@ -98,7 +98,8 @@ def show_retrained(result: "Retraining") -> None:
     rows.add_row("", lines(["real images", *told]), *at_last(real))
     show(rows, "")
     if result.scored_differently:
-        show(f"Scored differently, do not trust the order: {describe(result.scored_differently)}")
+        differences = say_differences(result.scored_differently)
+        show(f"Scored differently, do not trust the order: {differences}")
     if result.winner is not None:
         show(f"winner: {result.winner} by {result.ranked_by}, one seed each")
 

@@ -17,7 +17,7 @@ from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.results import Retraining, Trial
 from gan_nas.runs.run import never
-from gan_nas.scoring.protocols import describe, differing
+from gan_nas.scoring.protocols import differing, say_differences
 from gan_nas.search.inheritance import Supernets, start_from
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.genome import Genome
@@ -85,8 +85,8 @@ def retrain_all(
     if differences and not any_passport:
         raise Incompatible(
             f"the trials in {directory / 'retrained'} were scored differently "
-            f"({describe(differences)}), so they cannot be ranked; move that folder away to train "
-            "them anew, or allow any passport"
+            f"({say_differences(differences)}), so they cannot be ranked; move that folder away to "
+            "train them anew, or allow any passport"
         )
     distance = backbone.distance_name
 
