@@ -1,13 +1,14 @@
 """From log-probabilities of operations to DEGAS' generators: the pruning, and the best K exactly.
 
 DEGAS (Doveh & Giryes 2019), sec. 3.2, made unambiguous: the strength of an operation is its
-probability under the softmax of its own edge. Stage 1 keeps, at every map, the strongest pair of
-an edge into it and an operation, and drops all other edges; of equal ones the direct edge, then
-the first operation. Stage 2 adds the strongest operation of the direct edge where a residual won.
+probability under the softmax of its own edge. First, at every map, the strongest pair of an edge
+into it and an operation is kept, and all other edges are dropped; of equal ones the direct edge,
+then the first operation. Then the strongest operation of the direct edge joins where a residual
+won.
 
 The best K are those of highest score. A place's operation adds its log-probability. A residual
-adds its own less that of the direct edge's strongest: more than nothing exactly where stage 1
-keeps it, so that the best architecture is the pruned one and weaker residuals cost what they lack.
+adds its own less that of the direct edge's strongest: more than nothing exactly where it won,
+so that the best architecture is the pruned one and weaker residuals cost what they lack.
 (Summed log-probabilities alone would never keep a residual: each is below zero.)
 """
 
