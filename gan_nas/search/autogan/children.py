@@ -35,7 +35,7 @@ def key_of(tokens: Tokens) -> str:
 
 
 class Children:
-    """Gives rewards to architectures of a stage; `known` holds the scores while weights stand."""
+    """Gives rewards to architectures of a level; `known` holds the scores while weights stand."""
 
     def __init__(self, task: Task[Config], gan: GAN, side: int, known: Scores) -> None:
         self.task, self.config, self.gan, self.known = task, task.config, gan, known
@@ -43,7 +43,7 @@ class Children:
 
     @cached_property
     def scorer(self) -> Scorer:
-        """Return what scores images of the stage."""
+        """Return what scores images of the level."""
         config = self.config
         return self.task.scorer(self.side, config.num_splits, config.num_reference)
 

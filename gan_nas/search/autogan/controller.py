@@ -141,7 +141,7 @@ class Reinforce:
         return {"controller_loss": float(loss.detach()), "entropy": float(entropy.detach())}
 
     def restart_baseline(self) -> None:
-        """Forget the level of rewards, which has jumped."""
+        """Forget what rewards were: they have jumped."""
         self.baseline, self.mean_square, self.num_updates = None, 0.0, 0
 
     def state(self) -> list[float | None]:

@@ -1,4 +1,4 @@
-"""The policy of a search's stage: a controller, the parents it starts from, its masks."""
+"""The policy of a search's level: a controller, the parents it starts from, its masks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -50,21 +50,21 @@ class PolicyState(BaseModel):
 
 
 class Policy:
-    """Draws architectures of a stage and learns from their rewards.
+    """Draws architectures of a level and learns from their rewards.
 
-    AutoGAN (Gong et al. 2019), sec. 3.3: each stage has a new controller; a sample starts from a
-    parent of the last stage, drawn uniformly, with its tokens and its LSTM state.
+    AutoGAN (Gong et al. 2019), sec. 3.3: each level has a new controller; a sample starts from a
+    parent of the last level, drawn uniformly, with its tokens and its LSTM state.
     """
 
     def __init__(
-        self, config: Config, stage: int, parents: list[Candidate], masks: TokenMasks | None
+        self, config: Config, level: int, parents: list[Candidate], masks: TokenMasks | None
     ) -> None:
         self.config, self.parents, self.masks = config, parents, masks
-        first = 0 if config.levels == "single" else stage
-        sizes = [size for i in range(first, stage + 1) for size in token_sizes(i)]
+        first = 0 if config.levels == "single" else level
+        sizes = [size for i in range(first, level + 1) for size in token_sizes(i)]
         with torch.device("cpu"):
             self.controller = Controller(sizes)
-            initialise(self.controller, stream(config.seed, "controller weights", stage))
+            initialise(self.controller, stream(config.seed, "controller weights", level))
             make = Reinforce if config.update == "reinforce" else LegacyReinforce
             self.reinforce = make(
                 self.controller,
