@@ -63,7 +63,7 @@ class ImageFiles(NamedTuple):
     open: Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
-class Header(NamedTuple):
+class ImageHeader(NamedTuple):
     """Whether an image is grey ("L") or coloured ("RGB"), its size in pixels when it is upright."""
 
     mode: Literal["L", "RGB"]
@@ -82,7 +82,7 @@ def open_image_files(path: Path) -> Iterator[ImageFiles]:
         yield _in_zip(path, stack) if path.is_file() else _in_folder(path)
 
 
-def read_header(files: ImageFiles, name: str) -> Header:
+def read_image_header(files: ImageFiles, name: str) -> ImageHeader:
     """Read what an image says of itself; raises InvalidInput naming a file that is unusable."""
     try:
         with _strict(), files.open(name) as file, Image.open(file, formats=FORMATS) as image:
@@ -111,13 +111,15 @@ def read_header(files: ImageFiles, name: str) -> Header:
             "bits per channel"
         )
     grey = is_deep or mode in GREY_MODES
-    return Header("L" if grey else "RGB", width, height, transparent)
+    return ImageHeader("L" if grey else "RGB", width, height, transparent)
 
 
-def decode(files: ImageFiles, name: str, mode: str, background: str = "#ffffff") -> Image.Image:
-    """Return an image upright, in this mode, laid on the background; raises as read_header does.
+def decode_image(
+    files: ImageFiles, name: str, mode: str, background: str = "#ffffff"
+) -> Image.Image:
+    """Return an image upright, in this mode, laid on the background.
 
-    16 bits become the nearest of 8.
+    16 bits become the nearest of 8. Raises as read_image_header does.
     """
     try:
         with _strict(), files.open(name) as file, Image.open(file, formats=FORMATS) as image:
@@ -139,7 +141,7 @@ def _orientation(image: Image.Image) -> int | None:
     return image.getexif().get(ORIENTATION) if looks else None
 
 
-def in_words(names: list[str], num: int = 3) -> str:
+def name_some(names: list[str], num: int = 3) -> str:
     """Name some files and tell that there are more."""
     return ", ".join(names[:num]) + (" ..." if len(names) > num else "")
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_nas.data import store
-from gan_nas.data.image_files import ImageFiles, decode, open_image_files, stamp_of_zip
+from gan_nas.data.image_files import ImageFiles, decode_image, open_image_files, stamp_of_zip
 from gan_nas.data.image_stream import ImageStream, open_npz
 from gan_nas.data.images import Images, hash_labels, hash_shape
 from gan_nas.data.preparation import Crop, Preparation
@@ -235,7 +235,7 @@ def _decoded(
     """Decode, crop and resize files, uint8 (B, C, S, S); no batch is of both parts."""
 
     def pixels(name: str) -> np.ndarray:
-        image = decode(files, name, survey.mode, asked.background)
+        image = decode_image(files, name, survey.mode, asked.background)
         return np.asarray(squared(image, survey.side, survey.crop, by))
 
     total, done = len(survey.train) + len(survey.held_out), 0

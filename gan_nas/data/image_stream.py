@@ -17,11 +17,11 @@ from torch import Tensor
 from gan_nas.data.image_files import (
     BROKEN,
     EXTENSIONS,
-    Header,
     ImageFiles,
-    decode,
+    ImageHeader,
+    decode_image,
     open_image_files,
-    read_header,
+    read_image_header,
 )
 from gan_nas.data.resizing import Resize
 from gan_nas.errors import InvalidInput, shorten
@@ -90,9 +90,9 @@ def _open_files(path: Path, background: str) -> ImageStream:
     with open_image_files(path) as files:
         if not files.names:
             raise InvalidInput(f"{path} holds no images; images end in {', '.join(EXTENSIONS)}")
-        first = read_header(files, files.names[0])
+        first = read_image_header(files, files.names[0])
         for name in files.names:
-            _check(files, name, read_header(files, name), first)
+            _check(files, name, read_image_header(files, name), first)
 
     def read(batch_size: int) -> Iterator[Tensor]:
         # The names that were counted, whatever has been added since.
@@ -103,8 +103,8 @@ def _open_files(path: Path, background: str) -> ImageStream:
                 yield images.permute(0, 3, 1, 2).contiguous()
 
     def pixels(now: ImageFiles, name: str) -> np.ndarray:
-        image = decode(now, name, first.mode, background)
-        _check(now, name, Header(first.mode, *image.size), first)
+        image = decode_image(now, name, first.mode, background)
+        _check(now, name, ImageHeader(first.mode, *image.size), first)
         return np.asarray(image).reshape(first.height, first.width, -1)
 
     return ImageStream(
@@ -112,7 +112,7 @@ def _open_files(path: Path, background: str) -> ImageStream:
     )
 
 
-def _check(files: ImageFiles, name: str, header: Header, first: Header) -> None:
+def _check(files: ImageFiles, name: str, header: ImageHeader, first: ImageHeader) -> None:
     if header[:3] == first[:3] and header.width == header.height <= MAX_SIDE:
         return
     kinds = {"L": "grey", "RGB": "colour"}

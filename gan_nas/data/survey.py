@@ -16,10 +16,10 @@ from gan_nas.data.image_files import (
     BROKEN,
     EXTENSIONS,
     LABELS,
-    Header,
     ImageFiles,
-    in_words,
-    read_header,
+    ImageHeader,
+    name_some,
+    read_image_header,
 )
 from gan_nas.data.images import AS_THEY_ARE
 from gan_nas.data.layout import arrange, read_labels
@@ -82,7 +82,7 @@ def look_through(
     skipped = sorted([*unreadable, *odd, *_strange(files.others)])
     if skipped:
         noun = "file" if len(skipped) == 1 else "files"
-        remarks.append(f"{len(skipped):,} {noun} skipped: {in_words(skipped)}")
+        remarks.append(f"{len(skipped):,} {noun} skipped: {name_some(skipped)}")
     train = [name for name in layout.train if name not in odd]
     if layout.held_out is None:
         rows, held_rows = draw_held_out(len(train))
@@ -109,12 +109,12 @@ def look_through(
 
 def _headers(
     files: ImageFiles, asked: Preparation, stop: Stop, progress: Progress
-) -> tuple[dict[str, Header], list[str]]:
+) -> tuple[dict[str, ImageHeader], list[str]]:
     """Read all headers; files that have none are named or, where asked for, left out."""
     headers, unreadable = {}, []
     for done, name in enumerate(files.names, 1):
         try:
-            headers[name] = read_header(files, name)
+            headers[name] = read_image_header(files, name)
         except InvalidInput:
             if not asked.skip_odd:
                 raise
@@ -149,7 +149,7 @@ def _strange(others: list[str]) -> list[str]:
 
 
 def _odd_kinds(
-    files: ImageFiles, headers: dict[str, Header], used: list[str], asked: Preparation
+    files: ImageFiles, headers: dict[str, ImageHeader], used: list[str], asked: Preparation
 ) -> set[str]:
     """Return the few grey images among colours, or the other way round; refused unless asked."""
     grey = [name for name in used if headers[name].mode == "L"]
@@ -169,7 +169,7 @@ def _odd_kinds(
 
 
 def _odd_sizes(
-    files: ImageFiles, headers: dict[str, Header], left: list[str], asked: Preparation
+    files: ImageFiles, headers: dict[str, ImageHeader], left: list[str], asked: Preparation
 ) -> set[str]:
     """Return the few images of another size than most; refused unless asked.
 
@@ -198,7 +198,7 @@ def _odd_sizes(
 
 def _shape(
     path: Path,
-    headers: dict[str, Header],
+    headers: dict[str, ImageHeader],
     left: list[str],
     side: int | None,
     asked: Preparation,
