@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from gan_nas.networks.merged import published_order
-from gan_nas.search.autogan.controller import Controller, LegacyReinforce, State
+from gan_nas.search.autogan.controller import Controller, LegacyReinforce, LSTMState
 from gan_nas.spaces.autogan import AutoGANGenerator, token_sizes
 from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
 
@@ -216,7 +216,7 @@ def test_controller_at_every_level():
         state = rollout.state
 
 
-def logits_of(controller: Controller, actions: list[int], state: State) -> Tensor:
+def logits_of(controller: Controller, actions: list[int], state: LSTMState) -> Tensor:
     logits: list[Tensor] = []
     hooks = [
         decoder.register_forward_hook(lambda module, inputs, output: logits.append(output[0]))

@@ -17,8 +17,8 @@ from gan_nas.search.autogan.controller import (
     Allowed,
     Controller,
     LegacyReinforce,
+    LSTMState,
     Reinforce,
-    State,
 )
 from gan_nas.search.autogan.masks import TokenMasks
 from gan_nas.spaces.autogan import Tokens, token_sizes
@@ -137,7 +137,7 @@ class Policy:
             "parents": saved_tensors(states),
         }
 
-    def _start(self, num: int, random: torch.Generator) -> tuple[list[Tokens], State]:
+    def _start(self, num: int, random: torch.Generator) -> tuple[list[Tokens], LSTMState]:
         """Draw a parent for each sample, uniformly with replacement, and its LSTM state."""
         if not self.parents:
             return [()] * num, self.controller.zero_state(num)
