@@ -22,7 +22,7 @@ from gan_nas.data.batches import Batches
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import means
 from gan_nas.runs.results import Conclusion
-from gan_nas.search.autogan.children import Children, Scores, key_of
+from gan_nas.search.autogan.children import Children, ChildScores, token_string
 from gan_nas.search.autogan.config import Config
 from gan_nas.search.autogan.masks import masks_of
 from gan_nas.search.autogan.policy import DRAWN_AT_ONCE, Candidate, Policy, PolicyState
@@ -61,13 +61,15 @@ class State(BaseModel):
     policy: PolicyState = PolicyState()
     found: list[Tokens] = []
     """The best whole architectures, at the end."""
-    scores: Scores = {}
+    scores: ChildScores = {}
     """Of children by their tokens, while weights are fixed."""
 
     @field_validator("scores", mode="before")
     @classmethod
     def _of_the_first_release(cls, scores: Any) -> Any:
-        return {key_of(t): of_one for t, of_one in scores} if isinstance(scores, list) else scores
+        if not isinstance(scores, list):
+            return scores
+        return {token_string(tokens): of_one for tokens, of_one in scores}
 
 
 class AutoGANSearch(Search[State]):
@@ -179,7 +181,7 @@ class AutoGANSearch(Search[State]):
             purpose,
             num=len(candidates),
             rewards=[rewards[i] for i in order],
-            tokens=[key_of(candidates[i].tokens) for i in order],
+            tokens=[token_string(candidates[i].tokens) for i in order],
         )
         return chosen
 
