@@ -18,7 +18,7 @@ from gan_nas.networks.adversarialnas import (
 )
 from gan_nas.networks.autogan import UpConv
 from gan_nas.networks.blocks import ResidualBlock
-from gan_nas.networks.degas import DEGASStage, NormUp, StageNetwork
+from gan_nas.networks.degas import NormUp, Stage, StageNetwork
 from gan_nas.networks.layers import Projection
 from gan_nas.networks.merged.edges import MergedDownCell, MergedDownCellNetwork, MergedUpCell
 from gan_nas.networks.merged.resampling import (
@@ -37,7 +37,7 @@ MERGED: Mapping[type[nn.Module], type[nn.Module]] = {
     AdversarialNASUpCell: MergedUpCell,
     AdversarialNASDownCell: MergedDownCell,
     DownCellNetwork: MergedDownCellNetwork,
-    DEGASStage: MergedStage,
+    Stage: MergedStage,
     StageNetwork: MergedStageNetwork,
 }
 UNMERGED = {merged: module for module, merged in MERGED.items()}

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.networks.degas import (
-    DEGASStage,
     NormConv,
     NormPool,
     NormUp,
     SeparableConv,
+    Stage,
     StageNetwork,
 )
 from gan_nas.networks.merged.resampling import transposed_kernel
@@ -26,7 +26,7 @@ from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, scaled, terms_of
 KERNEL = 6  # side of the merged up-sampling kernel
 
 
-class MergedStage(DEGASStage):
+class MergedStage(Stage):
     """A stage whose operations share what they have in common."""
 
     def forward(self, x: Tensor, weights: Weights = UNWEIGHTED) -> Tensor:
