@@ -165,7 +165,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             remark_lines(traceback.format_exc())
-        code, sentence = explain(error, options_of(words))
+        code, sentence = code_and_sentence(error, options_of(words))
         _give_up_stdout()
         if isinstance(error, Interrupted):
             remark(sentence)
@@ -191,7 +191,7 @@ def options_of(words: Sequence[str]) -> set[str]:
     return {name for option in (command.params if command else ()) for name in option.opts}
 
 
-def explain(error: Exception, options: Collection[str] = ()) -> tuple[int, str]:
+def code_and_sentence(error: Exception, options: Collection[str] = ()) -> tuple[int, str]:
     """Return the exit code of an error and one sentence about it.
 
     `options` are those of the command that failed, others are not advised.

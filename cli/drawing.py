@@ -24,7 +24,7 @@ STYLES = {"changed": "yellow", "added": "green", "removed": "red"}
 ASCII = str.maketrans("─┄┬┤┘▶", "-.++'>")  # for a stdout that takes no other characters
 
 
-class Row(NamedTuple):
+class DrawnEdge(NamedTuple):
     """An edge drawn: its line, and where it meets others or enters its node."""
 
     edge: Edge
@@ -36,7 +36,7 @@ class Picture(NamedTuple):
     """A cell or a stage, row by row."""
 
     title: str
-    rows: list[Row]
+    rows: list[DrawnEdge]
 
 
 def has_edges(network: GeneratorGenome | DiscriminatorGenome) -> bool:
@@ -119,7 +119,7 @@ def _is_blank(picture: Picture) -> bool:
     return all(row.edge.op == ABSENT for row in picture.rows)
 
 
-def _drawn(part: Part, drawing: Drawing) -> list[Row]:
+def _drawn(part: Part, drawing: Drawing) -> list[DrawnEdge]:
     """Draw the edges of a part, which are sorted by the node they enter."""
     rows = []
     width = len("0 ─ ") + drawing.op_columns + len(" ─")
@@ -135,11 +135,11 @@ def _drawn(part: Part, drawing: Drawing) -> list[Row]:
             end = f"{joint}{head} {node}"
             if number:
                 end = "┘" if number == len(incoming) - 1 else "┤"
-            rows.append(Row(edge, start.ljust(width, dash), end))
+            rows.append(DrawnEdge(edge, start.ljust(width, dash), end))
     return rows
 
 
-def _text(row: Row, style: str = "") -> Text:
+def _text(row: DrawnEdge, style: str = "") -> Text:
     line, end = row.line, row.end
     if console().options.ascii_only:
         line, end = line.translate(ASCII), end.translate(ASCII)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from gan_nas.cli.escapes import visible
 from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
-from gan_nas.configs import Settings, describe, find_preset, resolve
+from gan_nas.configs import Settings, describe_fields, find_preset, resolve
 from gan_nas.machine.cores import available_memory
 from gan_nas.spaces.frameworks import Framework, suited
 from gan_nas.spaces.genome import Genome
@@ -28,7 +28,7 @@ def show_settings(
 ) -> None:
     """List every setting: its value in the preset, its default, type and meaning."""
     values = resolve(model, find_preset(presets, preset)).model_dump(mode="json")
-    fields = describe(model)
+    fields = describe_fields(model)
     if as_json:
         rows = [field._asdict() | {"preset": values[field.name]} for field in fields]
         show_json({"preset": preset, "settings": rows})

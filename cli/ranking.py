@@ -12,7 +12,7 @@ from gan_nas.cli.printing import (
     show,
     table,
 )
-from gan_nas.scoring.protocols import by_importance, describe
+from gan_nas.scoring.protocols import by_importance, say_differences
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -80,7 +80,8 @@ def show_retrained(result: "Retraining") -> None:
     else:
         _show_trainings(result)
     if result.scored_differently:
-        show(f"Scored differently, do not trust the order: {describe(result.scored_differently)}")
+        differences = say_differences(result.scored_differently)
+        show(f"Scored differently, do not trust the order: {differences}")
     if result.best is None:
         return
     from gan_nas.trials.comparison import SIGNIFICANT

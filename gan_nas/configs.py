@@ -90,7 +90,7 @@ def defaults(model: type[BaseModel]) -> dict[str, Any]:
     return dict(to_jsonable_python(values))
 
 
-def describe(model: type[Settings]) -> list[FieldHelp]:
+def describe_fields(model: type[Settings]) -> list[FieldHelp]:
     """Describe every field: name, type in words, default, meaning."""
     return [
         FieldHelp(

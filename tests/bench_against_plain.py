@@ -1,6 +1,6 @@
 """Time our search steps against plain ones: python tests/bench_against_plain.py --precision bf16.
 
-autogan: stage 2 of the search at the paper's widths and batches, architectures drawn uniformly, the
+autogan: level 2 of the search at the paper's widths and batches, architectures drawn uniformly, the
 same for both sides. A round is five discriminator steps and a generator step of each side, in turn;
 reported is the time of a discriminator iteration with its fifth of a generator step.
 adversarialnas: an iteration of the search at the published widths 160 and 80, soft Gumbel noise,

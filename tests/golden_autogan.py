@@ -156,7 +156,7 @@ def golden_genome(tokens: list[int], width: int, skip_tap: str = "post") -> Auto
 
 
 def small_cases() -> Iterator[tuple[str, int, list[int]]]:
-    """Yield the name, stage and tokens of every small case in the file."""
+    """Yield the name, level (in its keys: stage) and tokens of every small case in the file."""
     for key in GOLDEN.files:
         if match := re.fullmatch(r"small\.(\w+)\.stage(\d)\.arch", key):
             yield match[1], int(match[2]), GOLDEN[key].tolist()

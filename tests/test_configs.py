@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from gan_nas.configs import FieldHelp, Settings, describe, resolve
+from gan_nas.configs import FieldHelp, Settings, describe_fields, resolve
 from gan_nas.errors import InvalidInput
 
 
@@ -109,7 +109,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_fields_describe_themselves() -> None:
-    described = {field.name: field for field in describe(Config)}
+    described = {field.name: field for field in describe_fields(Config)}
     assert list(described) == list(Config.model_fields)
     assert described["steps"] == FieldHelp(
         "steps", "whole number >= 1", "10", "Generator steps (sec. 4.1)."
@@ -126,5 +126,5 @@ def test_fields_describe_themselves() -> None:
 
 
 def test_defaults_can_be_typed_back() -> None:
-    for name, _, default, _ in describe(Config):
+    for name, _, default, _ in describe_fields(Config):
         assert getattr(resolve(Config, {}, [f"{name}={default}"]), name) == getattr(Config(), name)

@@ -49,7 +49,7 @@ BROKEN = (
 )
 
 
-class Source(NamedTuple):
+class ImageFiles(NamedTuple):
     """Where images lie, their relative names, sorted, and how to open one.
 
     `others` are the names of files that are no images by their names. `stamp` changes when a file
@@ -63,7 +63,7 @@ class Source(NamedTuple):
     open: Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
-class Header(NamedTuple):
+class ImageHeader(NamedTuple):
     """Whether an image is grey ("L") or coloured ("RGB"), its size in pixels when it is upright."""
 
     mode: Literal["L", "RGB"]
@@ -73,7 +73,7 @@ class Header(NamedTuple):
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[Source]:
+def open_image_files(path: Path) -> Iterator[ImageFiles]:
     """Lend the images under a folder (recursively) or in a zip, which is not extracted.
 
     Links in a folder are followed, but not in circles; those in a zip are refused.
@@ -82,10 +82,10 @@ def open_source(path: Path) -> Iterator[Source]:
         yield _in_zip(path, stack) if path.is_file() else _in_folder(path)
 
 
-def read_header(source: Source, name: str) -> Header:
+def read_image_header(files: ImageFiles, name: str) -> ImageHeader:
     """Read what an image says of itself; raises InvalidInput naming a file that is unusable."""
     try:
-        with _strict(), source.open(name) as file, Image.open(file, formats=FORMATS) as image:
+        with _strict(), files.open(name) as file, Image.open(file, formats=FORMATS) as image:
             mode, (width, height) = image.mode, image.size
             # Older Pillows say I for 16 bits, which means 32 elsewhere.
             is_deep = mode == "I" and image.format in SIXTEEN_BITS
@@ -95,32 +95,34 @@ def read_header(source: Source, name: str) -> Header:
             if _orientation(image) in QUARTER_TURNS:
                 width, height = height, width
     except BROKEN as error:
-        raise _broken(source, name, error) from error
+        raise _broken(files, name, error) from error
     if frames > 1:
         raise InvalidInput(
-            f"{source.path / name} holds {frames} pictures, an animation perhaps: save those you "
+            f"{files.path / name} holds {frames} pictures, an animation perhaps: save those you "
             "want as files of their own"
         )
     if (is_deep or mode in DEEP_MODES) and transparent:
         raise InvalidInput(
-            f"{source.path / name} has 16 bits and a transparent colour: convert it to 8 bits"
+            f"{files.path / name} has 16 bits and a transparent colour: convert it to 8 bits"
         )
     if not is_deep and mode not in GREY_MODES + COLOUR_MODES:
         raise InvalidInput(
-            f"{source.path / name} has pixels of type {mode}: convert it to grey or RGB with 8 "
+            f"{files.path / name} has pixels of type {mode}: convert it to grey or RGB with 8 "
             "bits per channel"
         )
     grey = is_deep or mode in GREY_MODES
-    return Header("L" if grey else "RGB", width, height, transparent)
+    return ImageHeader("L" if grey else "RGB", width, height, transparent)
 
 
-def decode(source: Source, name: str, mode: str, background: str = "#ffffff") -> Image.Image:
-    """Return an image upright, in this mode, laid on the background; raises as read_header does.
+def decode_image(
+    files: ImageFiles, name: str, mode: str, background: str = "#ffffff"
+) -> Image.Image:
+    """Return an image upright, in this mode, laid on the background.
 
-    16 bits become the nearest of 8.
+    16 bits become the nearest of 8. Raises as read_image_header does.
     """
     try:
-        with _strict(), source.open(name) as file, Image.open(file, formats=FORMATS) as image:
+        with _strict(), files.open(name) as file, Image.open(file, formats=FORMATS) as image:
             upright = ImageOps.exif_transpose(image)
             if upright.mode == "I" or upright.mode in DEEP_MODES:
                 deep = np.asarray(upright).astype(np.int64)
@@ -130,7 +132,7 @@ def decode(source: Source, name: str, mode: str, background: str = "#ffffff") ->
                 upright = Image.alpha_composite(below, upright.convert("RGBA"))
             return upright.convert(mode)
     except BROKEN as error:
-        raise _broken(source, name, error) from error
+        raise _broken(files, name, error) from error
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -139,12 +141,12 @@ def _orientation(image: Image.Image) -> int | None:
     return image.getexif().get(ORIENTATION) if looks else None
 
 
-def in_words(names: list[str], num: int = 3) -> str:
+def name_some(names: list[str], num: int = 3) -> str:
     """Name some files and tell that there are more."""
     return ", ".join(names[:num]) + (" ..." if len(names) > num else "")
 
 
-def _in_folder(root: Path) -> Source:
+def _in_folder(root: Path) -> ImageFiles:
     digest = hashlib.sha256(str(root.resolve()).encode(errors="replace"))
     names = []
     for path in sorted(_files_below(root)):
@@ -155,7 +157,9 @@ def _in_folder(root: Path) -> Source:
             f"{relative}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="replace")
         )
     images, others = _apart(names)
-    return Source(root, images, others, digest.hexdigest(), lambda name: (root / name).open("rb"))
+    return ImageFiles(
+        root, images, others, digest.hexdigest(), lambda name: (root / name).open("rb")
+    )
 
 
 def _files_below(root: Path) -> Iterator[Path]:
@@ -171,7 +175,7 @@ def _files_below(root: Path) -> Iterator[Path]:
         yield from (path for file in files if (path := Path(folder) / file).is_file())
 
 
-def _in_zip(path: Path, stack: ExitStack) -> Source:
+def _in_zip(path: Path, stack: ExitStack) -> ImageFiles:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
@@ -183,7 +187,7 @@ def _in_zip(path: Path, stack: ExitStack) -> Source:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise InvalidInput(f"{path / member.filename} is a link, which a zip may not hold")
     images, others = _apart([member.filename for member in members])
-    return Source(path, images, others, _stamp(members), archive.open)
+    return ImageFiles(path, images, others, _stamp(members), archive.open)
 
 
 def stamp_of_zip(path: Path) -> str:
@@ -219,8 +223,8 @@ def _strict() -> Iterator[None]:
         yield
 
 
-def _broken(source: Source, name: str, error: Exception) -> InvalidInput:
+def _broken(files: ImageFiles, name: str, error: Exception) -> InvalidInput:
     reason = str(error).split("\n")[0] or type(error).__name__
     return InvalidInput(
-        f"{source.path / name} cannot be read as an image ({reason}): repair or remove it"
+        f"{files.path / name} cannot be read as an image ({reason}): repair or remove it"
     )

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_nas.data import store
-from gan_nas.data.image_files import Source, decode, open_source, stamp_of_zip
+from gan_nas.data.image_files import ImageFiles, decode_image, open_image_files, stamp_of_zip
 from gan_nas.data.image_stream import ImageStream, open_npz
 from gan_nas.data.images import Images, hash_labels, hash_shape
 from gan_nas.data.preparation import Crop, Preparation
@@ -74,9 +74,9 @@ def load(
         key = store.key_of(npz=stamp_of_zip(path), **settings)
         make = partial(_from_npz, path, images, side, asked, by, stop, progress)
         return _images(str(path), _stored(cache, key, make), asked)
-    with open_source(path) as source:
-        key = store.key_of(files=source.stamp, **settings)
-        make = partial(_from_files, source, side, asked, by, stop, progress)
+    with open_image_files(path) as files:
+        key = store.key_of(files=files.stamp, **settings)
+        make = partial(_from_files, files, side, asked, by, stop, progress)
         return _images(str(path), _stored(cache, key, make), asked)
 
 
@@ -92,10 +92,15 @@ def _stored(cache: Path | None, key: str, make: Callable[[], Making]) -> store.S
 
 
 def _from_files(
-    source: Source, side: int | None, asked: Preparation, by: Resize, stop: Stop, progress: Progress
+    files: ImageFiles,
+    side: int | None,
+    asked: Preparation,
+    by: Resize,
+    stop: Stop,
+    progress: Progress,
 ) -> Making:
     """Look through image files, and decode them when their batches are asked for."""
-    survey = look_through(source, side, asked, by, stop, progress)
+    survey = look_through(files, side, asked, by, stop, progress)
     channels = 1 if survey.mode == "L" else 3
     names = survey.train + survey.held_out
     shape = (len(names), channels, survey.side, survey.side)
@@ -109,7 +114,7 @@ def _from_files(
         has_splits=survey.has_splits,
         remarks=survey.remarks,
     )
-    return shape, facts, _decoded(source, survey, asked, by, stop, progress)
+    return shape, facts, _decoded(files, survey, asked, by, stop, progress)
 
 
 def _from_npz(
@@ -220,7 +225,7 @@ def _hashed(
 
 
 def _decoded(
-    source: Source,
+    files: ImageFiles,
     survey: Survey,
     asked: Preparation,
     by: Resize,
@@ -230,7 +235,7 @@ def _decoded(
     """Decode, crop and resize files, uint8 (B, C, S, S); no batch is of both parts."""
 
     def pixels(name: str) -> np.ndarray:
-        image = decode(source, name, survey.mode, asked.background)
+        image = decode_image(files, name, survey.mode, asked.background)
         return np.asarray(squared(image, survey.side, survey.crop, by))
 
     total, done = len(survey.train) + len(survey.held_out), 0

@@ -17,11 +17,11 @@ from torch import Tensor
 from gan_nas.data.image_files import (
     BROKEN,
     EXTENSIONS,
-    Header,
-    Source,
-    decode,
-    open_source,
-    read_header,
+    ImageFiles,
+    ImageHeader,
+    decode_image,
+    open_image_files,
+    read_image_header,
 )
 from gan_nas.data.resizing import Resize
 from gan_nas.errors import InvalidInput, shorten
@@ -87,40 +87,40 @@ def open_images(path: Path, background: str = "#ffffff") -> ImageStream:
 
 
 def _open_files(path: Path, background: str) -> ImageStream:
-    with open_source(path) as source:
-        if not source.names:
+    with open_image_files(path) as files:
+        if not files.names:
             raise InvalidInput(f"{path} holds no images; images end in {', '.join(EXTENSIONS)}")
-        first = read_header(source, source.names[0])
-        for name in source.names:
-            _check(source, name, read_header(source, name), first)
+        first = read_image_header(files, files.names[0])
+        for name in files.names:
+            _check(files, name, read_image_header(files, name), first)
 
     def read(batch_size: int) -> Iterator[Tensor]:
         # The names that were counted, whatever has been added since.
-        with open_source(path) as now:
-            for start in range(0, len(source.names), batch_size):
-                names = source.names[start : start + batch_size]
+        with open_image_files(path) as now:
+            for start in range(0, len(files.names), batch_size):
+                names = files.names[start : start + batch_size]
                 images = torch.from_numpy(np.stack([pixels(now, name) for name in names]))
                 yield images.permute(0, 3, 1, 2).contiguous()
 
-    def pixels(now: Source, name: str) -> np.ndarray:
-        image = decode(now, name, first.mode, background)
-        _check(now, name, Header(first.mode, *image.size), first)
+    def pixels(now: ImageFiles, name: str) -> np.ndarray:
+        image = decode_image(now, name, first.mode, background)
+        _check(now, name, ImageHeader(first.mode, *image.size), first)
         return np.asarray(image).reshape(first.height, first.width, -1)
 
     return ImageStream(
-        _name(path), len(source.names), first.width, 1 if first.mode == "L" else 3, read
+        _name(path), len(files.names), first.width, 1 if first.mode == "L" else 3, read
     )
 
 
-def _check(source: Source, name: str, header: Header, first: Header) -> None:
+def _check(files: ImageFiles, name: str, header: ImageHeader, first: ImageHeader) -> None:
     if header[:3] == first[:3] and header.width == header.height <= MAX_SIDE:
         return
     kinds = {"L": "grey", "RGB": "colour"}
     size = f"is {kinds[header.mode]} of {header.width} x {header.height} pixels"
-    if name != source.names[0]:
-        size += f" and {source.names[0]} {kinds[first.mode]} of {first.width} x {first.height}"
+    if name != files.names[0]:
+        size += f" and {files.names[0]} {kinds[first.mode]} of {first.width} x {first.height}"
     raise InvalidInput(
-        f"{source.path / name} {size}: images are judged as they are, so bring all to one square "
+        f"{files.path / name} {size}: images are judged as they are, so bring all to one square "
         f"size of at most {MAX_SIDE} pixels, and to grey or to colour"
     )
 

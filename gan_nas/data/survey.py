@@ -16,10 +16,10 @@ from gan_nas.data.image_files import (
     BROKEN,
     EXTENSIONS,
     LABELS,
-    Header,
-    Source,
-    in_words,
-    read_header,
+    ImageFiles,
+    ImageHeader,
+    name_some,
+    read_image_header,
 )
 from gan_nas.data.images import AS_THEY_ARE
 from gan_nas.data.layout import arrange, read_labels
@@ -53,7 +53,7 @@ class Survey(NamedTuple):
 
 
 def look_through(
-    source: Source,
+    files: ImageFiles,
     side: int | None,
     asked: Preparation,
     by: Resize,
@@ -61,17 +61,17 @@ def look_through(
     progress: Progress,
 ) -> Survey:
     """Read all headers and decide what is taken, and how."""
-    check_number(source.path, len(source.names))
-    headers, unreadable = _headers(source, asked, stop, progress)
-    layout = arrange(sorted(headers), _dataset_json(source))
+    check_number(files.path, len(files.names))
+    headers, unreadable = _headers(files, asked, stop, progress)
+    layout = arrange(sorted(headers), _dataset_json(files))
     used = layout.train + (layout.held_out or [])
-    odd = _odd_kinds(source, headers, used, asked)
+    odd = _odd_kinds(files, headers, used, asked)
     left = [name for name in used if name not in odd]
-    odd |= _odd_sizes(source, headers, left, asked)
+    odd |= _odd_sizes(files, headers, left, asked)
     left = [name for name in used if name not in odd]
-    check_number(source.path, len(left))
+    check_number(files.path, len(left))
     kinds = {headers[name].mode for name in left}
-    target, crop, resizing = _shape(source.path, headers, left, side, asked, by)
+    target, crop, resizing = _shape(files.path, headers, left, side, asked, by)
     remarks = list(layout.remarks)
     transparent = sum(headers[name].transparent for name in left)
     if transparent:
@@ -79,10 +79,10 @@ def look_through(
     small = sum(min(headers[name][1:3]) < target for name in left)
     if small:
         remarks.append(f"{small:,} smaller than {target} px and enlarged")
-    skipped = sorted([*unreadable, *odd, *_strange(source.others)])
+    skipped = sorted([*unreadable, *odd, *_strange(files.others)])
     if skipped:
-        files = "file" if len(skipped) == 1 else "files"
-        remarks.append(f"{len(skipped):,} {files} skipped: {in_words(skipped)}")
+        noun = "file" if len(skipped) == 1 else "files"
+        remarks.append(f"{len(skipped):,} {noun} skipped: {name_some(skipped)}")
     train = [name for name in layout.train if name not in odd]
     if layout.held_out is None:
         rows, held_rows = draw_held_out(len(train))
@@ -91,7 +91,7 @@ def look_through(
         held_out = [name for name in layout.held_out if name not in odd]
     if min(len(train), len(held_out)) < 2:
         raise InvalidInput(
-            f"{source.path} leaves {len(train)} images to train on and {len(held_out)} held out; "
+            f"{files.path} leaves {len(train)} images to train on and {len(held_out)} held out; "
             "at least 2 of each are needed"
         )
     return Survey(
@@ -108,39 +108,39 @@ def look_through(
 
 
 def _headers(
-    source: Source, asked: Preparation, stop: Stop, progress: Progress
-) -> tuple[dict[str, Header], list[str]]:
+    files: ImageFiles, asked: Preparation, stop: Stop, progress: Progress
+) -> tuple[dict[str, ImageHeader], list[str]]:
     """Read all headers; files that have none are named or, where asked for, left out."""
     headers, unreadable = {}, []
-    for done, name in enumerate(source.names, 1):
+    for done, name in enumerate(files.names, 1):
         try:
-            headers[name] = read_header(source, name)
+            headers[name] = read_image_header(files, name)
         except InvalidInput:
             if not asked.skip_odd:
                 raise
             unreadable.append(name)
         if done % BATCH == 0:
             check_stop(stop)
-            progress("looking at images", done, len(source.names), {})
-    check_number(source.path, len(headers))
+            progress("looking at images", done, len(files.names), {})
+    check_number(files.path, len(headers))
     return headers, unreadable
 
 
-def _dataset_json(source: Source) -> dict[str, int | None] | None:
+def _dataset_json(files: ImageFiles) -> dict[str, int | None] | None:
     """Return the labels of the dataset.json nearest to the top, if there is one."""
-    found = [name for name in source.others if PurePosixPath(name).name == LABELS]
+    found = [name for name in files.others if PurePosixPath(name).name == LABELS]
     if not found:
         return None
     first = min(found, key=lambda name: name.count("/"))
     try:
-        with source.open(first) as file:
+        with files.open(first) as file:
             text = file.read(LABELS_LIMIT)
         return read_labels(json.loads(text), str(PurePosixPath(first).parent))
     except InvalidInput as error:
-        raise InvalidInput(f"{source.path} cannot be understood: {error}") from error
+        raise InvalidInput(f"{files.path} cannot be understood: {error}") from error
     except (*BROKEN, RecursionError) as error:
         raise InvalidInput(
-            f"{source.path / first} is no readable JSON: mend or remove it"
+            f"{files.path / first} is no readable JSON: mend or remove it"
         ) from error
 
 
@@ -149,7 +149,7 @@ def _strange(others: list[str]) -> list[str]:
 
 
 def _odd_kinds(
-    source: Source, headers: dict[str, Header], used: list[str], asked: Preparation
+    files: ImageFiles, headers: dict[str, ImageHeader], used: list[str], asked: Preparation
 ) -> set[str]:
     """Return the few grey images among colours, or the other way round; refused unless asked."""
     grey = [name for name in used if headers[name].mode == "L"]
@@ -163,13 +163,13 @@ def _odd_kinds(
         return set(few)
     which = "it" if len(few) == 1 else f"all {len(few)} of its kind"
     raise InvalidInput(
-        f"{source.path / few[0]} is {kind} while {len(used) - len(few)} other images are "
+        f"{files.path / few[0]} is {kind} while {len(used) - len(few)} other images are "
         f"{others}: convert or remove {which}, or let odd files be skipped"
     )
 
 
 def _odd_sizes(
-    source: Source, headers: dict[str, Header], left: list[str], asked: Preparation
+    files: ImageFiles, headers: dict[str, ImageHeader], left: list[str], asked: Preparation
 ) -> set[str]:
     """Return the few images of another size than most; refused unless asked.
 
@@ -183,14 +183,14 @@ def _odd_sizes(
     if len(few) > MOST_ODD * len(left):
         least, most = min(sizes, key=min), max(sizes, key=min)
         raise InvalidInput(
-            f"{source.path} holds images of {len(sizes):,} sizes, from {_size(least)} to "
+            f"{files.path} holds images of {len(sizes):,} sizes, from {_size(least)} to "
             f"{_size(most)}: ask for a crop, center or none, and name the side they shall have"
         )
     if asked.skip_odd:
         return set(few)
     others = f" and {len(few) - 1} more are not {_size(usual)} either" if len(few) > 1 else ""
     raise InvalidInput(
-        f"{source.path / few[0]} has {_size(headers[few[0]][1:3])} while {num} other images have "
+        f"{files.path / few[0]} has {_size(headers[few[0]][1:3])} while {num} other images have "
         f"{_size(usual)}{others}: remove it, let odd files be skipped, or ask for a crop, center "
         "or none, and name the side all shall have"
     )
@@ -198,7 +198,7 @@ def _odd_sizes(
 
 def _shape(
     path: Path,
-    headers: dict[str, Header],
+    headers: dict[str, ImageHeader],
     left: list[str],
     side: int | None,
     asked: Preparation,

@@ -40,7 +40,7 @@ def number_is_given(environment: Mapping[str, str] = os.environ) -> bool:
     return any(environment.get(name) for name in COUNTS)
 
 
-def candidates(cores: int) -> list[int]:
+def thread_counts(cores: int) -> list[int]:
     """Return 1, 2, 4, ... up to the number of cores, which is among them."""
     powers = [1 << n for n in range(cores.bit_length()) if 1 << n < cores]
     return [*powers, cores]
@@ -62,7 +62,7 @@ def time_threads(
     import torch
 
     before = torch.get_num_threads()
-    spent: dict[int, list[float]] = {n: [] for n in candidates(cores or available_cores())}
+    spent: dict[int, list[float]] = {n: [] for n in thread_counts(cores or available_cores())}
     begun = clock()
     try:
         for turn in count():

@@ -3,7 +3,7 @@
 TF-GAN calls the resulting numbers classifier score and Frechet classifier distance. They depend on
 this very network, so it is trained deterministically, cached and hashed. Without label smoothing,
 which would cap the score of real images at half the number of classes; and with some images taken
-to another size and back, as happens to those of a search's stages: this lifts the score of real
+to another size and back, as happens to those of a search's levels: this lifts the score of real
 digits at 4 px from 2 to 7.7 of 10 and costs no accuracy (CIFAR-10 at 8 px: 2.2 to 3.6, and 1.5 %).
 
 Its bits depend on the number of CPU threads, so a run keeps its own, and that of the digits comes

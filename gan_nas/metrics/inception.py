@@ -41,7 +41,7 @@ STEM_BATCH_SIZE = 2
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
 COUNTER = "num_batches_tracked"  # of training steps: not needed, and not in every file
 
-State = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 
 
 class Prepared(NamedTuple):
@@ -85,7 +85,7 @@ def load_inception(
 
 
 def inception_from_state(
-    state: State,
+    state: StateDict,
     device: torch.device | str = "cpu",
     *,
     precision: str = "float32",
@@ -99,7 +99,7 @@ def inception_from_state(
     )
 
 
-def read_weights(path: Path) -> State:
+def read_weights(path: Path) -> StateDict:
     """Return the tensors of a file of weights, as `load_inception` checks them."""
     return _read(path)[0]
 
@@ -254,7 +254,7 @@ def architecture() -> nn.Module:
 
 
 def _backbone(
-    state: State,
+    state: StateDict,
     source: str,
     fingerprint: str,
     device: torch.device | str,
@@ -298,7 +298,7 @@ def _fold_norms(network: nn.Module) -> None:
             _fold_norms(child)
 
 
-def _filled(state: State, source: str) -> nn.Module:
+def _filled(state: StateDict, source: str) -> nn.Module:
     """Return the network with these tensors, float32 on the CPU."""
     network = architecture()
     expected = {k: v.shape for k, v in network.state_dict().items() if not k.endswith(COUNTER)}
@@ -316,7 +316,7 @@ def _filled(state: State, source: str) -> nn.Module:
     return network
 
 
-def _read(path: Path) -> tuple[State, str]:
+def _read(path: Path) -> tuple[StateDict, str]:
     """Return the tensors of a .pth file and its sha256, after comparing that."""
     refuse_foreign(path, Wanted.INCEPTION, Kind.PICKLE)
     if not path.is_file():

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_nas.metrics.inception import State, architecture, inception_from_state
+from gan_nas.metrics.inception import StateDict, architecture, inception_from_state
 from gan_nas.streams import stream
 
 
@@ -16,7 +16,7 @@ def time_inception(
     images: Tensor,
     precision: str = "float32",
     *,
-    state: State | None = None,
+    state: StateDict | None = None,
     device: torch.device | str = "cpu",
     repeats: int = 3,
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def time_inception(
     }
 
 
-def fidelity_extractor(state: State) -> nn.Module:
+def fidelity_extractor(state: StateDict) -> nn.Module:
     """Return torch-fidelity's own network with these tensors, on the CPU."""
     network = architecture()
     nn.Module.load_state_dict(network, {k: v.clone() for k, v in state.items()}, assign=True)

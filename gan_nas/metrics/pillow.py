@@ -11,12 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Filter = Literal["bilinear", "bicubic"]
+PillowFilter = Literal["bilinear", "bicubic"]
 SUPPORT = {"bilinear": 1.0, "bicubic": 2.0}
 CUBIC = -0.5  # the slope at 1: Catmull-Rom, as in Keys 1981
 
 
-def resize_pillow(images: Tensor, side: int, kind: Filter) -> Tensor:
+def resize_pillow(images: Tensor, side: int, kind: PillowFilter) -> Tensor:
     """Resize uint8 images (N, C, H, W) to float32 (N, C, side, side); bicubic leaves [0, 255]."""
     x = images.float()
     for dim in (3, 2):
@@ -25,7 +25,7 @@ def resize_pillow(images: Tensor, side: int, kind: Filter) -> Tensor:
     return x
 
 
-def taps(size: int, side: int, kind: Filter) -> tuple[Tensor, Tensor]:
+def taps(size: int, side: int, kind: PillowFilter) -> tuple[Tensor, Tensor]:
     """Return which of `size` pixels each of `side` looks at, and how much: both (side, taps).
 
     Weights are float64 and sum to 1; where the border cuts the filter off, some are 0.
@@ -45,7 +45,7 @@ def taps(size: int, side: int, kind: Filter) -> tuple[Tensor, Tensor]:
     return places.clamp_max(size - 1).long(), taken / total[:, None]
 
 
-def _along(x: Tensor, dim: int, side: int, kind: Filter) -> Tensor:
+def _along(x: Tensor, dim: int, side: int, kind: PillowFilter) -> Tensor:
     """Resize one axis; products and sums are rounded apart, where a matrix product fuses them."""
     places, weights = (t.to(x.device) for t in taps(x.shape[dim], side, kind))
     shape = [1] * x.ndim
@@ -57,7 +57,7 @@ def _along(x: Tensor, dim: int, side: int, kind: Filter) -> Tensor:
     return total.float()
 
 
-def _filter(x: Tensor, kind: Filter) -> Tensor:
+def _filter(x: Tensor, kind: PillowFilter) -> Tensor:
     if kind == "bilinear":
         return (1 - x).clamp_min(0)
     near = ((CUBIC + 2) * x - (CUBIC + 3)) * x * x + 1

@@ -25,8 +25,6 @@ from gan_nas.formats.npy import read_header
 from gan_nas.metrics.backbone import hash_tensors
 from gan_nas.metrics.moments import Moments
 
-Passport = Mapping[str, Any]  # what JSON can hold
-
 ABOUT = "gan_nas"  # where the JSON stands
 FORMAT = 1
 SUFFIXES = (".npz", ".safetensors")
@@ -45,10 +43,10 @@ class Statistics:
     count: int | None
     mean: Tensor
     covariance: Tensor
-    passport: Passport = field(default_factory=dict)
+    passport: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, moments: Moments, passport: Passport | None = None) -> "Statistics":
+    def of(cls, moments: Moments, passport: Mapping[str, Any] | None = None) -> "Statistics":
         """Return the statistics of at least two images."""
         mean, covariance = moments.mean.cpu(), moments.covariance.cpu()
         return cls(moments.count, mean, covariance, dict(passport or {}))
@@ -220,7 +218,7 @@ def _check_numbers(path: Path, mean: Tensor, covariance: Tensor) -> None:
         )
 
 
-def _parse(path: Path, text: str) -> tuple[int | None, Passport, str]:
+def _parse(path: Path, text: str) -> tuple[int | None, Mapping[str, Any], str]:
     """Read count, passport and the hash of the tensors from the JSON text."""
     try:
         about = json.loads(text)

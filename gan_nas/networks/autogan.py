@@ -16,7 +16,7 @@ class AutoGANNetwork(nn.Module):
     """AutoGAN's generator: linear stem, cells of one width that double the size, to-RGB.
 
     AutoGAN (Gong et al. 2019), Fig. 2. `fills` holds one fill for each cell. `num_active_cells`
-    may be lowered while a search grows the network; the one to-RGB serves every stage.
+    may be lowered while a search grows the network; the one to-RGB serves every level.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class StageNetwork(nn.Module):
         self.latent_dim, self.bottom_width = latent_dim, bottom_width
         self.stem = nn.Linear(latent_dim, width * bottom_width**2)
         self.stages = nn.ModuleList(
-            DEGASStage(index, width, fill, searching, has_residual)
+            Stage(index, width, fill, searching, has_residual)
             for index, has_residual in enumerate(residuals)
         )
         self.final_normal: nn.Module | None = None
@@ -69,7 +69,7 @@ class StageNetwork(nn.Module):
         return total
 
 
-class DEGASStage(nn.Module):
+class Stage(nn.Module):
     """One stage of DEGAS' generator; `fill` decides places such as "0.normal"."""
 
     def __init__(

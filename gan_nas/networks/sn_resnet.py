@@ -20,7 +20,7 @@ class SNResNet(nn.Module):
     """SN-GAN's discriminator for small images, as AutoGAN uses and grows it.
 
     Miyato et al. 2018. Of the first three blocks only the first `num_active_cells` run,
-    the fourth always does: it is trained from the first stage on.
+    the fourth always does: it is trained from the first level on.
     """
 
     def __init__(

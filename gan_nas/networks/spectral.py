@@ -20,7 +20,7 @@ def largest_singular_value(weight: Tensor, u: Tensor, v: Tensor, iterate: bool) 
 
     weight is viewed as (out, rest); u has shape (out,), v has shape (rest,).
     """
-    with full_precision(weight.device):
+    with without_autocast(weight.device):
         matrix = weight.flatten(1)
         if iterate:
             with torch.no_grad():
@@ -83,7 +83,7 @@ class SpectralLinear(nn.Linear):
         return F.linear(x, weight, self.bias)
 
 
-def full_precision(device: torch.device) -> AbstractContextManager[None]:
+def without_autocast(device: torch.device) -> AbstractContextManager[None]:
     """Switch autocast off; the meta device knows no autocast."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 

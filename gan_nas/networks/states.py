@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible
 
-Tensors = dict[str, dict[str, Tensor]]  # group -> name -> tensor
+TensorGroups = dict[str, dict[str, Tensor]]  # group -> name -> tensor
 
 
 class Saved(NamedTuple):
@@ -44,7 +44,7 @@ def saved_tensors(tensors: Mapping[str, Tensor]) -> Saved:
     return Saved(lambda: dict(tensors), load)
 
 
-def read_groups(groups: Mapping[str, Saved]) -> Tensors:
+def read_groups(groups: Mapping[str, Saved]) -> TensorGroups:
     """Return the tensors of all groups, sharing their memory."""
     return {name: group.read() for name, group in groups.items()}
 

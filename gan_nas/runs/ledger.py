@@ -21,7 +21,7 @@ from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import Genome
 
 NUM_SHOWN = 64  # images in a sample grid
-CURVES, EDGES, TRIALS = "curves.png", "edges.png", "trials.png"
+CURVES_PNG, EDGES_PNG, TRIALS_PNG = "curves.png", "edges.png", "trials.png"
 
 
 class Ledger:
@@ -134,7 +134,7 @@ class Ledger:
         log = read_log(self.run.directory)
         scored = {row.get("step") for row in log if self._has_scores(row)}
         lost = [scores for scores in self.scores if scores["step"] not in scored]
-        save_curves(sorted(log + lost, key=_step) if lost else log, self.run.path(CURVES))
+        save_curves(sorted(log + lost, key=_step) if lost else log, self.run.path(CURVES_PNG))
 
     def _has_scores(self, row: Mapping[str, Any]) -> bool:
         return bool(self.scores) and row.keys() >= self.scores[0].keys()
@@ -144,12 +144,12 @@ class Ledger:
         if self.run:
             log = read_log(self.run.directory)
             kept = [row for row in log if row.get("event") == "architecture"]
-            save_edge_history(kept, self.run.path(EDGES))
+            save_edge_history(kept, self.run.path(EDGES_PNG))
 
     def trials(self, points: Sequence[tuple[float, float, int]]) -> None:
         """Draw trials: the images spent up to each, its distance, its generator's parameters."""
         if self.run:
-            save_trials(points, self.run.path(TRIALS))
+            save_trials(points, self.run.path(TRIALS_PNG))
 
     def state(self) -> dict[str, Any]:
         """Return what is no tensor, as JSON."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
 
 from gan_nas.errors import Incompatible, Interrupted, explain
 from gan_nas.networks.states import Saved, load_groups, read_groups
@@ -113,8 +113,15 @@ def _restored(run: Run, ledger: Ledger, state: type[S], start: Callable[[S | Non
 
 
 def read_state(state: type[S], content: Mapping[str, object]) -> S:
-    """Read the plain state of a checkpoint; what belongs to others is left out."""
-    known = {name: value for name, value in content.items() if name in state.model_fields}
+    """Read the plain state of a checkpoint; what belongs to others is left out.
+
+    A field that had another name before lists it in its `validation_alias`.
+    """
+    names: set[object] = set(state.model_fields)
+    for field in state.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices):
+            names.update(field.validation_alias.choices)
+    known = {name: value for name, value in content.items() if name in names}
     try:
         return state.model_validate_json(json.dumps(known))  # strictly, a list is no tuple else
     except ValidationError as error:

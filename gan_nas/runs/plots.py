@@ -43,7 +43,7 @@ OP_COLOURS = {  # light: cheap; related operations have related hues
     "dil_conv_3x3": "#bcbddc",
     "dil_conv_5x5": "#6a51a3",
 }
-NETWORKS = ("generator", "discriminator")
+ROLES = ("generator", "discriminator")
 LARGEST = 10**15  # of a step, or of any number drawn
 BLUE, ORANGE, GREEN = "#2f6fb3", "#d9772b", "#2e8b57"
 
@@ -134,7 +134,7 @@ def save_edge_history(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     if not log:
         logger.warning("%s is not drawn: the log it would be made of is lost", path)
         return
-    networks = [name for name in NETWORKS if name in log[0]]
+    networks = [name for name in ROLES if name in log[0]]
     steps = [row["step"] for row in log]
     rows = [
         [f"{i}: {edge}" for i, cell in enumerate(log[0][name]) for edge in cell]
@@ -243,7 +243,7 @@ def _moments(log: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def _shown(row: Mapping[str, Any]) -> tuple[object, ...]:
     entropies = {name: list(edges) for name, edges in row["entropies"].items()}
-    return entropies, *([list(cell) for cell in row.get(name, ())] for name in NETWORKS)
+    return entropies, *([list(cell) for cell in row.get(name, ())] for name in ROLES)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

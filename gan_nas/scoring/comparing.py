@@ -7,7 +7,13 @@ from pydantic import ValidationError
 
 from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import read_text
-from gan_nas.scoring.protocols import Passport, Scores, by_importance, describe, exceeds_noise
+from gan_nas.scoring.protocols import (
+    Passport,
+    Scores,
+    by_importance,
+    exceeds_noise,
+    say_differences,
+)
 
 LIMIT = 1 << 20  # bytes of a file
 
@@ -40,8 +46,8 @@ def compare(
     passports = a.passport.differences(b.passport)
     if passports and not any_passport:
         raise Incompatible(
-            f"{first} and {second} were scored differently ({describe(passports)}), so their "
-            "numbers cannot be compared; score both alike, or allow any passport"
+            f"{first} and {second} were scored differently ({say_differences(passports)}), so "
+            "their numbers cannot be compared; score both alike, or allow any passport"
         )
     common = [name for name in by_importance(a.scores) if name in b.scores]
     common = [name for name in common if not name.endswith(("_deviation", "_error"))]

@@ -280,7 +280,7 @@ def differing(passports: Sequence[Passport]) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def describe(differences: Mapping[str, Sequence[Any]]) -> str:
+def say_differences(differences: Mapping[str, Sequence[Any]]) -> str:
     """Say differences of passports in words."""
     return ", ".join(
         f"{name} {' and '.join(map(str, values))}" for name, values in differences.items()

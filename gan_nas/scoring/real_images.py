@@ -15,10 +15,10 @@ from gan_nas.metrics.evenly import even_places, evenly, evenly_of_parts
 from gan_nas.metrics.measures import MOST, embed
 from gan_nas.metrics.moments import Moments
 from gan_nas.progress import Progress, silent
-from gan_nas.scoring.reference import Split
+from gan_nas.scoring.reference import ReferenceSplit
 
 CHUNK = 500  # images resized and embedded at a time
-WORDS: dict[Split, str] = {"train": "training", "held-out": "held-out"}
+WORDS: dict[ReferenceSplit, str] = {"train": "training", "held-out": "held-out"}
 
 
 class RealImages:
@@ -41,7 +41,7 @@ class RealImages:
     ) -> None:
         self.images, self.backbone, self.side, self.num = images, backbone, side, num
         self.cache, self._stop, self._progress = cache, stop, progress
-        self._features: dict[Split, Tensor] = {}
+        self._features: dict[ReferenceSplit, Tensor] = {}
 
     @property
     def key(self) -> str:
@@ -55,17 +55,17 @@ class RealImages:
         images = self.images
         return resizing_to(self.side, images.side, images.resize_by, images.resizing)
 
-    def parts(self, split: Split) -> list[Tensor]:
+    def parts(self, split: ReferenceSplit) -> list[Tensor]:
         """Return the images of a split, in parts."""
         train, held_out = self.images.train, self.images.held_out
         wholes = {"train": [train], "held-out": [held_out], "all": [train, held_out]}[split]
         return [evenly(whole, self.num or len(whole)) for whole in wholes]
 
-    def count(self, split: Split) -> int:
+    def count(self, split: ReferenceSplit) -> int:
         """Return how many images a split has."""
         return sum(map(len, self.parts(split)))
 
-    def moments(self, split: Split) -> Moments:
+    def moments(self, split: ReferenceSplit) -> Moments:
         """Return the moments of a split, from the cache if they are there."""
         if split == "all":
             return self.moments("train").merge(self.moments("held-out"))
@@ -82,7 +82,7 @@ class RealImages:
         tensors = cached(self.cache, "moments", key, compute)
         return Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
 
-    def features(self, split: Split) -> Tensor:
+    def features(self, split: ReferenceSplit) -> Tensor:
         """Return the features of at most 10,000 images of a split, float32 on the CPU."""
         if split not in self._features:
             parts = self.parts(split)

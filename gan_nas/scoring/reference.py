@@ -19,8 +19,8 @@ from gan_nas.metrics.measures import embed
 from gan_nas.metrics.statistics import Statistics
 from gan_nas.versions import versions
 
-Split = Literal["train", "held-out", "all"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+ReferenceSplit = Literal["train", "held-out", "all"]
+REFERENCE_SPLITS: tuple[ReferenceSplit, ...] = get_args(ReferenceSplit)
 
 CHUNK = 500  # images at a time, as a scorer takes them: the last digits depend on it
 CHUNK_VALUES = 1 << 26  # but no more than 64 MiB of pixels
@@ -156,10 +156,11 @@ def check_reference(
     ]
 
 
-def split_of(images: Images | ImageStream, split: str | None) -> Split:
+def split_of(images: Images | ImageStream, split: str | None) -> ReferenceSplit:
     """Return the split that is meant; raises InvalidInput for one that there is not."""
-    if split is not None and split not in SPLITS:
-        hint = nearest(split, list(SPLITS)) or f"; there are {', '.join(SPLITS)}"
+    if split is not None and split not in REFERENCE_SPLITS:
+        known = [str(name) for name in REFERENCE_SPLITS]
+        hint = nearest(split, known) or f"; there are {', '.join(known)}"
         raise InvalidInput(f"unknown split {split!r}{hint}")
     if isinstance(images, ImageStream):
         if split not in (None, "all"):
@@ -167,10 +168,10 @@ def split_of(images: Images | ImageStream, split: str | None) -> Split:
                 f"{images.name} has no split {split!r}: images that are no data set are all taken"
             )
         return "all"
-    return SPLITS[SPLITS.index(split)] if split else "train"
+    return REFERENCE_SPLITS[REFERENCE_SPLITS.index(split)] if split else "train"
 
 
-def split_for(images: Images, protocol: Split) -> Split:
+def split_for(images: Images, protocol: ReferenceSplit) -> ReferenceSplit:
     """Return what a protocol's split is of these images.
 
     Where a data set comes in parts, these are meant. A folder that has none was only cut by us:
@@ -179,7 +180,7 @@ def split_for(images: Images, protocol: Split) -> Split:
     return "all" if protocol == "train" and not images.has_splits else protocol
 
 
-def _batches(images: Images | ImageStream, split: Split) -> tuple[Iterator[Tensor], int]:
+def _batches(images: Images | ImageStream, split: ReferenceSplit) -> tuple[Iterator[Tensor], int]:
     if isinstance(images, ImageStream):
         num_values = images.channels * images.side**2
         return images.batches(min(CHUNK, max(1, CHUNK_VALUES // num_values))), images.num

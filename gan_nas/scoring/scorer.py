@@ -36,7 +36,7 @@ from gan_nas.metrics.statistics import Statistics
 from gan_nas.progress import Progress, silent
 from gan_nas.scoring.protocols import Compared, Comparison, Passport, Quantise
 from gan_nas.scoring.real_images import RealImages
-from gan_nas.scoring.reference import Split as Reference
+from gan_nas.scoring.reference import ReferenceSplit
 from gan_nas.versions import versions
 
 SMALLEST_SPLIT = 10  # of few images: a score of fewer says nothing
@@ -72,7 +72,7 @@ class Scorer:
         *,
         measures: Sequence[Measure] = USUAL,
         shuffle: bool = False,
-        split: Reference = "train",
+        split: ReferenceSplit = "train",
         neighbours: Neighbours = PAPERS,
         statistics: Statistics | None = None,
         stop: Callable[[], bool] = lambda: False,
@@ -278,7 +278,7 @@ class Scorer:
         return FrechetReference(self._known.moments("train"))
 
     @property
-    def _split_beside(self) -> Reference:
+    def _split_beside(self) -> ReferenceSplit:
         return "train" if self._split_of_reference == "all" else self.split
 
     @property
@@ -347,7 +347,7 @@ class Scorer:
         measures: Sequence[Measure],
         splits: int,
         reference: FrechetReference | None,
-        split: Reference,
+        split: ReferenceSplit,
     ) -> dict[str, float]:
         return values_of(
             images,

@@ -15,7 +15,7 @@ from gan_nas.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
-Scores = Mapping[str, Sequence[float]]  # place -> a number for each of its operations
+PlaceScores = Mapping[str, Sequence[float]]  # place -> a number for each of its operations
 NO_LIMIT = np.iinfo(np.int64).max
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 INITIAL_DEVIATION = 1e-3  # in DARTS' code, and in AdversarialNAS'
 
 
-class Row(NamedTuple):
+class PlaceRow(NamedTuple):
     """Which parameter holds a place's row, and how many operations the place has."""
 
     parameter: str
@@ -30,7 +30,7 @@ class Logits(nn.Module):
 
     def __init__(
         self,
-        places: Mapping[str, Row],
+        places: Mapping[str, PlaceRow],
         *,
         num_logits: Mapping[str, int] | None = None,
         device: torch.device | None = None,

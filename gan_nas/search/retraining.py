@@ -20,7 +20,7 @@ from gan_nas.progress import Progress, silent
 from gan_nas.runs.results import Result, SearchResult, TrainingResult
 from gan_nas.runs.run import never
 from gan_nas.runs.stored import read_result
-from gan_nas.scoring.protocols import describe, differing
+from gan_nas.scoring.protocols import differing, say_differences
 from gan_nas.search.inheritance import Supernets, start_from
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.genome import Genome
@@ -136,8 +136,8 @@ def retrain_all(
     differences = differing(passports)
     if differences and not any_passport:
         raise Incompatible(
-            f"the trials in {folder} were scored differently ({describe(differences)}), so they "
-            "cannot be ranked; move that folder away to train them anew, or allow any passport"
+            f"the trials in {folder} were scored differently ({say_differences(differences)}), so "
+            "they cannot be ranked; move that folder away to train them anew, or allow any passport"
         )
     ranking = ranked(outcomes)
     places = {row.id: place for place, row in enumerate(ranking)}

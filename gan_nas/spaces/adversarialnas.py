@@ -18,7 +18,7 @@ from gan_nas.errors import InvalidInput
 from gan_nas.spaces.drawing import ABSENT, Drawing, Edge, Node, Part
 from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
-from gan_nas.spaces.space import Places, Space, Values
+from gan_nas.spaces.space import Places, PlaceValues, Space
 
 if TYPE_CHECKING:
     from gan_nas.spaces.frameworks import Framework
@@ -284,7 +284,7 @@ class AdversarialNASSpace(Space[AdversarialNASGenerator]):
         )
 
     def repair(
-        self, generator: AdversarialNASGenerator, values: Values, random: Random
+        self, generator: AdversarialNASGenerator, values: PlaceValues, random: Random
     ) -> AdversarialNASGenerator:
         """Give a node without input an edge, as the authors' code does.
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from gan_nas.spaces.schema import Frozen
 
-Kind = Literal["rl", "gradient", "evolution", "growth", "random", "hand-made"]
+SearchKind = Literal["rl", "gradient", "evolution", "growth", "random", "hand-made"]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -34,7 +34,7 @@ class Row(Frozen):
     name: str
     venue: str = Field(description="in short")
     year: int = Field(ge=2014)
-    kind: Kind = Field(description="how the architecture was found")
+    kind: SearchKind = Field(description="how the architecture was found")
     searched: tuple[Literal["generator", "discriminator", "loss"], ...] = ()
     gpu_days: Positive | None = Field(default=None, description="of the search")
     parameters: Positive | None = Field(default=None, description="of the generator, in millions")

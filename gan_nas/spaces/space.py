@@ -26,7 +26,7 @@ G = TypeVar("G", bound=GeneratorGenome)
 
 Value = str | bool | tuple[int, ...] | None
 Places = Mapping[str, tuple[Value, ...]]  # what may stand at each place, the first as a default
-Values = Mapping[str, Value]  # what stands there
+PlaceValues = Mapping[str, Value]  # what stands there
 
 
 class Space(ABC, Generic[G]):
@@ -74,7 +74,7 @@ class Space(ABC, Generic[G]):
         content = generator.model_dump()
         return {place: _read(content, place) for place in self.places(generator)}
 
-    def changed(self, generator: G, values: Values) -> G:
+    def changed(self, generator: G, values: PlaceValues) -> G:
         """Return the generator with other values at some places.
 
         Raises pydantic's ValidationError for what is no generator.
@@ -84,7 +84,7 @@ class Space(ABC, Generic[G]):
             content = _written(content, place.split("."), value)
         return self.Generator.model_validate(content)
 
-    def is_valid(self, generator: G, values: Values) -> bool:
+    def is_valid(self, generator: G, values: PlaceValues) -> bool:
         """Tell whether a generator of these sizes can have these values."""
         try:
             self.changed(generator, values)
@@ -92,7 +92,7 @@ class Space(ABC, Generic[G]):
             return False
         return True
 
-    def repair(self, generator: G, values: Values, random: Random) -> G:
+    def repair(self, generator: G, values: PlaceValues, random: Random) -> G:
         """Return a generator of these sizes with these values, made valid by as few other ones.
 
         Places are drawn anew, one more at a time; valid values are left alone.

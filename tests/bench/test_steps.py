@@ -25,7 +25,7 @@ def timed(repeats: int, budget: float = float("inf")) -> tuple[GAN, StepTimes]:
 
 
 @pytest.mark.parametrize("levels", ["multi", "single"])
-def test_report_has_a_row_for_each_stage_and_the_training(levels: str) -> None:
+def test_report_has_a_row_for_each_level_and_the_training(levels: str) -> None:
     search = SEARCH.model_copy(update={"levels": levels})
     result = report(
         "autogan",

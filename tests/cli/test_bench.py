@@ -8,7 +8,7 @@ from torch import Tensor
 from gan_nas.search import load_method
 
 
-def test_bench_times_every_stage(gan_nas: Command) -> None:
+def test_bench_times_every_level(gan_nas: Command) -> None:
     options = ("--resolution", 16, "--width", 4, "--repeats", 1)
     measured = gan_nas("bench", "sngan-cifar10", *options, "--json").json
     assert len(measured["rows"]) == 4

@@ -10,7 +10,7 @@ from gan_nas.data import DATA_SETS
 from gan_nas.metrics.loading import KINDS
 from gan_nas.metrics.measures import MEASURES
 from gan_nas.scoring.protocols import PROTOCOLS
-from gan_nas.scoring.reference import SPLITS
+from gan_nas.scoring.reference import REFERENCE_SPLITS
 from gan_nas.search import load_method, method_names
 from gan_nas.spaces.frameworks import FRAMEWORKS
 from gan_nas.spaces.registry import BUILT_IN
@@ -49,7 +49,7 @@ def texts(command: str) -> list[str]:
         ("score", KINDS),
         ("stats", DATA_SETS),
         ("stats", KINDS),
-        ("stats", SPLITS),
+        ("stats", REFERENCE_SPLITS),
     ],
 )
 def test_help_forgets_nothing_that_there_is(command: str, names: Any) -> None:

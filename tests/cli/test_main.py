@@ -10,7 +10,7 @@ import torch
 import typer
 from commands import COMMANDS, Command
 
-from gan_nas.cli import app, explain, options_of
+from gan_nas.cli import app, code_and_sentence, options_of
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
 
 
@@ -78,8 +78,8 @@ def test_wrong_usage_is_one_sentence_and_exit_2(
     ],
 )
 def test_every_error_has_its_exit_code(error: Exception, code: int, said: str) -> None:
-    assert explain(error)[0] == code
-    assert said in explain(error)[1]
+    assert code_and_sentence(error)[0] == code
+    assert said in code_and_sentence(error)[1]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -92,7 +92,9 @@ def test_an_error_advises_only_options_that_the_command_has(command: str) -> Non
         Incompatible("choose another run directory"),
         Incompatible("allow any passport"),
     ):
-        advised |= set(re.findall(r"(?<!\S)[(]?(--?[a-z][a-z-]*)", explain(error, options)[1]))
+        advised |= set(
+            re.findall(r"(?<!\S)[(]?(--?[a-z][a-z-]*)", code_and_sentence(error, options)[1])
+        )
     assert advised <= options
     assert ("--run" in advised) == ("--run" in options)
     assert ("--any-passport" in advised) == ("--any-passport" in options)

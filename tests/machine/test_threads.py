@@ -12,9 +12,9 @@ import torch
 from gan_nas.machine.threads import (
     POLICIES,
     SHORT_SPIN,
-    candidates,
     number_is_given,
     spin_briefly,
+    thread_counts,
     time_threads,
     worthwhile,
 )
@@ -44,7 +44,7 @@ def chosen(seconds: Callable[[int, int], float], cores: int = 2) -> int:
     [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (4, [1, 2, 4]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])],
 )
 def test_candidates_double_up_to_the_cores(cores: int, numbers: list[int]) -> None:
-    assert candidates(cores) == numbers
+    assert thread_counts(cores) == numbers
 
 
 def test_more_threads_are_taken_only_where_they_are_clearly_faster() -> None:

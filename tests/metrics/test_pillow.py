@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_nas.metrics.pillow import SUPPORT, Filter, resize_pillow, taps
+from gan_nas.metrics.pillow import SUPPORT, PillowFilter, resize_pillow, taps
 
-FILTERS: dict[Filter, Image.Resampling] = {
+FILTERS: dict[PillowFilter, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
@@ -19,7 +19,7 @@ def noise(*shape: int) -> Tensor:
     return torch.randint(256, shape, generator=random, dtype=torch.uint8, device="cpu")
 
 
-def by_pillow(images: Tensor, side: int, kind: Filter) -> Tensor:
+def by_pillow(images: Tensor, side: int, kind: PillowFilter) -> Tensor:
     channels = [
         np.asarray(Image.fromarray(x.float().numpy()).resize((side, side), FILTERS[kind]))
         for x in images.flatten(0, 1)
@@ -36,14 +36,14 @@ def by_pillow(images: Tensor, side: int, kind: Filter) -> Tensor:
     ],
     ids=str,
 )
-def test_every_value_is_pillows(kind: Filter, size: tuple[int, int]) -> None:
+def test_every_value_is_pillows(kind: PillowFilter, size: tuple[int, int]) -> None:
     images = noise(2, 3, *size)
     assert torch.equal(resize_pillow(images, 299, kind), by_pillow(images, 299, kind))
 
 
 @pytest.mark.parametrize("kind", SUPPORT)
 @pytest.mark.parametrize(("size", "side"), [(1, 9), (7, 3), (3, 7), (512, 16)])
-def test_a_flat_image_stays_flat(kind: Filter, size: int, side: int) -> None:
+def test_a_flat_image_stays_flat(kind: PillowFilter, size: int, side: int) -> None:
     places, weights = taps(size, side, kind)
     assert torch.allclose(weights.sum(1), torch.ones(side, dtype=torch.float64, device="cpu"))
     assert 0 <= int(places.min()) <= int(places.max()) < size

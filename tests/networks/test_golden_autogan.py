@@ -23,12 +23,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from gan_nas.networks.merged import published_order
-from gan_nas.search.autogan.controller import Controller, LegacyReinforce, State
+from gan_nas.search.autogan.controller import Controller, LegacyReinforce, LSTMState
 from gan_nas.spaces.autogan import AutoGANGenerator, token_sizes
 from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
 
 TOP1 = [1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3]
-CASES = [pytest.param(*case, id=f"{case[0]}-stage{case[1]}") for case in small_cases()]
+CASES = [pytest.param(*case, id=f"{case[0]}-level{case[1]}") for case in small_cases()]
 BUILDS = pytest.mark.parametrize("build", [golden_supernet, golden_derived])
 
 
@@ -41,15 +41,15 @@ def close(ours: Tensor | float, golden: ArrayLike, atol: float = 1e-4, rtol: flo
     )
 
 
-def build_at(build, genome: AutoGANGenerator, stage: int, bottom_width: int = 4) -> Net:
+def build_at(build, genome: AutoGANGenerator, level: int, bottom_width: int = 4) -> Net:
     net = build(genome, bottom_width * 8)
-    net.network.num_active_cells = stage + 1
+    net.network.num_active_cells = level + 1
     return net
 
 
-def discriminator_at(size: Size, stage: int):
+def discriminator_at(size: Size, level: int):
     discriminator = golden_discriminator(size.discriminator_width, 32)
-    discriminator.num_active_cells = stage + 1
+    discriminator.num_active_cells = level + 1
     return discriminator
 
 
@@ -57,8 +57,8 @@ def latents(size: Size = SMALL) -> Tensor:
     return golden_input("z.g", size.num_images, LATENT_DIM)
 
 
-def reals(stage: int, size: Size = SMALL) -> Tensor:
-    side = 8 * 2**stage
+def reals(level: int, size: Size = SMALL) -> Tensor:
+    side = 8 * 2**level
     return golden_input(f"x.s{side}", size.num_images, 3, side, side)
 
 
@@ -72,23 +72,23 @@ def test_golden_file_is_the_shared_one(shared):
 def test_small_cases_are_all_there():
     names = {"top1", "post_in_deconv", "mixed", "bilinear_bn"}
     assert {(c[0], c[1]) for c in small_cases()} == {(n, s) for n in names for s in range(3)}
-    assert [tokens for name, stage, tokens in small_cases() if (name, stage) == ("top1", 2)] == [
+    assert [tokens for name, level, tokens in small_cases() if (name, level) == ("top1", 2)] == [
         TOP1
     ]
 
 
-@pytest.mark.parametrize(("name", "stage", "tokens"), CASES)
-def test_generator_in_eval_mode(name, stage, tokens):
-    golden = f"small.{name}.stage{stage}."
+@pytest.mark.parametrize(("name", "level", "tokens"), CASES)
+def test_generator_in_eval_mode(name, level, tokens):
+    golden = f"small.{name}.stage{level}."
     network = build_at(
-        golden_derived, golden_genome(tokens, SMALL.generator_width), stage
+        golden_derived, golden_genome(tokens, SMALL.generator_width), level
     ).network.eval()
     seen: list[tuple[Tensor, Tensor]] = []
     for cell in network.cells:
         cell.register_forward_hook(lambda module, inputs, output: seen.append(output))
     with torch.no_grad():
         close(network(latents()), GOLDEN[golden + "eval"])
-    assert len(seen) == stage + 1
+    assert len(seen) == level + 1
     for number, (out, tap) in enumerate(seen, start=1):
         for role, tensor in (("tap", tap), ("out", out)):
             key = f"{golden}cell{number}.{role}_"
@@ -96,11 +96,11 @@ def test_generator_in_eval_mode(name, stage, tokens):
             close(tensor.std(), GOLDEN[key + "std"])
 
 
-@pytest.mark.parametrize(("name", "stage", "tokens"), CASES)
-def test_generator_in_train_mode(name, stage, tokens):
-    golden = f"small.{name}.stage{stage}."
+@pytest.mark.parametrize(("name", "level", "tokens"), CASES)
+def test_generator_in_train_mode(name, level, tokens):
+    golden = f"small.{name}.stage{level}."
     network, canonical = build_at(
-        golden_derived, golden_genome(tokens, SMALL.generator_width), stage
+        golden_derived, golden_genome(tokens, SMALL.generator_width), level
     )
     with torch.no_grad():
         close(network(latents()), GOLDEN[golden + "train"])
@@ -113,29 +113,29 @@ def test_generator_in_train_mode(name, stage, tokens):
             close(state[key.removeprefix(statistics)], GOLDEN[key])
 
 
-@pytest.mark.parametrize("stage", range(3))
-def test_discriminator(stage):
-    discriminator = discriminator_at(SMALL, stage)
+@pytest.mark.parametrize("level", range(3))
+def test_discriminator(level):
+    discriminator = discriminator_at(SMALL, level)
     with torch.no_grad():
-        discriminator(reals(stage))
-        if stage == 2:
+        discriminator(reals(level))
+        if level == 2:
             for key, tensor in discriminator.state_dict().items():
                 if key.endswith("weight_u"):
                     canonical = canonical_discriminator_key(key)
                     close(tensor, GOLDEN[f"small.D_after_one_forward.{canonical}"], 1e-6)
-        scores = discriminator.eval()(reals(stage))
-        golden = GOLDEN[f"small.top1.stage{stage}.D_real_eval_after_one_train_forward"]
+        scores = discriminator.eval()(reals(level))
+        golden = GOLDEN[f"small.top1.stage{level}.D_real_eval_after_one_train_forward"]
         close(scores, golden)
-        close(discriminator(reals(stage)), scores, 0, 0)  # no power iteration in eval mode
+        close(discriminator(reals(level)), scores, 0, 0)  # no power iteration in eval mode
 
 
 @BUILDS
-@pytest.mark.parametrize(("name", "stage", "tokens"), CASES)
-def test_losses_and_gradients(build, name, stage, tokens):
-    golden = f"small.{name}.stage{stage}."
-    generator, canonical = build_at(build, golden_genome(tokens, SMALL.generator_width), stage)
-    discriminator = discriminator_at(SMALL, stage)
-    real = discriminator(reals(stage))
+@pytest.mark.parametrize(("name", "level", "tokens"), CASES)
+def test_losses_and_gradients(build, name, level, tokens):
+    golden = f"small.{name}.stage{level}."
+    generator, canonical = build_at(build, golden_genome(tokens, SMALL.generator_width), level)
+    discriminator = discriminator_at(SMALL, level)
+    real = discriminator(reals(level))
     fake = discriminator(generator(latents()).detach())
     close(real, GOLDEN[golden + "D_real_train"])
     close(fake, GOLDEN[golden + "D_fake_train"])
@@ -184,9 +184,9 @@ def run_in_published_order(network: nn.Module, z: Tensor) -> Tensor:
         return network(z)
 
 
-def golden_controller(stage: int) -> Controller:
-    controller = Controller(token_sizes(stage))
-    fill_network(controller, {k: f"ctrl.{stage}.{k}" for k in controller.state_dict()})
+def golden_controller(level: int) -> Controller:
+    controller = Controller(token_sizes(level))
+    fill_network(controller, {k: f"ctrl.{level}.{k}" for k in controller.state_dict()})
     return controller
 
 
@@ -198,15 +198,15 @@ PRINTED_LOG_PROBS = (
 )
 
 
-def test_controller_at_every_stage():
-    """Each stage's LSTM starts from the state in which the stage before ended."""
+def test_controller_at_every_level():
+    """Each level's LSTM starts from the state in which the level before ended."""
     state = Controller(token_sizes(0)).zero_state(1)
-    for stage, actions in enumerate(ACTIONS):
-        controller = golden_controller(stage)
+    for level, actions in enumerate(ACTIONS):
+        controller = golden_controller(level)
         rollout = controller.evaluate(torch.tensor([actions]), state)
-        close(rollout.log_probs[0], PRINTED_LOG_PROBS[stage], 1e-5)
-        golden = f"ctrl.stage{stage}."
-        if stage < 2:
+        close(rollout.log_probs[0], PRINTED_LOG_PROBS[level], 1e-5)
+        golden = f"ctrl.stage{level}."
+        if level < 2:
             assert GOLDEN[golden + "actions"].tolist() == actions
             close(logits_of(controller, actions, state), GOLDEN[golden + "logits"], 1e-5, 1e-5)
             close(rollout.log_probs[0], GOLDEN[golden + "logp"], 1e-5, 1e-5)
@@ -216,7 +216,7 @@ def test_controller_at_every_stage():
         state = rollout.state
 
 
-def logits_of(controller: Controller, actions: list[int], state: State) -> Tensor:
+def logits_of(controller: Controller, actions: list[int], state: LSTMState) -> Tensor:
     logits: list[Tensor] = []
     hooks = [
         decoder.register_forward_hook(lambda module, inputs, output: logits.append(output[0]))
@@ -230,9 +230,9 @@ def logits_of(controller: Controller, actions: list[int], state: State) -> Tenso
 
 def test_controller_sizes():
     """The published embedding has rows for the last token too, which are never looked up."""
-    for stage, published in enumerate([82_810, 83_212, 83_614]):
-        controller = Controller(token_sizes(stage))
-        unused = token_sizes(stage)[-1] * controller.lstm.hidden_size
+    for level, published in enumerate([82_810, 83_212, 83_614]):
+        controller = Controller(token_sizes(level))
+        unused = token_sizes(level)[-1] * controller.lstm.hidden_size
         assert sum(p.numel() for p in controller.parameters()) == published - unused
 
 

@@ -23,7 +23,7 @@ from gan_nas.networks.builder import (
     build_generator,
     build_supernet,
 )
-from gan_nas.networks.degas import DEGASStage, StageNetwork, up_ops
+from gan_nas.networks.degas import Stage, StageNetwork, up_ops
 from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.layers import Projection, plain_conv
 from gan_nas.networks.merged import MERGED, edges, merge, published_order
@@ -136,7 +136,7 @@ def mixed_as(genome_cells: Any, make: Callable[[Fill, int], nn.Module], index: i
 
 
 def stage(fill: Fill, has_residual: bool, searching: bool, c: int) -> nn.Module:
-    return DEGASStage(0, c, fill, searching, has_residual)
+    return Stage(0, c, fill, searching, has_residual)
 
 
 def stage_network(fill: Fill, searching: bool, c: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Whole networks: how they grow, what each stage uses, and where skip features are read."""
+"""Whole networks: how they grow, what each level uses, and where skip features are read."""
 
 import pytest
 import torch
@@ -35,16 +35,16 @@ def num_used(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("stage", range(3))
-def test_active_cells_give_the_sides_of_the_stages(stage: int) -> None:
+@pytest.mark.parametrize("level", range(3))
+def test_active_cells_give_the_sides_of_the_levels(level: int) -> None:
     network = generator(TOP1.model_copy(update={"width": 4}))
-    network.num_active_cells = stage + 1
+    network.num_active_cells = level + 1
     images = network(latents())
-    side = 4 * 2 ** (stage + 1)
+    side = 4 * 2 ** (level + 1)
     assert images.shape == (2, 3, side, side)
     assert images.abs().max() <= 1
     critic = discriminator(4)
-    critic.num_active_cells = stage + 1
+    critic.num_active_cells = level + 1
     assert critic(images).shape == (2, 1)
 
 
@@ -84,7 +84,7 @@ def test_a_third_block_of_5x5_keeps_the_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "width", "used", "megamacs"),
+    ("level", "width", "used", "megamacs"),
     [
         (0, 64, 112_896, 3.65),
         (1, 64, 190_912, 16.05),
@@ -94,13 +94,13 @@ def test_a_third_block_of_5x5_keeps_the_size() -> None:
         (2, 128, 1_053_824, 272.1),
     ],
 )
-def test_what_each_stage_of_the_discriminator_uses(
-    stage: int, width: int, used: int, megamacs: float | None
+def test_what_each_level_of_the_discriminator_uses(
+    level: int, width: int, used: int, megamacs: float | None
 ) -> None:
-    side = 8 * 2**stage
+    side = 8 * 2**level
     with torch.device("meta"):
         network = discriminator(width)
-        network.num_active_cells = stage + 1
+        network.num_active_cells = level + 1
         images = torch.empty(1, 3, side, side)
         network(images).sum().backward()
     assert num_used(network) == used
@@ -109,15 +109,15 @@ def test_what_each_stage_of_the_discriminator_uses(
 
 
 @pytest.mark.parametrize(
-    ("stage", "used", "gigamacs"),
+    ("level", "used", "gigamacs"),
     [(0, 579_587, 0.0204), (1, 907_779, 0.1050), (2, 1_235_971, 0.4432)],
 )
-def test_what_each_stage_of_a_supernet_set_to_top1_uses(
-    stage: int, used: int, gigamacs: float
+def test_what_each_level_of_a_supernet_set_to_top1_uses(
+    level: int, used: int, gigamacs: float
 ) -> None:
     with torch.device("meta"):
         network = build_supernet(TOP1.model_copy(update={"width": 128}), 32)
-        network.num_active_cells = stage + 1
+        network.num_active_cells = level + 1
         z = torch.empty(2, 128)
         network(z).sum().backward()
     assert num_used(network) == used

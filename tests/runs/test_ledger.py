@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import CPU
 
 from gan_nas.errors import RunFailed
-from gan_nas.runs.ledger import CURVES, NUM_SHOWN, Ledger, LossWindow, means
+from gan_nas.runs.ledger import CURVES_PNG, NUM_SHOWN, Ledger, LossWindow, means
 from gan_nas.runs.run import Run, read_log
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import read_genome
@@ -123,7 +123,7 @@ def test_with_a_run_all_is_in_its_directory(run: Run) -> None:
     assert row.pop("seconds") >= 0
     assert row == scored(1)
     assert read_genome(run.path("history", "0000001.json")) == tiny.GENOME
-    for picture in ("samples/0000001.png", CURVES, "edges.png"):
+    for picture in ("samples/0000001.png", CURVES_PNG, "edges.png"):
         with Image.open(run.path(picture)) as image:
             assert image.format == "PNG"
 
@@ -157,7 +157,7 @@ def test_curves_show_the_scores_that_the_log_has_lost(tmp_path: Path) -> None:
                         ledger.log(**ledger.scores[-1], spread=1.0)
                 ledger.log(step=step, images=8 * step, d_loss=1 / step, g_loss=0.5)
             ledger.curves()
-            drawn.append(run.path(CURVES).read_bytes())
+            drawn.append(run.path(CURVES_PNG).read_bytes())
     assert drawn[1:] == drawn[:1] * 2
 
 

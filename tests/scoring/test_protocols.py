@@ -14,11 +14,11 @@ from gan_nas.scoring.protocols import (
     UNKNOWN,
     Passport,
     Scores,
-    describe,
     differing,
     exceeds_noise,
     find_protocol,
     is_distance,
+    say_differences,
 )
 
 OLD = Path(__file__).parents[1] / "golden" / "scores_0_1.json"  # written by version 0.1.0
@@ -110,7 +110,7 @@ def test_passports_differ_by_all_but_noise_and_versions(field: str) -> None:
     assert PASSPORT.differences(other) == ({} if ignored else {field: pair})
     assert differing([PASSPORT, PASSPORT, other]) == PASSPORT.differences(other)
     if not ignored:
-        assert describe({field: pair}) == f"{field} {pair[0]} and {pair[1]}"
+        assert say_differences({field: pair}) == f"{field} {pair[0]} and {pair[1]}"
 
 
 def test_what_older_scores_do_not_tell_of_real_images_forbids_nothing() -> None:
@@ -122,7 +122,7 @@ def test_what_older_scores_do_not_tell_of_real_images_forbids_nothing() -> None:
 def test_what_differs_among_many_passports_is_listed_once() -> None:
     passports = [PASSPORT.model_copy(update={"num_fake": num}) for num in (1, 2, 3, 2)]
     assert differing(passports) == {"num_fake": (1, 2, 3)}
-    assert describe(differing(passports)) == "num_fake 1 and 2 and 3"
+    assert say_differences(differing(passports)) == "num_fake 1 and 2 and 3"
     assert differing([]) == differing(passports[:1]) == {}
 
 

@@ -15,7 +15,7 @@ from gan_nas.metrics.backbone import Backbone, custom_backbone
 from gan_nas.metrics.frechet import FrechetReference
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics, load_statistics, save_statistics
-from gan_nas.scoring.reference import SPLITS, check_reference, make_statistics
+from gan_nas.scoring.reference import REFERENCE_SPLITS, check_reference, make_statistics
 from gan_nas.scoring.scorer import Scorer
 
 DIGITS = load_images("digits")
@@ -95,7 +95,9 @@ def test_a_folder_gives_what_the_same_images_of_a_data_set_give(tmp_path: Path) 
 
 
 def test_the_splits_together_are_all() -> None:
-    train, held_out, both = (make_statistics(BACKBONE, DIGITS, split=split) for split in SPLITS)
+    train, held_out, both = (
+        make_statistics(BACKBONE, DIGITS, split=split) for split in REFERENCE_SPLITS
+    )
     merged = train.moments.merge(held_out.moments)
     assert (train.count, held_out.count, both.count) == (1437, 360, 1797)
     torch.testing.assert_close(both.covariance, merged.covariance, rtol=1e-12, atol=1e-12)

@@ -47,7 +47,7 @@ def disturbed(images: Tensor, deviation: float) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [4, 8, 16])
-def test_worse_images_score_worse_at_every_stage(
+def test_worse_images_score_worse_at_every_side(
     digits: Images, backbone: Backbone, side: int
 ) -> None:
     scorer = Scorer(backbone, digits, side)
@@ -75,7 +75,7 @@ def test_a_collapsed_generator_scores_one_at_a_finite_distance(
         assert scorer.real(360)[FRECHET] * 10 < score[FRECHET] < math.inf
 
 
-def test_images_that_are_at_the_stages_side_already_change_nothing(
+def test_images_that_are_at_the_side_already_change_nothing(
     digits: Images, backbone: Backbone
 ) -> None:
     native, at_side = Scorer(backbone, digits, 16), Scorer(backbone, digits.at(16), 16)

@@ -21,7 +21,7 @@ from gan_nas.runs.results import SearchResult
 from gan_nas.runs.run import Run, never, read_log
 from gan_nas.search import load_method
 from gan_nas.search.adversarialnas.config import PRESETS, Config
-from gan_nas.search.adversarialnas.genomes import ranked
+from gan_nas.search.adversarialnas.genomes import likeliest
 from gan_nas.search.adversarialnas.relaxation import CellLogits
 from gan_nas.search.adversarialnas.search import AdversarialNASSearch
 from gan_nas.search.adversarialnas.super_gan import SuperGAN
@@ -199,13 +199,13 @@ def test_the_published_derivation_is_the_authors_first_then_the_best(case: int) 
             logits.get_parameter(name).data.copy_(tensor)
         for ours, theirs in zip(logits.matrices(), stored, strict=True):
             assert torch.allclose(torch.from_numpy(ours), theirs, atol=1e-6)
-        found = ranked(config, logits, 3)
+        found = likeliest(config, logits, 3)
         numbers = [
             [ops.index(edges[edge]) for edge, ops in candidates(cell).items()]
             for cell, edges in zip(cells, found[0].cells, strict=True)
         ]
         assert numbers == GOLDEN[f"derive/{genotype}"][case].tolist()
-        exact = ranked(config.model_copy(update={"derivation": "exact"}), logits, 3)
+        exact = likeliest(config.model_copy(update={"derivation": "exact"}), logits, 3)
         others_ = [one for one in exact if one.cells != found[0].cells]
         assert found[1:] == others_[:2]
         assert found[0].log_probability <= exact[0].log_probability + 1e-9
@@ -219,7 +219,7 @@ def test_logits_without_phantoms_fill_them_with_none() -> None:
     assert (normal.shape, others.shape) == ((4, 5, 7), (4, 2, 6))
     assert (normal[0, :3, 5:] == float("-inf")).all()
     config = resolve(Config, PRESETS["published"])
-    assert ranked(config, logits, 1)[0].cells[0]["0-1"] == "conv_1x1"
+    assert likeliest(config, logits, 1)[0].cells[0]["0-1"] == "conv_1x1"
 
 
 def test_scores_of_the_published_search_leave_its_average_in_place_of_the_weights(

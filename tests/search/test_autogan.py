@@ -14,10 +14,11 @@ from gan_nas.errors import InvalidInput
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.slots import inherited_state
 from gan_nas.runs.ledger import Ledger
+from gan_nas.runs.loop import read_state
 from gan_nas.runs.run import Run, read_log
 from gan_nas.search import drive, load_method
 from gan_nas.search.autogan.config import PRESETS, Config
-from gan_nas.search.autogan.search import AutoGANSearch
+from gan_nas.search.autogan.search import AutoGANSearch, State
 from gan_nas.search.autogan.shared_gan import choose_tokens, new_shared_gan
 from gan_nas.search.retraining import retrain_all
 from gan_nas.spaces.genome import read_genome
@@ -49,16 +50,25 @@ def test_the_presets_have_the_published_schedules() -> None:
     assert paper.discriminator_steps == 15 * -(-50_000 // 64)
 
 
-def test_each_stage_has_its_own_side_controller_and_parents() -> None:
+def test_each_level_has_its_own_side_controller_and_parents() -> None:
     work = working()
     seen = []
     while work.state.iteration < work.config.iterations:
         tokens = len(work.policy.controller.token_sizes)
         side = work.batches.at(0).shape[-1]
-        seen.append((work.state.stage, side, tokens, len(work.policy.parents)))
+        seen.append((work.state.level, side, tokens, len(work.policy.parents)))
         pass_through(work, "shared", "controller", "end")
     assert seen == [(0, 4, 4, 0), (1, 8, 5, 2), (2, 16, 5, 2), (2, 16, 5, 2)]
     assert [len(tokens) for tokens in work.state.found] == [14, 14]
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_a_search_goes_on_that_called_its_level_a_stage(level: int) -> None:
+    state = State(level=level)
+    stored = state.model_dump(mode="json")
+    older = {name if name != "level" else "stage": value for name, value in stored.items()}
+    assert older["stage"] == level
+    assert read_state(State, older) == read_state(State, stored) == state
 
 
 def test_children_start_from_a_parents_tokens_and_lstm_state() -> None:
@@ -82,7 +92,7 @@ def test_growth_keeps_shared_weights_and_optimiser_state() -> None:
     controller = work.policy.controller
     pass_through(work, "end")
     after = work.gan.saved()["generator_optimizer"].read()
-    assert work.state.stage == 1
+    assert work.state.level == 1
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert torch.equal(weights, work.gan.generator.get_parameter("stem.weight"))
     assert work.policy.controller is not controller
@@ -162,10 +172,10 @@ def test_candidates_are_scored_before_a_pending_reset(monkeypatch: pytest.Monkey
 
         return call
 
-    for name in ("best", "_reset", "_enter_stage"):
+    for name in ("best", "_reset", "_enter_level"):
         monkeypatch.setattr(work, name, noted(name))
     pass_through(work, "shared", "controller", "end")
-    assert order == ["best", "_reset", "_enter_stage"]
+    assert order == ["best", "_reset", "_enter_level"]
 
 
 def test_candidates_may_be_scored_after_the_reset_as_in_the_code() -> None:
@@ -174,8 +184,8 @@ def test_candidates_may_be_scored_after_the_reset_as_in_the_code() -> None:
         work = working(candidates_from="reset", reset_threshold=1e9, num_critic=1)
         work.state.iteration = iteration
         if iteration:
-            work.state.stage = 2
-            work._enter_stage(parents=work.policy.candidates(2, "x", 0))
+            work.state.level = 2
+            work._enter_level(parents=work.policy.candidates(2, "x", 0))
             work.policy.parents = [p._replace(tokens=(0,) * 9) for p in work.policy.parents]
         pass_through(work, "shared")
         assert work.state.reset_pending

@@ -9,7 +9,7 @@ from golden_adversarialnas import GOLDEN
 from numpy.typing import NDArray
 
 from gan_nas.search.adversarialnas.derivation import (
-    Found,
+    ScoredArchitecture,
     best_architectures,
     derive_cell,
     derive_published,
@@ -53,7 +53,7 @@ def random_rows(rng: np.random.Generator, cell: CellType) -> Rows:
     }
 
 
-def total(cells: Sequence[CellType], rows: Sequence[Rows], found: Found) -> float:
+def total(cells: Sequence[CellType], rows: Sequence[Rows], found: ScoredArchitecture) -> float:
     return sum(
         row[edge][ops.index(edges[edge])]
         for cell, row, edges in zip(cells, rows, found.cells, strict=True)
@@ -209,7 +209,9 @@ def test_the_best_cells_are_the_best_of_all_valid_ones(cell: CellType) -> None:
         check((cell,), [row], found, 50)
 
 
-def check(cells: Sequence[CellType], rows: Sequence[Rows], found: list[Found], num: int) -> None:
+def check(
+    cells: Sequence[CellType], rows: Sequence[Rows], found: list[ScoredArchitecture], num: int
+) -> None:
     """Hold what holds for every list of architectures: valid, distinct, best first, scored."""
     assert len({str(one.cells) for one in found}) == len(found) == num
     scores = [one.log_probability for one in found]
@@ -232,7 +234,7 @@ def test_the_best_architecture_is_the_published_derivation_where_nothing_needs_r
             assert best.cells == (derive_cell(cell, rows),) == (first_choice,)
         else:
             repaired += 1
-            assert total((cell,), [rows], Found((derive_cell(cell, rows),), 0)) <= (
+            assert total((cell,), [rows], ScoredArchitecture((derive_cell(cell, rows),), 0)) <= (
                 best.log_probability
             )
     assert 0 < repaired < 25
@@ -247,5 +249,5 @@ def test_the_published_repair_is_not_always_the_best_cell() -> None:
     (best,) = best_architectures((UpCell,), [rows], 1)
     assert (published["1-3"], published["2-3"]) == ("identity", "none")
     assert (best.cells[0]["1-3"], best.cells[0]["2-3"]) == ("none", "identity")
-    lost = best.log_probability - total((UpCell,), [rows], Found((published,), 0))
+    lost = best.log_probability - total((UpCell,), [rows], ScoredArchitecture((published,), 0))
     assert lost == pytest.approx(np.log(0.50 * 0.43) - np.log(0.10 * 0.52))

@@ -30,7 +30,7 @@ def singular_values(pixels: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @pytest.mark.parametrize("start", ["pca", "gauss"])
 @pytest.mark.parametrize("latent_dim", [1, 7, 128, 300])
-def test_latents_lie_in_the_unit_ball(start: latents.Start, latent_dim: int) -> None:
+def test_latents_lie_in_the_unit_ball(start: latents.LatentStart, latent_dim: int) -> None:
     z = initial_latents(images(50), latent_dim, start, 0, "cpu")
     assert z.shape == (50, latent_dim)
     assert z.dtype == torch.float32
@@ -144,7 +144,7 @@ def test_gaussian_latents_follow_the_seed_and_components_do_not() -> None:
 
 
 @pytest.mark.parametrize("start", ["pca", "gauss"])
-def test_another_default_device_does_not_matter(start: latents.Start) -> None:
+def test_another_default_device_does_not_matter(start: latents.LatentStart) -> None:
     pixels = images(20)
     with torch.device("meta"):
         inside = initial_latents(pixels, 8, start, 3, torch.device("cpu"))

@@ -5,12 +5,12 @@ from math import exp, log
 import pytest
 import torch
 
-from gan_nas.search.logits import Logits, Row
+from gan_nas.search.logits import Logits, PlaceRow
 from gan_nas.streams import stream
 
 CPU = torch.device("cpu")
-EVEN = {"a": Row("first", 3), "b": Row("second", 5), "c": Row("first", 3)}
-RAGGED = {"a": Row("logits", 9), "b": Row("logits", 4), "c": Row("logits", 1)}
+EVEN = {"a": PlaceRow("first", 3), "b": PlaceRow("second", 5), "c": PlaceRow("first", 3)}
+RAGGED = {"a": PlaceRow("logits", 9), "b": PlaceRow("logits", 4), "c": PlaceRow("logits", 1)}
 
 
 def new(kind: str) -> Logits:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from gan_nas.networks.cost import generator_price
 from gan_nas.search.best import Limit, Price
 from gan_nas.search.degas.pruning import (
-    Found,
     PlacePrices,
+    ScoredArchitecture,
     best_architectures,
     cheapest,
     generator_prices,
@@ -87,7 +87,7 @@ def everything(rows: Rows, prices: PlacePrices) -> tuple[NDArray[np.float64], ND
     return total.ravel(), cost.reshape(-1, 2)
 
 
-def check(rows: Rows, found: list[Found], num: int) -> None:
+def check(rows: Rows, found: list[ScoredArchitecture], num: int) -> None:
     """Hold what holds for every list of architectures: distinct, best first, scored."""
     assert len({str(one.operations) for one in found}) == len(found) == num
     scores = [one.score for one in found]

@@ -24,11 +24,11 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.search.autogan.config import PRESETS, Config
 from gan_nas.search.autogan.policy import Policy
 from gan_nas.search.autogan.search import AutoGANSearch
-from gan_nas.search.autogan.shared_gan import choose_tokens, new_shared_gan, set_stage
+from gan_nas.search.autogan.shared_gan import choose_tokens, new_shared_gan, set_level
 from gan_nas.search.method import Task
 from gan_nas.training.gan import GAN
 
-SIZES = {  # of a search that passes through all stages
+SIZES = {  # of a search that passes through all levels
     "resolution": 32,
     "iterations": 3,
     "grow_at": (1, 2),
@@ -79,7 +79,7 @@ class PlainSearch:
         d_steps, g_steps = work.state.d_steps, work.state.g_steps
         for step in range(work.config.discriminator_steps):
             tokens = work._architecture(step)
-            num_cells = work.state.stage + 1
+            num_cells = work.state.level + 1
             real = work.batches.at(d_steps)
             z = work._latents("discriminator latents", d_steps, len(real))
             d_steps += 1
@@ -143,7 +143,7 @@ def largest_difference(config: Config) -> float:
 
 @pytest.mark.usefixtures("float64")
 def test_the_published_search_trains_its_networks_as_the_authors_loop_does() -> None:
-    """Through all stages: whose turn it is, power iterations, zero gradients, norms."""
+    """Through all levels: whose turn it is, power iterations, zero gradients, norms."""
     assert largest_difference(published(**SIZES)) < 1e-6
 
 
@@ -162,15 +162,15 @@ def test_each_of_the_papers_sides_leads_elsewhere(change: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "stage", "tokens"),
-    [pytest.param(*case, id=f"{case[0]}-stage{case[1]}") for case in small_cases()],
+    ("name", "level", "tokens"),
+    [pytest.param(*case, id=f"{case[0]}-level{case[1]}") for case in small_cases()],
 )
 def test_losses_and_gradients_of_the_published_steps(
-    name: str, stage: int, tokens: Sequence[int]
+    name: str, level: int, tokens: Sequence[int]
 ) -> None:
     config = published(width=SMALL.generator_width, discriminator_width=SMALL.discriminator_width)
     gan = new_shared_gan(config, 32, 3, tiny.CPU, num_resets=0)
-    set_stage(gan, stage)
+    set_level(gan, level)
     for network, canonical in (
         (gan.generator, canonical_generator_key),
         (gan.discriminator, canonical_discriminator_key),
@@ -178,7 +178,7 @@ def test_losses_and_gradients_of_the_published_steps(
         names = {key: canonical(key) for key in network.state_dict() if "num_batches" not in key}
         fill_network(network, names)
     choose_tokens(gan, tuple(tokens))
-    side, golden = 8 * 2**stage, f"small.{name}.stage{stage}."
+    side, golden = 8 * 2**level, f"small.{name}.stage{level}."
     z = golden_input("z.g", SMALL.num_images, LATENT_DIM)
     loss = gan.discriminator_loss(golden_input(f"x.s{side}", SMALL.num_images, 3, side, side), z)
     assert float(loss.detach()) == pytest.approx(float(GOLDEN[golden + "d_loss"]), rel=1e-4)

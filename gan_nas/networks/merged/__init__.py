@@ -18,7 +18,7 @@ from gan_nas.networks.adversarialnas import (
 )
 from gan_nas.networks.autogan import UpConv
 from gan_nas.networks.blocks import ResidualBlock
-from gan_nas.networks.degas import DEGASStage, NormUp, StageNetwork
+from gan_nas.networks.degas import NormUp, Stage, StageNetwork
 from gan_nas.networks.layers import Projection
 from gan_nas.networks.merged.edges import MergedDownCell, MergedDownCellNetwork, MergedUpCell
 from gan_nas.networks.merged.resampling import (
@@ -37,10 +37,10 @@ MERGED: Mapping[type[nn.Module], type[nn.Module]] = {
     AdversarialNASUpCell: MergedUpCell,
     AdversarialNASDownCell: MergedDownCell,
     DownCellNetwork: MergedDownCellNetwork,
-    DEGASStage: MergedStage,
+    Stage: MergedStage,
     StageNetwork: MergedStageNetwork,
 }
-PUBLISHED = {merged: published for published, merged in MERGED.items()}
+UNMERGED = {merged: module for module, merged in MERGED.items()}
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -55,9 +55,9 @@ def merge(network: Network) -> Network:
 @contextmanager
 def published_order(network: nn.Module) -> Iterator[None]:
     """Compute everything in the papers' order for a while, to count or to compare."""
-    changed = [module for module in network.modules() if type(module) in PUBLISHED]
+    changed = [module for module in network.modules() if type(module) in UNMERGED]
     for module in changed:
-        module.__class__ = PUBLISHED[type(module)]
+        module.__class__ = UNMERGED[type(module)]
     try:
         yield
     finally:

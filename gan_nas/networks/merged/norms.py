@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_nas.networks.spectral import EPSILON, SpectralConv2d, full_precision
+from gan_nas.networks.spectral import EPSILON, SpectralConv2d, without_autocast
 
 
 def largest_singular_values(convs: Sequence[SpectralConv2d]) -> list[Tensor]:
@@ -20,7 +20,7 @@ def largest_singular_values(convs: Sequence[SpectralConv2d]) -> list[Tensor]:
     sigmas: dict[int, Tensor] = {}
     for members in groups.values():
         chosen = [convs[index] for index in members]
-        with full_precision(chosen[0].weight.device):
+        with without_autocast(chosen[0].weight.device):
             matrices = torch.stack([conv.weight.flatten(1) for conv in chosen])  # (n, out, rest)
             u = torch.stack([conv.weight_u for conv in chosen]).unsqueeze(2)
             v = torch.stack([conv.weight_v for conv in chosen]).unsqueeze(2)

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.networks.degas import (
-    DEGASStage,
     NormConv,
     NormPool,
     NormUp,
     SeparableConv,
+    Stage,
     StageNetwork,
 )
 from gan_nas.networks.merged.resampling import transposed_kernel
@@ -26,15 +26,15 @@ from gan_nas.networks.mixing import UNWEIGHTED, Weights, add, scaled, terms_of
 KERNEL = 6  # side of the merged up-sampling kernel
 
 
-class MergedStage(DEGASStage):
+class MergedStage(Stage):
     """A stage whose operations share what they have in common."""
 
     def forward(self, x: Tensor, weights: Weights = UNWEIGHTED) -> Tensor:
         """Map (N, C, H, W) to (N, C, 2H, 2W)."""
-        source = Source(x)
-        ups = [(Source(normal_sum(source, self.normal, weights)), self.up)]
+        feature_map = FeatureMap(x)
+        ups = [(FeatureMap(normal_sum(feature_map, self.normal, weights)), self.up)]
         if self.residual is not None:
-            ups.append((source, self.residual))
+            ups.append((feature_map, self.residual))
         return up_sum(ups, weights)
 
 
@@ -43,10 +43,10 @@ class MergedStageNetwork(StageNetwork):
 
     def normal_sum(self, place: nn.Module, x: Tensor, weights: Weights) -> Tensor:
         """Return what a normal place makes of a map (N, C, H, W)."""
-        return normal_sum(Source(x), place, weights)
+        return normal_sum(FeatureMap(x), place, weights)
 
 
-class Source:
+class FeatureMap:
     """A feature map, with what several operations make of it first."""
 
     def __init__(self, x: Tensor) -> None:
@@ -69,11 +69,11 @@ class Source:
         return self._normalised
 
 
-def normal_sum(source: Source, place: nn.Module, weights: Weights) -> Tensor:
+def normal_sum(feature_map: FeatureMap, place: nn.Module, weights: Weights) -> Tensor:
     """Return what a normal place makes of a map (N, C, H, W)."""
     terms = terms_of(place, weights)
     if len(terms) == 1:
-        total = add(*(scaled(s, op(source.x)) for s, op in terms))
+        total = add(*(scaled(s, op(feature_map.x)) for s, op in terms))
         assert total is not None
         return total
     parts: list[Tensor] = []
@@ -86,25 +86,27 @@ def normal_sum(source: Source, place: nn.Module, weights: Weights) -> Tensor:
                 own = F.pad(op.conv.weight * scale, [(3 - side) // 2] * 4)
                 kernel = own if kernel is None else kernel + own
             case NormPool():
-                parts.append(_norm(op.pool(source.x), scale))
+                parts.append(_norm(op.pool(feature_map.x), scale))
             case SeparableConv():
-                parts.append(_separable(source.rectified, [op], scale))
+                parts.append(_separable(feature_map.rectified, [op], scale))
             case nn.Sequential():
-                parts.append(_separable(source.rectified, list(op), scale))
+                parts.append(_separable(feature_map.rectified, list(op), scale))
             case _:
-                parts.append(source.x * scale)
+                parts.append(feature_map.x * scale)
     if kernel is not None:
-        parts.append(F.conv2d(source.normalised, kernel, padding=1))
+        parts.append(F.conv2d(feature_map.normalised, kernel, padding=1))
     total = add(*parts)
     assert total is not None
     return total
 
 
-def up_sum(ups: Sequence[tuple[Source, nn.Module]], weights: Weights) -> Tensor:
+def up_sum(ups: Sequence[tuple[FeatureMap, nn.Module]], weights: Weights) -> Tensor:
     """Return the sum of what up-sampling places make of their maps: (N, C, 2H, 2W)."""
-    sums = [(source, terms_of(place, weights)) for source, place in ups]
+    sums = [(feature_map, terms_of(place, weights)) for feature_map, place in ups]
     if any(len(terms) == 1 for _, terms in sums):
-        total = add(*(scaled(s, op(source.x)) for source, terms in sums for s, op in terms))
+        total = add(
+            *(scaled(s, op(feature_map.x)) for feature_map, terms in sums for s, op in terms)
+        )
         assert total is not None
         return total
     kernels = []
@@ -118,7 +120,7 @@ def up_sum(ups: Sequence[tuple[Source, nn.Module]], weights: Weights) -> Tensor:
             kernel = own if kernel is None else kernel + own
         assert kernel is not None
         kernels.append(kernel)
-    h = torch.cat([source.normalised for source, _ in sums], 1)
+    h = torch.cat([feature_map.normalised for feature_map, _ in sums], 1)
     return F.conv_transpose2d(h, torch.cat(kernels), stride=2, padding=KERNEL // 2 - 1)
 
 

@@ -13,21 +13,21 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_nas.search.best import Limit, Options, Price, Scores, best_within, combine
+from gan_nas.search.best import Limit, Options, PlaceScores, Price, best_within, combine
 from gan_nas.search.best import cheapest as cheapest_of
 from gan_nas.spaces.adversarialnas import CellType, candidates, is_valid, live_edges, needs
 
 SoftmaxOver = Literal["operations", "edges"]
 
 
-class Found(NamedTuple):
+class ScoredArchitecture(NamedTuple):
     """An architecture, edge -> operation for each cell, and its summed log-probability."""
 
     cells: tuple[dict[str, str], ...]
     log_probability: float
 
 
-def derive_cell(cell: CellType, scores: Scores) -> dict[str, str]:
+def derive_cell(cell: CellType, scores: PlaceScores) -> dict[str, str]:
     """Take the best operation of each edge, then repair as the authors' code does.
 
     Of the edges that a node needs one of, the one whose `none` scores least gets its best other
@@ -69,7 +69,7 @@ def derive_published(
 
 
 def log_probability_of(
-    cells: Sequence[CellType], chosen: Sequence[Mapping[str, str]], scores: Sequence[Scores]
+    cells: Sequence[CellType], chosen: Sequence[Mapping[str, str]], scores: Sequence[PlaceScores]
 ) -> float:
     """Return the summed score of the operations that an architecture has."""
     return sum(
@@ -80,8 +80,8 @@ def log_probability_of(
 
 
 def best_architectures(
-    cells: Sequence[CellType], scores: Sequence[Scores], count: int
-) -> list[Found]:
+    cells: Sequence[CellType], scores: Sequence[PlaceScores], count: int
+) -> list[ScoredArchitecture]:
     """Return the `count` valid architectures of highest summed score, best first; fewer if less.
 
     Exact: a cell of one of the best K is among the best K in its place.
@@ -101,11 +101,11 @@ class CellPrices(NamedTuple):
 
 def best_generators(
     cells: Sequence[CellType],
-    scores: Sequence[Scores],
+    scores: Sequence[PlaceScores],
     count: int,
     prices: CellPrices,
     limit: Limit,
-) -> list[Found]:
+) -> list[ScoredArchitecture]:
     """Return the `count` best valid generators that keep within a limit, best first.
 
     What does not reach the output costs nothing, so the price of a cell depends on whether its
@@ -148,7 +148,7 @@ def cheapest(cells: Sequence[CellType], prices: CellPrices) -> Price:
 class _Table:
     """All cells of a kind as arrays: operation numbers, scores, validity, what is alive."""
 
-    def __init__(self, cell: CellType, scores: Scores | None) -> None:
+    def __init__(self, cell: CellType, scores: PlaceScores | None) -> None:
         self.ops = candidates(cell)
         sizes = [len(names) for names in self.ops.values()]
         self.numbers = np.indices(sizes, dtype=np.int8).reshape(len(sizes), -1)
@@ -249,9 +249,11 @@ def _better(one: Options, other: Options, count: int) -> Options:
     )
 
 
-def _found(tables: Sequence[_Table], best: Options) -> list[Found]:
+def _found(tables: Sequence[_Table], best: Options) -> list[ScoredArchitecture]:
     return [
-        Found(tuple(t.edges(number) for t, number in zip(tables, row, strict=True)), score)
+        ScoredArchitecture(
+            tuple(t.edges(number) for t, number in zip(tables, row, strict=True)), score
+        )
         for score, row in zip(best.scores.tolist(), best.numbers.tolist(), strict=True)
     ]
 

@@ -2,7 +2,7 @@
 
 from gan_nas.search.adversarialnas.config import Config
 from gan_nas.search.adversarialnas.derivation import (
-    Found,
+    ScoredArchitecture,
     SoftmaxOver,
     best_architectures,
     best_generators,
@@ -30,20 +30,20 @@ def best_genomes(gan: SuperGAN, count: int, limit: Limit, side: int, channels: i
     """Return the best `count` generators within a limit, each with the search's discriminator."""
     config = gan.config
     if limit == Limit():
-        found = ranked(config, gan.alpha, count)
+        found = likeliest(config, gan.alpha, count)
     else:
         prices = generator_prices(sizes_of(config, config.derived_width), side, channels)
         scores = gan.alpha.by_cell(gan.alpha.log_probabilities())
         found = best_generators(UP_CELLS, scores, count, prices, limit)
     say_if_fewer(len(found), count, "no more keep within the limits")
-    discriminator = discriminator_of(gan)
+    discriminator = derived_discriminator(gan)
     return [
         Find(genome_of(config, one, discriminator), {"log_probability": one.log_probability})
         for one in found
     ]
 
 
-def ranked(config: Config, logits: CellLogits, count: int) -> list[Found]:
+def likeliest(config: Config, logits: CellLogits, count: int) -> list[ScoredArchitecture]:
     """Return the architectures of highest log-probability, or the published one and then those."""
     scores = logits.by_cell(logits.log_probabilities())
     found = best_architectures(logits.cells, scores, count)
@@ -51,7 +51,7 @@ def ranked(config: Config, logits: CellLogits, count: int) -> list[Found]:
         return found
     softmax_over: SoftmaxOver = "edges" if logits.cells == DOWN_CELLS else "operations"
     cells = tuple(derive_published(logits.cells, *logits.matrices(), softmax_over=softmax_over))
-    first = Found(cells, log_probability_of(logits.cells, cells, scores))
+    first = ScoredArchitecture(cells, log_probability_of(logits.cells, cells, scores))
     return [first, *(one for one in found if one.cells != cells)][:count]
 
 
@@ -66,18 +66,20 @@ def check_limits(config: Config, side: int, channels: int) -> None:
         raise out_of_reach(limit, config.derived_width, cheapest(UP_CELLS, prices))
 
 
-def discriminator_of(gan: SuperGAN) -> DiscriminatorGenome:
+def derived_discriminator(gan: SuperGAN) -> DiscriminatorGenome:
     """Return the discriminator that goes into the genomes."""
     config = gan.config
     width = config.derived_discriminator_width
     if config.derived_discriminator == "sn_resnet":
         return SPACE.discriminator(width)
-    cells = ranked(config, gan.beta, 1)[0].cells
+    cells = likeliest(config, gan.beta, 1)[0].cells
     content = {"space": "adversarialnas", "width": width, "cells": cells}
     return AdversarialNASDiscriminator.model_validate(content)
 
 
-def genome_of(config: Config, found: Found, discriminator: DiscriminatorGenome) -> Genome:
+def genome_of(
+    config: Config, found: ScoredArchitecture, discriminator: DiscriminatorGenome
+) -> Genome:
     """Return the genome of an architecture at the derived widths."""
     sizes = sizes_of(config, config.derived_width).model_dump()
     generator = AdversarialNASGenerator.model_validate(sizes | {"cells": found.cells})

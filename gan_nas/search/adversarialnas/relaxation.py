@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gan_nas.networks.slots import choose
 from gan_nas.search.adversarialnas.derivation import derive_cell
-from gan_nas.search.logits import Logits, Row
+from gan_nas.search.logits import Logits, PlaceRow
 from gan_nas.spaces.adversarialnas import CellType, EntryOp, NormalOp, UpOp, candidates
 from gan_nas.streams import stream
 
@@ -38,7 +38,7 @@ class CellLogits(Logits):
         self.cells = cells
         super().__init__(
             {
-                f"{index}.{edge}": Row(SET_NAMES.get(ops, "down"), len(ops))
+                f"{index}.{edge}": PlaceRow(SET_NAMES.get(ops, "down"), len(ops))
                 for index, cell in enumerate(cells)
                 for edge, ops in candidates(cell).items()
             },

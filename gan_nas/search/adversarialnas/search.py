@@ -28,9 +28,9 @@ from gan_nas.scoring.scorer import Scorer
 from gan_nas.search.adversarialnas.config import Config
 from gan_nas.search.adversarialnas.genomes import (
     best_genomes,
-    discriminator_of,
+    derived_discriminator,
     genome_of,
-    ranked,
+    likeliest,
 )
 from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.search.best import Limit
@@ -103,11 +103,11 @@ class AdversarialNASSearch(Search[State]):
 
     def keep(self) -> None:
         """Keep the best architecture of this moment, and the entropy of every edge."""
-        best = ranked(self.config, self.gan.alpha, 1)[0]
+        best = likeliest(self.config, self.gan.alpha, 1)[0]
         entropies = {"alpha": self.gan.alpha.entropies()}
         architectures = {"generator": list(best.cells)}
         if self.config.discriminator == "searched":
-            against = ranked(self.config, self.gan.beta, 1)[0]
+            against = likeliest(self.config, self.gan.beta, 1)[0]
             architectures["discriminator"] = list(against.cells)
             entropies["beta"] = self.gan.beta.entropies()
         self.ledger.log(
@@ -117,7 +117,7 @@ class AdversarialNASSearch(Search[State]):
             **architectures,
             entropies=entropies,
         )
-        self.ledger.genome(genome_of(self.config, best, discriminator_of(self.gan)), self.step)
+        self.ledger.genome(genome_of(self.config, best, derived_discriminator(self.gan)), self.step)
 
     def score(self) -> None:
         """Score the averaged supernet, which mixes as in training, and draw samples."""

@@ -26,30 +26,30 @@ from gan_nas.training.gan import GAN, reestimated_norms
 
 DEVIATION_SEEDS = 5  # sets of latents the best genome is scored with, to tell noise from signal
 
-Scores = dict[str, dict[str, float]]  # architecture, by `key_of` -> its scores
+ChildScores = dict[str, dict[str, float]]  # architecture, by `token_string` -> its scores
 
 
-def key_of(tokens: Tokens) -> str:
+def token_string(tokens: Tokens) -> str:
     """Write tokens in a row: each is a digit."""
     return "".join(map(str, tokens))
 
 
 class Children:
-    """Gives rewards to architectures of a stage; `known` holds the scores while weights stand."""
+    """Gives rewards to architectures of a level; `known` holds the scores while weights stand."""
 
-    def __init__(self, task: Task[Config], gan: GAN, side: int, known: Scores) -> None:
+    def __init__(self, task: Task[Config], gan: GAN, side: int, known: ChildScores) -> None:
         self.task, self.config, self.gan, self.known = task, task.config, gan, known
         self.side = side
 
     @cached_property
     def scorer(self) -> Scorer:
-        """Return what scores images of the stage."""
+        """Return what scores images of the level."""
         config = self.config
         return self.task.scorer(self.side, config.num_splits, config.num_reference)
 
     def scores_of(self, tokens: Tokens) -> dict[str, float]:
         """Return a child's scores; none when its images are not finite."""
-        key = key_of(tokens)
+        key = token_string(tokens)
         if key not in self.known:
             self.known[key] = self._score(tokens, self.config.seed)
         return self.known[key]
@@ -70,7 +70,7 @@ class Children:
         def reward(tokens: Tokens) -> float:
             purpose_of_latents = f"{purpose} latents"
             seed = stream_seed(self.config.seed, purpose_of_latents, number, next(places))
-            self.known[key_of(tokens)] = self._score(tokens, seed)
+            self.known[token_string(tokens)] = self._score(tokens, seed)
             return self.reward(tokens)
 
         return reward

@@ -40,7 +40,7 @@ class Config(SearchConfig):
     seed: int = Field(default=0, ge=0)
     """Decides initialisation, data order, latents and architectures."""
     resolution: int | None = Field(default=None, ge=8, le=512)
-    """Side of the last stage's images, a multiple of 8; none takes the data's own."""
+    """Side of the last level's images, a multiple of 8; none takes the data's own."""
     levels: Literal["multi", "single"] = "multi"
     """Search cell by cell with a beam (sec. 3.3), or all cells at once with one controller."""
     iterations: int = Field(default=90, ge=1, le=100_000)
@@ -117,7 +117,7 @@ class Config(SearchConfig):
     """Divide the advantage by its running root mean square."""
     num_candidates: int = Field(default=10, ge=1, le=10_000)
     """Architectures drawn (M) when parents or results are chosen; distinct ones may be fewer: the
-    first stage has 36."""
+    first level has 36."""
     top_k: int = Field(default=5, ge=1, le=1000)
     """Of these, how many are kept (K)."""
     distinct: bool = True
@@ -139,7 +139,7 @@ class Config(SearchConfig):
     num_norm_latents: int = Field(default=256, ge=2, le=2**16)
     """Latents they are re-estimated from."""
     max_macs: int | None = Field(default=None, ge=1)
-    """Most multiply-adds of a derived generator, for an image, at the last stage's resolution."""
+    """Most multiply-adds of a derived generator, for an image, at the last level's resolution."""
     num_reference: int | None = Field(default=None, ge=2)
     """Training images of the distance's reference, evenly spaced; none takes all."""
     save_every: int = Field(default=500, ge=1)

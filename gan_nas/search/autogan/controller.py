@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, Tensor]
+LSTMState = tuple[Tensor, Tensor]
 # Tokens drawn so far, one row a sample -> which next tokens are allowed, bool (B, choices).
 Allowed = Callable[[list[tuple[int, ...]]], Tensor]
 
@@ -27,7 +27,7 @@ class Rollout(NamedTuple):
     actions: Tensor  # int64 (B, T)
     log_probs: Tensor  # (B, T)
     entropies: Tensor  # (B, T)
-    state: State  # each (B, hidden), after the last head was computed
+    state: LSTMState  # each (B, hidden), after the last head was computed
 
 
 class Controller(nn.Module):
@@ -43,24 +43,26 @@ class Controller(nn.Module):
         self.decoders = nn.ModuleList(nn.Linear(hidden, size) for size in self.token_sizes)
 
     def sample(
-        self, start: State, generator: torch.Generator, allowed: Allowed | None = None
+        self, start: LSTMState, generator: torch.Generator, allowed: Allowed | None = None
     ) -> Rollout:
         """Draw an architecture for each row of the start state, without gradients."""
         with torch.no_grad():
             return self._roll(start, allowed, None, generator)
 
-    def evaluate(self, actions: Tensor, start: State, allowed: Allowed | None = None) -> Rollout:
+    def evaluate(
+        self, actions: Tensor, start: LSTMState, allowed: Allowed | None = None
+    ) -> Rollout:
         """Return the rollout of given actions (B, T), with gradients."""
         return self._roll(start, allowed, actions, None)
 
-    def zero_state(self, num: int) -> State:
+    def zero_state(self, num: int) -> LSTMState:
         """Return the start without a parent: zeros (num, hidden)."""
         size = (num, self.lstm.hidden_size)
         return torch.zeros(size, device="cpu"), torch.zeros(size, device="cpu")
 
     def _roll(
         self,
-        start: State,
+        start: LSTMState,
         allowed: Allowed | None,
         actions: Tensor | None,
         generator: torch.Generator | None,
@@ -141,7 +143,7 @@ class Reinforce:
         return {"controller_loss": float(loss.detach()), "entropy": float(entropy.detach())}
 
     def restart_baseline(self) -> None:
-        """Forget the level of rewards, which has jumped."""
+        """Forget what rewards were: they have jumped."""
         self.baseline, self.mean_square, self.num_updates = None, 0.0, 0
 
     def state(self) -> list[float | None]:

@@ -13,7 +13,7 @@ from gan_nas.search.autogan.config import Config as Settings
 from gan_nas.search.autogan.masks import masks_of
 from gan_nas.search.autogan.search import AutoGANSearch
 from gan_nas.search.autogan.search import State as Record
-from gan_nas.search.autogan.shared_gan import phases, shared_parameters, stage_side
+from gan_nas.search.autogan.shared_gan import level_side, phases, shared_parameters
 from gan_nas.search.method import Column, Method, Task
 from gan_nas.spaces.autogan import NUM_CELLS, count
 from gan_nas.training.timing import Phase
@@ -41,8 +41,8 @@ class AutoGAN(Method[Settings, Record]):
         masks_of(task, task.config.limit)
 
     def sides(self, config: Settings, side: int) -> Sequence[int]:
-        """Return the sides of the stages."""
-        return [stage_side(side, stage) for stage in range(1, NUM_CELLS + 1)]
+        """Return the sides of the levels."""
+        return [level_side(side, num_cells) for num_cells in range(1, NUM_CELLS + 1)]
 
     def sizes(self, config: Settings, side: int, channels: int) -> dict[str, int | Cost]:
         """Return the size of the space and of the shared networks."""
@@ -51,7 +51,7 @@ class AutoGAN(Method[Settings, Record]):
     def phases(
         self, config: Settings, side: int, channels: int, device: torch.device
     ) -> Sequence[Phase]:
-        """Return the stages, each with the steps of one typical architecture."""
+        """Return the levels, each with the steps of one typical architecture."""
         return phases(config, side, channels, device)
 
     def explain(self, result: SearchResult) -> str:

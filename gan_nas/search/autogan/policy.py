@@ -1,4 +1,4 @@
-"""The policy of a search's stage: a controller, the parents it starts from, its masks."""
+"""The policy of a search's level: a controller, the parents it starts from, its masks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,8 +17,8 @@ from gan_nas.search.autogan.controller import (
     Allowed,
     Controller,
     LegacyReinforce,
+    LSTMState,
     Reinforce,
-    State,
 )
 from gan_nas.search.autogan.masks import TokenMasks
 from gan_nas.spaces.autogan import Tokens, token_sizes
@@ -50,21 +50,21 @@ class PolicyState(BaseModel):
 
 
 class Policy:
-    """Draws architectures of a stage and learns from their rewards.
+    """Draws architectures of a level and learns from their rewards.
 
-    AutoGAN (Gong et al. 2019), sec. 3.3: each stage has a new controller; a sample starts from a
-    parent of the last stage, drawn uniformly, with its tokens and its LSTM state.
+    AutoGAN (Gong et al. 2019), sec. 3.3: each level has a new controller; a sample starts from a
+    parent of the last level, drawn uniformly, with its tokens and its LSTM state.
     """
 
     def __init__(
-        self, config: Config, stage: int, parents: list[Candidate], masks: TokenMasks | None
+        self, config: Config, level: int, parents: list[Candidate], masks: TokenMasks | None
     ) -> None:
         self.config, self.parents, self.masks = config, parents, masks
-        first = 0 if config.levels == "single" else stage
-        sizes = [size for i in range(first, stage + 1) for size in token_sizes(i)]
+        first = 0 if config.levels == "single" else level
+        sizes = [size for i in range(first, level + 1) for size in token_sizes(i)]
         with torch.device("cpu"):
             self.controller = Controller(sizes)
-            initialise(self.controller, stream(config.seed, "controller weights", stage))
+            initialise(self.controller, stream(config.seed, "controller weights", level))
             make = Reinforce if config.update == "reinforce" else LegacyReinforce
             self.reinforce = make(
                 self.controller,
@@ -137,7 +137,7 @@ class Policy:
             "parents": saved_tensors(states),
         }
 
-    def _start(self, num: int, random: torch.Generator) -> tuple[list[Tokens], State]:
+    def _start(self, num: int, random: torch.Generator) -> tuple[list[Tokens], LSTMState]:
         """Draw a parent for each sample, uniformly with replacement, and its LSTM state."""
         if not self.parents:
             return [()] * num, self.controller.zero_state(num)

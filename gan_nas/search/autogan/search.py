@@ -1,15 +1,14 @@
-"""AutoGAN: an LSTM controller, a weight-sharing GAN that grows, a beam from stage to stage.
+"""AutoGAN: an LSTM controller, a weight-sharing GAN that grows, a beam from level to level.
 
 AutoGAN (Gong et al. 2019), Algorithm 1. An iteration trains the shared GAN with architectures
 drawn from the controller, then the controller with the shared weights fixed. Before the network
-grows, the best K of M drawn architectures become the parents of the next stage's, each with the
+grows, the best K of M drawn architectures become the parents of the next level's, each with the
 LSTM state it was drawn with, and a new controller starts.
 
 Where the authors' code does otherwise than the paper, or than is sensible, there is a field; the
 preset `published` takes its side in each, and config.py lists them. With REINFORCE the baseline
-lives as long as the level of rewards, with `update` legacy for one iteration, as theirs.
-Theirs in any case: optimisers are not reset when the network grows; new cells start with fresh
-state.
+lives until rewards jump, with `update` legacy for one iteration, as theirs. Theirs in any case:
+optimisers are not reset when the network grows; new cells start with fresh state.
 """
 
 from collections.abc import Sequence
@@ -17,22 +16,22 @@ from math import isfinite
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, field_validator
+from pydantic import AliasChoices, BaseModel, Field, field_validator
 
 from gan_nas.data.batches import Batches
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import means
 from gan_nas.runs.results import Conclusion
-from gan_nas.search.autogan.children import Children, Scores, key_of
+from gan_nas.search.autogan.children import Children, ChildScores, token_string
 from gan_nas.search.autogan.config import Config
 from gan_nas.search.autogan.masks import masks_of
 from gan_nas.search.autogan.policy import DRAWN_AT_ONCE, Candidate, Policy, PolicyState
 from gan_nas.search.autogan.shared_gan import (
     choose_tokens,
     genome_of,
+    level_side,
     new_shared_gan,
-    set_stage,
-    stage_side,
+    set_level,
     supernets,
 )
 from gan_nas.search.best import Limit, say_if_fewer
@@ -55,19 +54,22 @@ class State(BaseModel):
     g_steps: int = 0
     """Steps of all iterations; those of the generator since a reset are apart."""
     generator_steps: int = 0
-    stage: int = 0
+    level: int = Field(default=0, validation_alias=AliasChoices("level", "stage"))
+    """Of the search (sec. 3.3): cells there are, less one. Older searches stored it as `stage`."""
     num_resets: int = 0
     reset_pending: bool = False
     policy: PolicyState = PolicyState()
     found: list[Tokens] = []
     """The best whole architectures, at the end."""
-    scores: Scores = {}
+    scores: ChildScores = {}
     """Of children by their tokens, while weights are fixed."""
 
     @field_validator("scores", mode="before")
     @classmethod
     def _of_the_first_release(cls, scores: Any) -> Any:
-        return {key_of(t): of_one for t, of_one in scores} if isinstance(scores, list) else scores
+        if not isinstance(scores, list):
+            return scores
+        return {token_string(tokens): of_one for tokens, of_one in scores}
 
 
 class AutoGANSearch(Search[State]):
@@ -76,14 +78,14 @@ class AutoGANSearch(Search[State]):
     def __init__(self, task: Task[Config], state: State | None) -> None:
         config = task.config
         self.task, self.config, self.ledger = task, config, task.ledger
-        self.state = state or State(stage=NUM_CELLS - 1 if config.levels == "single" else 0)
+        self.state = state or State(level=NUM_CELLS - 1 if config.levels == "single" else 0)
         self.masks = masks_of(task, config.limit)
         self._batches: Batches | None = None
         self.d_losses = self.ledger.window("d_loss", config.reset_window, task.device)
         self.g_losses = self.ledger.window("g_loss", config.reset_window, task.device)
         self.gan = new_shared_gan(config, task.side, task.channels, task.device, num_resets=0)
         self.gan.generator_steps = self.state.generator_steps
-        self._enter_stage(self.state.policy.candidates())
+        self._enter_level(self.state.policy.candidates())
         if state:
             self.policy.reinforce.load_state(state.policy.reinforce)
         self._record()
@@ -160,8 +162,8 @@ class AutoGANSearch(Search[State]):
         if state.reset_pending and following < config.iterations:
             self._reset()
         if grows:
-            state.stage += 1
-            self._enter_stage(parents=best)
+            state.level += 1
+            self._enter_level(parents=best)
         else:
             state.found = [candidate.tokens for candidate in best]
         state.iteration, state.phase = following, "shared"
@@ -179,7 +181,7 @@ class AutoGANSearch(Search[State]):
             purpose,
             num=len(candidates),
             rewards=[rewards[i] for i in order],
-            tokens=[key_of(candidates[i].tokens) for i in order],
+            tokens=[token_string(candidates[i].tokens) for i in order],
         )
         return chosen
 
@@ -213,7 +215,7 @@ class AutoGANSearch(Search[State]):
 
     @property
     def batches(self) -> Batches:
-        """Return the real images of the stage, in batches."""
+        """Return the real images of the level, in batches."""
         if self._batches is None:
             config, device = self.config, self.task.device
             images = self.task.pixels(self.side).train
@@ -222,18 +224,18 @@ class AutoGANSearch(Search[State]):
 
     @property
     def side(self) -> int:
-        """Return the side of the stage's images."""
-        return stage_side(self.task.side, self.state.stage + 1)
+        """Return the side of the level's images."""
+        return level_side(self.task.side, self.state.level + 1)
 
     def _record(self) -> None:
         self.state.policy = self.policy.state()
         self.state.generator_steps = self.gan.generator_steps
 
-    def _enter_stage(self, parents: list[Candidate]) -> None:
-        """Set networks and data to the stage, and start a new policy for it."""
-        set_stage(self.gan, self.state.stage)
+    def _enter_level(self, parents: list[Candidate]) -> None:
+        """Set networks and data to the level, and start a new policy for it."""
+        set_level(self.gan, self.state.level)
         self.children = Children(self.task, self.gan, self.side, self.state.scores)
-        self.policy = Policy(self.config, self.state.stage, parents, self.masks)
+        self.policy = Policy(self.config, self.state.level, parents, self.masks)
         self._batches = None
         self._drawn: list[Tokens] = []
         self._block = (-1, -1)
@@ -247,7 +249,7 @@ class AutoGANSearch(Search[State]):
         self.gan = new_shared_gan(
             self.config, task.side, task.channels, task.device, state.num_resets
         )
-        set_stage(self.gan, state.stage)
+        set_level(self.gan, state.level)
         self.children.gan = self.gan
         self.d_losses.clear()
         self.g_losses.clear()
@@ -284,12 +286,12 @@ class AutoGANSearch(Search[State]):
 
     def _log(self, event: str, **values: Any) -> None:
         state = self.state
-        self.ledger.log(event=event, iteration=state.iteration, stage=state.stage, **values)
+        self.ledger.log(event=event, iteration=state.iteration, level=state.level, **values)
 
     def _show(self, values: dict[str, float]) -> None:
         config, state = self.config, self.state
         ends = (*config.grow_at, config.iterations)
-        begin, end = (0, *ends)[state.stage], ends[state.stage]
+        begin, end = (0, *ends)[state.level], ends[state.level]
         if config.levels == "single":
             begin = 0
         done = (state.iteration - begin) * config.discriminator_steps + state.shared_step

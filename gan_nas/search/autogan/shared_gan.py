@@ -1,4 +1,4 @@
-"""AutoGAN's shared GAN: a supernet and a growing discriminator in training, stage by stage."""
+"""AutoGAN's shared GAN: a supernet and a growing discriminator in training, level by level."""
 
 from collections.abc import Mapping
 from functools import cache, partial
@@ -56,11 +56,11 @@ def new_shared_gan(
     )
 
 
-def set_stage(gan: GAN, stage: int) -> None:
-    """Let both networks work at a stage: 0, 1 or 2."""
+def set_level(gan: GAN, level: int) -> None:
+    """Let both networks work at a level: 0, 1 or 2."""
     for network in (gan.generator, gan.discriminator):
         assert isinstance(network, AutoGANNetwork | SNResNet)
-        network.num_active_cells = stage + 1
+        network.num_active_cells = level + 1
 
 
 def choose_tokens(gan: GAN, tokens: Tokens) -> None:
@@ -74,7 +74,7 @@ def _choices(index: int, tokens: Tokens) -> Mapping[str, str]:
     return autogan_choices(decode_cell(index, tokens), index)
 
 
-def stage_side(resolution: int, num_cells: int) -> int:
+def level_side(resolution: int, num_cells: int) -> int:
     """Return the side of the images that the first cells make."""
     return resolution >> (NUM_CELLS - num_cells)
 
@@ -82,7 +82,7 @@ def stage_side(resolution: int, num_cells: int) -> int:
 def phases(
     config: Config, resolution: int, image_channels: int, device: torch.device
 ) -> list[Phase]:
-    """Return the stages of the search, each with the steps of one typical architecture."""
+    """Return the levels of the search, each with the steps of one typical architecture."""
     gan = new_shared_gan(config, resolution, image_channels, device, num_resets=0)
     choose_tokens(gan, TYPICAL)
     if config.levels == "single":
@@ -90,10 +90,10 @@ def phases(
     else:
         ends = dict(enumerate((*config.grow_at, config.iterations)))
     of_norms = config.num_norm_latents if config.norm_statistics == "child" else 0
-    stages, begin = [], 0
-    for stage, end in ends.items():
-        side = stage_side(resolution, stage + 1)
-        stages.append(
+    levels, begin = [], 0
+    for level, end in ends.items():
+        side = level_side(resolution, level + 1)
+        levels.append(
             gan_phase(
                 gan,
                 what=f"search at {side} px",
@@ -105,11 +105,11 @@ def phases(
                 num_critic=config.num_critic,
                 steps=(end - begin) * config.discriminator_steps,
                 num_generated=max(NUM_GENERATED, of_norms),
-                prepare=partial(set_stage, gan, stage),
+                prepare=partial(set_level, gan, level),
             )
         )
         begin = end
-    return stages
+    return levels
 
 
 def shared_parameters(config: Config, side: int, channels: int) -> dict[str, int | Cost]:

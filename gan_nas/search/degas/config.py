@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gan_nas.search.degas.latents import Start
+from gan_nas.search.degas.latents import LatentStart
 from gan_nas.search.method import SearchConfig
 from gan_nas.training.gan import Precision
 
@@ -64,7 +64,7 @@ class Config(SearchConfig):
     """Largest norm of the weights' gradient (DARTS)."""
     latent_lr_ratio: float = Field(default=10.0, ge=0)
     """Learning rate of the latents, by plain SGD, over that of the weights (GLO's ratio)."""
-    latent_start: Start = "pca"
+    latent_start: LatentStart = "pca"
     """First latents: principal components of the images, which need far fewer steps, or Gaussian
     noise, which the paper's wording suggests."""
     latent_space: Literal["ball", "sphere"] = "ball"

@@ -16,7 +16,7 @@ from gan_nas.search.degas.pruning import (
     cheapest,
     generator_prices,
 )
-from gan_nas.search.logits import Logits, Row
+from gan_nas.search.logits import Logits, PlaceRow
 from gan_nas.search.method import Find
 from gan_nas.spaces.degas import NUM_STAGES, DEGASGenerator, candidates, from_operations
 from gan_nas.spaces.frameworks import Framework, discriminator_of
@@ -30,7 +30,7 @@ def places(config: Config) -> dict[str, tuple[str, ...]]:
 
 def new_alpha(config: Config, device: torch.device) -> Logits:
     """Return logits of zero for all places."""
-    rows = {place: Row("logits", len(ops)) for place, ops in places(config).items()}
+    rows = {place: PlaceRow("logits", len(ops)) for place, ops in places(config).items()}
     return Logits(rows, device=device)
 
 

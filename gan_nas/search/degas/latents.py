@@ -14,14 +14,14 @@ from torch import Tensor
 from gan_nas.data import resize
 from gan_nas.streams import stream
 
-Start = Literal["pca", "gauss"]
+LatentStart = Literal["pca", "gauss"]
 
 CHUNK = 1024  # images: products of centred bytes sum up exactly in float32 to 1024 * 128**2 = 2**24
 MAX_SIDE = 48  # pixels; of larger images a copy of this size: components are coarse anyway
 
 
 def initial_latents(
-    images: Tensor, latent_dim: int, start: Start, seed: int, device: torch.device | str
+    images: Tensor, latent_dim: int, start: LatentStart, seed: int, device: torch.device | str
 ) -> Tensor:
     """Return a latent for each of the uint8 images (n, C, H, H): float32 (n, latent_dim).
 
@@ -45,7 +45,7 @@ def initial_latents(
     return z
 
 
-def starting_bytes(start: Start, channels: int, side: int) -> int:
+def starting_bytes(start: LatentStart, channels: int, side: int) -> int:
     """Return what `initial_latents` takes: of D values in an image, D squared in float64, twice.
 
     And once in float32, while the products of a chunk are added.

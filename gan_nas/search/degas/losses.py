@@ -7,11 +7,12 @@ its sum of absolutes is, over the image's number of entries, its *mean* of absol
 what is computed here, and the loss does not grow with the image.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from gan_nas.networks.spectral import without_autocast
 
 NUM_BANDS = 3  # at most; the authors' number is not known
 MIN_SIDE = 4  # of an image that is halved once more
@@ -58,7 +59,7 @@ def _laplacian_losses(difference: Tensor) -> Tensor:
     height, width = difference.shape[-2:]
     current = difference.contiguous()  # (N, C, H, W)
     total = current.new_zeros(len(current))
-    with _full_precision(current.device):
+    with without_autocast(current.device):
         for _ in range(NUM_BANDS):
             if min(height, width) < MIN_SIDE or height % 2 or width % 2:
                 break
@@ -93,8 +94,3 @@ def _matrices(side: int, dtype: torch.dtype, device: torch.device) -> tuple[Tens
 def _wide(x: Tensor) -> Tensor:
     """Return half-precision tensors in float32: that is no slower, and the levels are small."""
     return x if x.dtype == torch.float64 else x.float()
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager[None]:
-    """Switch autocast off; the meta device knows no autocast."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)

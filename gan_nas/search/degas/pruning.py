@@ -1,13 +1,14 @@
 """From log-probabilities of operations to DEGAS' generators: the pruning, and the best K exactly.
 
 DEGAS (Doveh & Giryes 2019), sec. 3.2, made unambiguous: the strength of an operation is its
-probability under the softmax of its own edge. Stage 1 keeps, at every map, the strongest pair of
-an edge into it and an operation, and drops all other edges; of equal ones the direct edge, then
-the first operation. Stage 2 adds the strongest operation of the direct edge where a residual won.
+probability under the softmax of its own edge. First, at every map, the strongest pair of an edge
+into it and an operation is kept, and all other edges are dropped; of equal ones the direct edge,
+then the first operation. Then the strongest operation of the direct edge joins where a residual
+won.
 
 The best K are those of highest score. A place's operation adds its log-probability. A residual
-adds its own less that of the direct edge's strongest: more than nothing exactly where stage 1
-keeps it, so that the best architecture is the pruned one and weaker residuals cost what they lack.
+adds its own less that of the direct edge's strongest: more than nothing exactly where it won,
+so that the best architecture is the pruned one and weaker residuals cost what they lack.
 (Summed log-probabilities alone would never keep a residual: each is below zero.)
 """
 
@@ -19,7 +20,7 @@ import torch
 
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import num_parameters, published_macs
-from gan_nas.search.best import FREE, Limit, Options, Price, Scores, best_within
+from gan_nas.search.best import FREE, Limit, Options, PlaceScores, Price, best_within
 from gan_nas.search.best import cheapest as cheapest_of
 from gan_nas.spaces.degas import (
     NORMAL_OPS,
@@ -35,7 +36,7 @@ Operations = dict[str, str | None]  # place -> operation, None for a residual th
 OPS = candidates(stem_residual=True, final_normal=True)
 
 
-class Found(NamedTuple):
+class ScoredArchitecture(NamedTuple):
     """An architecture and its score."""
 
     operations: Operations
@@ -49,7 +50,7 @@ class PlacePrices(NamedTuple):
     base: Price
 
 
-def prune(scores: Scores) -> Operations:
+def prune(scores: PlaceScores) -> Operations:
     """Keep at each map the strongest operation, and the strongest direct one beside a residual.
 
     `scores` are log-probabilities by place, as in `candidates`; any subset of its places will do.
@@ -64,8 +65,8 @@ def prune(scores: Scores) -> Operations:
 
 
 def best_architectures(
-    scores: Scores, count: int, prices: PlacePrices | None = None, limit: Limit | None = None
-) -> list[Found]:
+    scores: PlaceScores, count: int, prices: PlacePrices | None = None, limit: Limit | None = None
+) -> list[ScoredArchitecture]:
     """Return the `count` architectures of highest score, best first; fewer if there are no more.
 
     With prices and a limit, of those that keep within it. Exact. The first is what `prune` keeps,
@@ -79,7 +80,9 @@ def best_architectures(
     best = best_within(options, count, prices.base if prices else FREE, limit)
     places = [place for of_map in maps for place in of_map]
     return [
-        Found({p: _operation(p, number) for p, number in zip(places, row, strict=True)}, score)
+        ScoredArchitecture(
+            {p: _operation(p, number) for p, number in zip(places, row, strict=True)}, score
+        )
         for score, row in zip(best.scores.tolist(), best.numbers.tolist(), strict=True)
     ]
 
@@ -136,7 +139,7 @@ def generator_prices(
     )
 
 
-def _options(places: Sequence[str], scores: Scores, prices: PlacePrices | None) -> Options:
+def _options(places: Sequence[str], scores: PlaceScores, prices: PlacePrices | None) -> Options:
     """List what can make one map: direct operations, with and without each residual one."""
     direct, *residual = (np.asarray(scores[place], np.float64) for place in places)
     none = len(OPS[places[0]])
@@ -159,7 +162,7 @@ def _operation(place: str, number: int) -> str | None:
     return OPS[place][number] if number < len(OPS[place]) else None
 
 
-def _maps(scores: Scores) -> Iterator[list[str]]:
+def _maps(scores: PlaceScores) -> Iterator[list[str]]:
     """Yield the places of the edges into each map, the direct one first."""
     for place in scores:
         if not place.endswith("residual"):
