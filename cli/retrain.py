@@ -1,4 +1,4 @@
-"""`gan-nas retrain`: train a GAN, from scratch or from a search's weights."""
+"""`gan-nas retrain`: train a GAN, from scratch or from given weights."""
 
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,14 @@ from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
 from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited
+from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome
 from gan_nas.spaces.registry import space_names
 
 if TYPE_CHECKING:
     from gan_nas.runs.results import TrainingResult
+    from gan_nas.training.finetuning import Given
+    from gan_nas.training.loop import Start
 
 
 def retrain(
@@ -43,7 +46,12 @@ def retrain(
     skip_odd: options.SkipOdd = False,
     resolution: Annotated[
         int | None,
-        typer.Option(metavar="N", min=8, max=512, help="Side of the images; else the data's own."),
+        typer.Option(
+            metavar="N",
+            min=8,
+            max=512,
+            help="Side of the images; else that of --from, or the data's own.",
+        ),
     ] = None,
     width: options.Width = None,
     framework: options.FrameworkName = None,
@@ -54,6 +62,15 @@ def retrain(
             "--inherit",
             metavar="RUN",
             help="Start from the weights of this finished search, which the genome must fit.",
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Start from the weights in this generator.safetensors, or from the last ones of "
+            "this training's directory and their discriminator; without a GENOME train theirs.",
         ),
     ] = None,
     directory: options.RunDirectory = None,
@@ -78,21 +95,27 @@ def retrain(
     framework that cannot use the genome's discriminator brings its own.
 
     Papers train from scratch; --inherit takes the supernet's weights over, and the
-    discriminator's where the search trained just that one.
+    discriminator's where the search trained just that one. --from takes over a trained generator's,
+    on other data if wanted: all tensors must have the same shapes.
 
     Example: gan-nas retrain autogan-cifar10-top1 --width 16
     """
+    if source is not None and inherit is not None:
+        raise InvalidInput("--from and --inherit both say where the weights come from: name one")
+    given = None
+    if source is not None:
+        from gan_nas.training.finetuning import read_given
+
+        given = read_given(source, directory)
     if help_config:
         from gan_nas.training.config import TrainingConfig, presets_for
 
-        shown = load_genome(reference) if reference else None
+        shown = _named(reference, given) if reference or given else None
         space = shown.generator.space if shown else space_names()[0]
         presets = presets_for(space, framework_for(framework, shown, space))
         show_settings(TrainingConfig, presets, preset, as_json)
         return
-    if reference is None:
-        raise InvalidInput("retrain needs a GENOME: a file, or a name that gan-nas genomes lists")
-    named = load_genome(reference)
+    named = _named(reference, given)
     genome = resized(named, width)
     chosen = framework_for(framework, genome, genome.generator.space)
 
@@ -107,6 +130,7 @@ def retrain(
         TrainingConfig, presets, preset, sets, precision, on, seed=seed, augment=augment
     )
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+    resolution = resolution or (given and given.resolution)
     images, chosen_side = load_to_train(data, data_root, preparation, resolution)
     side = chosen_side or images.default_resolution
     what = named.title + (f"-w{width}" if width else "")
@@ -122,6 +146,12 @@ def retrain(
         what += "-inherited"
         taken = "generator" if start.discriminator is None else "generator and discriminator"
         remark(f"Starts from the {taken} of {inherit}", style="dim")
+    if given is not None:
+        from gan_nas.training.finetuning import start_with
+
+        start = start_with(given, suited(genome, config.framework), side, images.channels)
+        what += "-finetuned"
+        remark(_said(given, start), style="dim")
     run = directory or default_directory(f"retrain-{what}", data, config.seed)
     work_of_run = work(genome, config, side, images.channels, on)
     planned = partial(
@@ -161,6 +191,28 @@ def retrain(
             device=device,
         )
         _show(result, same)
+
+
+def _named(reference: str | None, given: "Given | None") -> Genome:
+    """Return the genome that is named, or that of given weights."""
+    if reference is not None:
+        return load_genome(reference)
+    if given is not None:
+        return given.genome
+    raise InvalidInput(
+        "retrain needs a GENOME: a file, or a name that gan-nas genomes lists; or weights, --from "
+        "a generator.safetensors"
+    )
+
+
+def _said(given: "Given", start: "Start") -> str:
+    """Say which networks start from given weights."""
+    if given.generator is None:
+        return f"{given.source} is no longer there: the run goes on from its own checkpoint"
+    if start.discriminator is not None:
+        return f"Starts from the generator and discriminator of {given.source}"
+    lacks = "holds no discriminator" if given.discriminator is None else "has another discriminator"
+    return f"Starts from the generator of {given.source}, which {lacks}: one is drawn as usual"
 
 
 def _show(result: "TrainingResult", same: tuple[str | Path, ...]) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gan_nas.spaces.random_genomes import sample_genomes as sample_genomes
     from gan_nas.training.config import TrainingConfig as TrainingConfig
     from gan_nas.training.config import training_preset as training_preset
+    from gan_nas.training.finetuning import load_start as load_start
     from gan_nas.training.loop import train as train
 
     __version__: str
@@ -64,6 +65,7 @@ HOMES = {
     "load_genome": "spaces.published",
     "load_images": "data",
     "load_method": "search",
+    "load_start": "training.finetuning",
     "published_names": "spaces.published",
     "read_scores": "scoring.comparing",
     "sample_genomes": "spaces.random_genomes",

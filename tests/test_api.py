@@ -21,8 +21,8 @@ NAMES = re.findall(
     """
     Backbone GanNasError Generator Genome Images Preparation Scorer Scores Task TrainingConfig
     build_discriminator build_generator compare custom_backbone derive diff genome_cost layers_of
-    load_backbone load_generator load_genome load_images load_method published_names read_scores
-    sample_genomes score search train training_preset
+    load_backbone load_generator load_genome load_images load_method load_start published_names
+    read_scores sample_genomes score search train training_preset
     """,
 )
 

@@ -158,7 +158,10 @@ def _advice(path: Path, kind: Kind, wanted: Wanted) -> str:
         case Kind.SAFETENSORS if wanted == Wanted.GENOME:
             return OF_WEIGHTS[wanted]
         case Kind.GENERATOR if wanted == Wanted.GENOME:
-            return "it can be sampled and scored; name the genome it was trained from"
+            return (
+                "it can be sampled and scored, and retrain --from starts from it; name the genome "
+                "it was trained from"
+            )
         case Kind.GENOTYPE if wanted == Wanted.GENOME:
             return f"write the architecture as a genome's JSON; {wanted}"
         case Kind.GENOME | Kind.INTEGERS if wanted in (Wanted.GENERATOR, Wanted.SCORED):

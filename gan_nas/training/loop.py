@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gan_nas.configs import defaults
 from gan_nas.data import Images
 from gan_nas.data.batches import Batches
-from gan_nas.errors import RunFailed
+from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
@@ -40,6 +40,7 @@ from gan_nas.training.plan import NUM_NORM_LATENTS, new_gan, objective_of
 from gan_nas.training.schedules import pace_at
 from gan_nas.versions import versions
 
+LAST, BEST = "generator.safetensors", "best.safetensors"
 COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
 
 
@@ -47,10 +48,18 @@ class Start(NamedTuple):
     """Weights that training starts from in place of drawn ones, by the networks' own names."""
 
     generator: dict[str, Tensor]
+    """Empty where they are lost: a run that has a checkpoint goes on without."""
     discriminator: dict[str, Tensor] | None
     """None draws the discriminator's as usual."""
     origin: dict[str, JsonValue]
     """Where they come from, in JSON; it is part of a run's settings and of its lineage."""
+    keeps_statistics: bool = False
+    """Whether norms go on with the statistics among these weights, which are theirs alone."""
+
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """Return the origin without the name of its file or folder, which may change."""
+        return {key: value for key, value in self.origin.items() if key != "source"}
 
 
 def train(
@@ -72,8 +81,8 @@ def train(
 
     With more steps a finished run goes on, too, as if it had been this long from the start.
 
-    What is trained, and recorded, is the genome as it suits the framework. Without a `start`
-    weights are drawn, as in the papers.
+    What is trained, and recorded, is the genome as it suits the framework. Without a `start`, such
+    as `load_start` returns, weights are drawn, as in the papers.
 
     The `resolution` is the images' `default_resolution` if it is not given, and the `backbone` the
     classifier, which is trained on the images first where the package or `cache` has none for them.
@@ -101,7 +110,7 @@ def train(
         "backbone": backbone.fingerprint,
         "device": device.type,
         "config": config.model_dump(mode="json"),
-        "inherited": start and start.origin,
+        "inherited": start and start.identity,
         "versions": versions(),
     }
     length = Length("steps", config.follows_length)
@@ -153,6 +162,7 @@ class _Training:
         self.genome, self.config, self.run, self.device = genome, config, run, device
         self.ledger, self.scorer, self.images = ledger, scorer, scorer.images
         self.inherited_from = start and start.origin
+        self._keeps_statistics = start is not None and start.keeps_statistics
         self.gan = new_gan(genome, config, scorer.side, self.images.channels, device)
         if config.compile:
             check_compiler(device)
@@ -231,7 +241,7 @@ class _Training:
             )
         self.ledger.keep(scores)
         if scores is self.best:
-            self._write("best.safetensors")
+            self._write(BEST)
 
     def log(self) -> None:
         """Write a line of the log and show the progress; raises RunFailed on NaN."""
@@ -254,7 +264,7 @@ class _Training:
 
     def result(self) -> TrainingResult:
         """Write weights and curves; return the result."""
-        self._write("generator.safetensors")
+        self._write(LAST)
         self.ledger.curves()
         config, scores, scorer = self.config, self.ledger.scores, self.scorer
         with self._scored_generator() as network:
@@ -277,8 +287,8 @@ class _Training:
             compared=compared,
             passport=scorer.passport(config.num_scored, config.seed, config.precision),
             files={
-                "last": str(self.run.path("generator.safetensors")),
-                "best": str(self.run.path("best.safetensors")),
+                "last": str(self.run.path(LAST)),
+                "best": str(self.run.path(BEST)),
             },
         )
 
@@ -295,7 +305,8 @@ class _Training:
     @contextmanager
     def _scored_generator(self) -> Iterator[nn.Module]:
         with self.gan.averaged() as network:
-            if self.config.norm_statistics == "live":
+            given = self._keeps_statistics and self.step == 0
+            if given or self.config.norm_statistics == "live":
                 yield network
             else:
                 z = self._latents("norm latents", 0, NUM_NORM_LATENTS)
@@ -365,14 +376,21 @@ class _Training:
     def _begin(self, start: Start) -> None:
         """Take over weights; the moving average starts from them.
 
-        Norms get the statistics of these weights alone: a supernet's are of many architectures, or
-        it kept none.
+        Norms get the statistics of these weights alone, unless they have them: a supernet's are of
+        many architectures, or it kept none.
         """
+        if not start.generator:
+            raise InvalidInput(
+                f"{start.origin['source']}, from which this run begins, is no longer there, and "
+                "there is no checkpoint to go on from: put it back"
+            )
         gan = self.gan
         new = {"generator": start.generator, "averages": start.generator}
         if start.discriminator is not None:
             new["discriminator"] = start.discriminator
         load_groups(gan.saved(), read_groups(gan.saved()) | new)
+        if start.keeps_statistics:
+            return
         with reestimated_norms(gan.generator, self._latents("norm latents", 0, NUM_NORM_LATENTS)):
             own = {k: t.clone() for k, t in module_state(gan.generator).items()}
         load_module_state(gan.generator, own)

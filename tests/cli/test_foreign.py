@@ -29,6 +29,7 @@ PLACES: dict[str, Callable[[Path | str, Path], tuple[str | Path, ...]]] = {
     "derive": lambda path, _: ("derive", path),
     "derive help": lambda path, _: ("derive", path, "--help-config"),
     "inherit": lambda path, _: ("retrain", "sngan-cifar10", "--width", "4", "--inherit", path),
+    "from": lambda path, _: ("retrain", "--from", path),
 }
 # What is of the right kind, and then refused for what is in it or not.
 RIGHT_KIND: dict[str, tuple[str, ...]] = {
@@ -40,6 +41,7 @@ RIGHT_KIND: dict[str, tuple[str, ...]] = {
     "weights": ("state.pth", "old.pt", "plain.pkl", "protocol0.ckpt", "command.pkl", "script.pt"),
     "derive": ("nothing", "folder", "run"),
     "inherit": ("nothing", "folder", "run"),
+    "from": ("nothing", "folder", "run"),
 }
 RIGHT_KIND["bench score"] = (*RIGHT_KIND["weights"], "objects.npy")
 RIGHT_KIND["weights"] = RIGHT_KIND["bench score"]

@@ -1,7 +1,8 @@
-"""`--inherit` of `retrain` and `derive`: from a search's weights, said and kept apart."""
+"""Given weights, said and kept apart: `--inherit` of a search, `--from` a file or a training."""
 
 import json
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from commands import Command, sets
@@ -84,3 +85,65 @@ def test_derive_refuses_at_once_widths_that_cannot_be_inherited(
     assert answer.code == 4
     assert "width is 6 and that of the supernet" in answer.err
     assert sorted(path.name for path in (run / "genomes").iterdir()) == before
+
+
+def test_retrain_goes_on_from_a_generator_or_a_training(
+    gan_nas: Command, trained: Path, training_options: list[str], tmp_path: Path
+) -> None:
+    """Without a genome it is the file's that is trained, at its side."""
+    given = tmp_path / "my best.safetensors"
+    copyfile(trained, given)
+    options = (*training_options, "--set", "steps=1", "--run", tmp_path / "run")
+    answer = gan_nas("retrain", "--from", given, *options, "--json")
+    result, about = answer.json, read_metadata(trained)
+    assert result["genome_id"] == about.genome.genome_id
+    assert result["passport"]["image_side"] == about.resolution
+    assert result["inherited_from"]["source"] == "my best.safetensors"
+    assert "which holds no discriminator: one is drawn as usual" in answer.err
+    last = json.loads((trained.parent / "result.json").read_text())["last"]
+    scores = {name: value for name, value in last.items() if name not in ("step", "images")}
+    assert scores.items() <= result["first"].items()
+
+    assert gan_nas("retrain", "--from", trained, *options, "--json").json == result
+    given.unlink()
+    genome = ("autogan-cifar10-top1", "--width", 4)
+    longer = (*options, "--set", "steps=2", "--json")
+    answer = gan_nas("retrain", *genome, "--from", given, *longer)
+    assert "my best.safetensors is no longer there" in answer.err
+    assert (answer.json["steps"], answer.json["first"]) == (2, result["first"])
+
+    named = ("retrain", "--from", trained.parent, *training_options, "--dry-run", "--json")
+    answer = gan_nas(*named)
+    assert f"Starts from the generator and discriminator of {trained.parent}" in answer.err
+    data = Path(training_options[1]).stem
+    assert answer.json["run"] == f"runs/retrain-{about.genome.title}-finetuned-{data}-0"
+    answer = gan_nas(*named, "--framework", "ctgan")
+    assert "which has another discriminator: one is drawn as usual" in answer.err
+    assert "-ctgan-finetuned-" in answer.json["run"]
+    rows = gan_nas("retrain", "--from", trained, "--help-config", "--json").json["settings"]
+    assert {row["preset"] for row in rows if row["name"] == "framework"} == {"hinge-sn"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--resolution", "32"], "16 px there and 32 px here; train at 16 px"),
+        (["sngan-cifar10", "--width", "4"], "name no genome, or train this one from scratch"),
+        (["--width", "6"], "has shape (16, 128) there and shape (24, 128) is needed"),
+        (["--inherit", "runs/any"], "--from and --inherit both say"),
+    ],
+)
+def test_given_weights_that_do_not_fit_are_refused_in_a_sentence(
+    gan_nas: Command,
+    trained: Path,
+    training_options: list[str],
+    tmp_path: Path,
+    arguments: list[str],
+    said: str,
+) -> None:
+    options = (*arguments, "--from", trained, *training_options, "--run", tmp_path / "run")
+    answer = gan_nas("retrain", *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+    assert not (tmp_path / "run").exists()
