@@ -29,6 +29,7 @@ from gan_nas.cli import (
     score,
     search,
     stats,
+    study,
 )
 from gan_nas.cli.printing import remark, remark_lines, remark_log_records, suggest
 from gan_nas.errors import (
@@ -99,6 +100,7 @@ for command in (
     doctor.doctor,
     bench.bench,
     reconstruct.reconstruct,
+    study.study,
     schema.schema,
 ):
     app.command()(command)

@@ -19,6 +19,7 @@ MODELS = {
     "plan": "gan_nas.runs.results:Plan",
     "search-result": "gan_nas.runs.results:SearchResult",
     "derived-result": "gan_nas.search.retraining:DerivedResult",
+    "study-result": "gan_nas.studies.study:StudyResult",
     "training-result": "gan_nas.runs.results:TrainingResult",
     "reconstruction-result": "gan_nas.runs.results:ReconstructionResult",
 }

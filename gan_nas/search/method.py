@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.data import Images
+from gan_nas.errors import InvalidInput
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.cost import Cost
 from gan_nas.networks.states import Saved
@@ -235,6 +236,17 @@ class Method(ABC, Generic[C, S]):
     def check(self, task: Task[C]) -> None:
         """Raise InvalidInput for what cannot be done, before a run is made."""
 
+    def longer(self, config: C, factor: float) -> C:
+        """Return the settings of a search that takes about so many times as long.
+
+        Raises InvalidInput where a method does not say how.
+        """
+        del config, factor
+        raise InvalidInput(
+            f"{self.name} does not say how its search is made longer: leave it out, or give its "
+            "Method a `longer`"
+        )
+
     def sides(self, config: C, side: int) -> Sequence[int]:
         """Return the sides that images are brought to."""
         del config
@@ -287,6 +299,11 @@ class Method(ABC, Generic[C, S]):
         start = {} if chosen is None else find_preset(self.presets, chosen)
         config = resolve(self.Config, start, options=values)
         return Task(config=config, images=images, device=device)
+
+
+def times(number: int, factor: float) -> int:
+    """Return so many times a number of steps, at least one."""
+    return max(1, round(factor * number))
 
 
 def mean_entropies(result: SearchResult) -> str:

@@ -13,7 +13,7 @@ from gan_nas.search.adversarialnas.genomes import check_limits
 from gan_nas.search.adversarialnas.search import AdversarialNASSearch
 from gan_nas.search.adversarialnas.search import State as Record
 from gan_nas.search.adversarialnas.super_gan import networks, phases
-from gan_nas.search.method import Column, Method, Task, mean_entropies
+from gan_nas.search.method import Column, Method, Task, mean_entropies, times
 from gan_nas.spaces.adversarialnas import DOWN_CELLS, count
 from gan_nas.training.timing import Phase
 
@@ -47,6 +47,12 @@ class AdversarialNAS(Method[Settings, Record]):
             "discriminators": count(DOWN_CELLS) if config.discriminator == "searched" else 1,
             "supernet_parameters": sum(map(num_parameters, networks(config, side, channels))),
         }
+
+    def longer(self, config: Settings, factor: float) -> Settings:
+        """Return more iterations, with as many looks at them."""
+        names = ("iterations", "derive_every", "score_every")
+        update = {name: times(getattr(config, name), factor) for name in names}
+        return config.model_copy(update=update)
 
     def phases(
         self, config: Settings, side: int, channels: int, device: torch.device

@@ -14,7 +14,7 @@ from gan_nas.search.autogan.masks import masks_of
 from gan_nas.search.autogan.search import AutoGANSearch
 from gan_nas.search.autogan.search import State as Record
 from gan_nas.search.autogan.shared_gan import level_side, phases, shared_parameters
-from gan_nas.search.method import Column, Method, Task
+from gan_nas.search.method import Column, Method, Task, times
 from gan_nas.spaces.autogan import NUM_CELLS, count
 from gan_nas.training.timing import Phase
 
@@ -47,6 +47,14 @@ class AutoGAN(Method[Settings, Record]):
     def sizes(self, config: Settings, side: int, channels: int) -> dict[str, int | Cost]:
         """Return the size of the space and of the shared networks."""
         return {"space": count(), **shared_parameters(config, side, channels)}
+
+    def longer(self, config: Settings, factor: float) -> Settings:
+        """Return more steps of both kinds in each of the same iterations."""
+        update = {
+            "discriminator_steps": times(config.discriminator_steps, factor),
+            "controller_steps": times(config.controller_steps, factor),
+        }
+        return config.model_copy(update=update)
 
     def phases(
         self, config: Settings, side: int, channels: int, device: torch.device

@@ -14,7 +14,7 @@ from gan_nas.search.degas.genomes import check_limits, new_alpha, supernet
 from gan_nas.search.degas.phases import extra_memory, phase_of
 from gan_nas.search.degas.reconstruction import State as Record
 from gan_nas.search.degas.search import DEGASSearch, fresh_supernet
-from gan_nas.search.method import Column, Method, Task, mean_entropies
+from gan_nas.search.method import Column, Method, Task, mean_entropies, times
 from gan_nas.spaces.degas import DEGASSpace
 from gan_nas.training.timing import Phase
 
@@ -52,6 +52,12 @@ class DEGAS(Method[Settings, Record]):
             "generators": DEGASSpace(config.stem_residual, config.final_normal).count(),
             "supernet_parameters": num_parameters(supernet(config, side, channels)),
         }
+
+    def longer(self, config: Settings, factor: float) -> Settings:
+        """Return more iterations, with as many looks at them."""
+        names = ("iterations", "derive_every")
+        update = {name: times(getattr(config, name), factor) for name in names}
+        return config.model_copy(update=update)
 
     def phases(
         self, config: Settings, side: int, channels: int, device: torch.device

@@ -8,7 +8,7 @@ import torch
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.cost import Cost, generator_cost, genome_price
 from gan_nas.runs.results import SearchResult
-from gan_nas.search.method import Column, Method, Task
+from gan_nas.search.method import Column, Method, Task, times
 from gan_nas.search.strategies.budget import example, planned, spent, training_of, whole
 from gan_nas.search.strategies.search import State as Record
 from gan_nas.search.strategies.search import StrategySearch
@@ -56,6 +56,17 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     def start(self, task: Task[C], state: Record | None = None) -> StrategySearch[C]:
         """Start a search, or go on from the outcomes of one."""
         return StrategySearch(self.strategy, task, state)
+
+    def longer(self, config: C, factor: float) -> C:
+        """Return the settings of more trials, or images, or seconds."""
+        trials, images, seconds = config.trials, config.images, config.seconds
+        return config.model_copy(
+            update={
+                "trials": None if trials is None else times(trials, factor),
+                "images": None if images is None else times(images, factor),
+                "seconds": None if seconds is None else seconds * factor,
+            }
+        )
 
     def space_of(self, config: C) -> str:
         """Return the setting."""

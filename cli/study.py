@@ -1,0 +1,118 @@
+"""`gan-nas study`: the papers' comparisons, each a command."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gan_nas.cli import options
+from gan_nas.cli.inputs import (
+    backbone_for,
+    compute_on,
+    default_directory,
+    jobs_on,
+    load_to_train,
+    prepared,
+    settings,
+)
+from gan_nas.cli.plans import show_settings
+from gan_nas.cli.printing import remark, show, show_result, table
+from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.cli.signals import stopping
+from gan_nas.cli.threads import settle_threads
+from gan_nas.studies import STUDIES, load_study
+
+if TYPE_CHECKING:
+    from gan_nas.studies.study import StudyResult
+
+
+def study(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"What is studied: {options.one_of(STUDIES)}.")
+    ],
+    data: options.Data = "digits",
+    data_root: options.DataRoot = None,
+    crop: options.Crop = None,
+    resize: options.Resize = None,
+    background: options.Background = None,
+    skip_odd: options.SkipOdd = False,
+    directory: options.RunDirectory = None,
+    preset: options.Preset = "demo",
+    seed: options.Seed = None,
+    sets: options.Set = None,
+    backbone: options.BackboneName = "classifier",
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    jobs: options.Jobs = None,
+    help_config: options.HelpConfig = False,
+    as_json: options.Json = False,
+) -> None:
+    """Answer a question by experiments; the same command goes on.
+
+    methods compares all ways to search at equal time with genomes that are just drawn, several
+    seeds each: who beats random search in its space, by how much, with what confidence. A study's
+    directory then holds study.json, study.csv and study.png, and all searches and trainings.
+
+    Example: gan-nas study methods --set seconds=60
+    """
+    chosen = load_study(name)
+    if help_config:
+        show_settings(chosen.Config, chosen.presets, preset, as_json)
+        return
+
+    from gan_nas.data import cache_dir
+    from gan_nas.studies.study import StudyTask, run_study
+
+    on = compute_on(device, threads)
+    config = settings(chosen.Config, chosen.presets, preset, sets, "auto", on, seed=seed)
+    at_once = jobs_on(jobs, on, device, threads)
+    preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+    side = getattr(config, "resolution", None)
+    images, _ = load_to_train(data, data_root, preparation, side)
+    run = directory or default_directory(f"study-{name}", data, config.seed)
+    settle_threads(threads, on, [run], jobs=at_once)
+    remark(f"Study {name} on {data} in {run} ({on})")
+    with stopping() as stop, progress_on_stderr() as progress:
+        result = run_study(
+            chosen,
+            StudyTask(
+                config=config,
+                images=images,
+                device=on,
+                backbone=backbone_for(backbone, images, on, stop, progress, run=run),
+                directory=run,
+                jobs=at_once,
+                cache=cache_dir(),
+                stop=stop,
+                progress=progress,
+            ),
+        )
+    if as_json:
+        show_result(result)
+        return
+    _show(result)
+
+
+def _show(result: "StudyResult") -> None:
+    """Print the question, the table and what follows from it."""
+    remark(result.question, style="bold")
+    words = [column.words for column in result.columns]
+    numbers = [
+        column.words
+        for column in result.columns
+        if any(isinstance(row.get(column.name), int | float) for row in result.rows)
+    ]
+    rows = table(*words, numbers=numbers)
+    for row in result.rows:
+        cells = []
+        for column in result.columns:
+            value = row.get(column.name)
+            is_number = isinstance(value, int | float)
+            cells.append(f"{value:{column.format}}" if is_number else str(value or ""))
+        rows.add_row(*cells)
+    rows.columns[0].no_wrap = True
+    show(rows, "")
+    show(*result.findings, "")
+    remark("What it does not show:", style="dim")
+    for limit in result.limits:
+        remark(f"- {limit}", style="dim")
+    show(*result.files.values())
