@@ -22,12 +22,13 @@ from gan_nas.runs.loop import read_state
 from gan_nas.search import STRATEGIES, drive, load_method
 from gan_nas.search.best import FREE, Limit, Price
 from gan_nas.search.strategies.budget import is_spent, planned, spent, whole
+from gan_nas.search.strategies.reinforce import rewards
 from gan_nas.search.strategies.search import State
 from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space, space_names
 from gan_nas.training.loop import train
-from gan_nas.trials.trial import Outcome, Trial
+from gan_nas.trials.trial import Outcome, Status, Trial
 
 Judge = Callable[[Genome], float]
 
@@ -92,6 +93,19 @@ def test_any_space_is_searched_and_no_genome_tried_twice_at_a_fidelity(
         assert outcome.trial.seed == config.seed
 
 
+@pytest.mark.parametrize("space", [*space_names(), "toy"])
+def test_a_genome_comes_back_from_the_numbers_of_its_options(space: str, plugin: Path) -> None:
+    config = config_of("random", space=space)
+    choices = Choices(load_space(space), config, lambda genome: FREE)
+    assert all(len(set(options)) == len(options) > 1 for options in choices.places.values())
+    random = Random(0)
+    for _ in range(20):
+        anything = [random.randrange(len(options)) for options in choices.places.values()]
+        for genome in (choices.random(random), choices.numbered(anything, random)):
+            assert genome.generator.space == space
+            assert choices.numbered(choices.numbers(genome), random) == genome
+
+
 def test_a_strategy_asks_the_same_until_it_is_told_and_after_its_history_is_told_again(
     name: str,
 ) -> None:
@@ -111,7 +125,7 @@ def test_trials_that_all_fail_end_nothing(name: str) -> None:
     assert {one.trial.images for one in outcomes} == {outcomes[0].trial.images}
 
 
-@pytest.mark.parametrize("name", ["evolution", "nsga2"])
+@pytest.mark.parametrize("name", ["evolution", "nsga2", "reinforce"])
 def test_who_learns_from_outcomes_beats_chance_where_neighbours_are_alike(name: str) -> None:
     def best(method: str, seed: int) -> float:
         config = config_of(method, space="adversarialnas", trials=80, seed=seed)
@@ -132,6 +146,20 @@ def test_a_population_forgets_its_oldest() -> None:
         child = outcomes[i].trial.genome.generator
         parents = [one.trial.genome.generator for one in outcomes[i - 5 : i]]
         assert any(child in space.neighbours(parent) for parent in parents)
+
+
+def test_rewards_are_higher_for_lower_distances_and_failures_as_bad_as_the_worst() -> None:
+    trial = strategy_of("random", config_of("random")).ask()
+    assert trial is not None
+    ends = [None, 4.0, 1.0, 0.0, None]
+    statuses: list[Status] = ["diverged", *("completed",) * 3, "invalid"]
+    history = [
+        Outcome(trial=trial, status=status, distance=end)
+        for status, end in zip(statuses, ends, strict=True)
+    ]
+    first, worst, one, none, last = rewards(history)
+    assert none > one == 0 > worst == first == last
+    assert rewards(history[:1]) == [0]
 
 
 def test_rungs_train_the_best_longer() -> None:

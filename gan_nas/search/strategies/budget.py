@@ -1,6 +1,7 @@
 """What a search by trials may spend, what it has spent, and how one of its trials is trained."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from gan_nas.configs import find_preset, resolve
@@ -60,6 +61,7 @@ def is_spent(config: StrategyConfig, outcomes: Sequence[Outcome]) -> bool:
     )
 
 
+@lru_cache(maxsize=1)  # a search looks at it several times, and some strategies take seconds
 def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Outcome]:
     """Return trials as they may be: limits on trials and images, every genome a little worse.
 

@@ -5,8 +5,10 @@ outcomes so far in the order of their trials, and on streams of random numbers a
 with the same history it asks for the same, so that a search goes on from its outcomes.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from random import Random
 from typing import Any, Generic, Self, TypeVar
 
@@ -70,10 +72,31 @@ class Choices:
         self.space, self.width, self.price = space, config.width, price
         self.discriminator = space.discriminator(config.discriminator_width)
         self.limit: Limit = config.limit
+        self._example = space.example(config.width)
+        self._places = space.places(self._example)
 
     def random(self, random: Random) -> Genome:
         """Draw a genome uniformly."""
         return self._genome(self.space.sample(random, self.width))
+
+    @cached_property
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """Return what may stand at each place, in words, in the space's order."""
+        return {
+            place: tuple(one if isinstance(one, str) else json.dumps(one) for one in values)
+            for place, values in self._places.items()
+        }
+
+    def numbers(self, genome: Genome) -> tuple[int, ...]:
+        """Return which of its options stands at each place."""
+        values = self.space.values(genome.generator)
+        return tuple(options.index(values[place]) for place, options in self._places.items())
+
+    def numbered(self, numbers: Sequence[int], random: Random) -> Genome:
+        """Return the genome of these options; one that is invalid is repaired."""
+        chosen = zip(self._places.items(), numbers, strict=True)
+        values = {place: options[number] for (place, options), number in chosen}
+        return self._genome(self.space.repair(self._example, values, random))
 
     def mutated(self, genome: Genome, random: Random) -> Genome:
         """Change a genome at one place, drawn from all valid changes."""
