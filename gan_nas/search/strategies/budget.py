@@ -71,7 +71,7 @@ def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Outco
     if config.trials is None and config.images is None:
         budget = budget.model_copy(update={"trials": 1})
     choices = Choices(load_space(config.space), config, lambda genome: FREE)
-    asking, outcomes = strategy(config, choices, whole(config)), list[Outcome]()
+    asking, outcomes = strategy(strategy.rehearsal(config), choices, whole(config)), list[Outcome]()
     while not is_spent(budget, outcomes) and len(outcomes) < MOST_PLANNED:
         trial = asking.ask()
         if trial is None:

@@ -58,6 +58,8 @@ class StrategySearch(Search[State], Generic[C]):
         self.strategy.tell(outcome)
         self._asked = None
         self.state.outcomes.append(outcome)
+        if self.task.ledger.run:
+            self.strategy.export(self.task.ledger.run.directory)
         best = min(self.state.outcomes, key=lambda one: one.loss)
         told = {"distance": outcome.distance} if outcome.distance is not None else {}
         self.task.ledger.log(

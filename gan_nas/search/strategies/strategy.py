@@ -9,6 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from random import Random
 from typing import Any, Generic, Self, TypeVar
 
@@ -172,6 +173,15 @@ class Strategy(ABC, Generic[C]):
         del config
         return [trial_images]
 
+    @classmethod
+    def rehearsal(cls, config: C) -> C:
+        """Return settings that ask for as many trials as these, fast, for plans."""
+        return config
+
+    def export(self, folder: Path) -> None:
+        """Keep the trials so far in a run's directory, for other tools; nothing by default."""
+        del folder
+
     def random(self, purpose: str) -> Random:
         """Return the stream of a purpose for the next trial."""
         seed = stream_seed(self.config.seed, purpose, len(self.history))
@@ -204,3 +214,9 @@ class Strategy(ABC, Generic[C]):
         for outcome in ranked:
             first.setdefault(outcome.trial.genome.genome_id, outcome)
         return list(first.values())[:count]
+
+
+def rungs_of(trial_images: int, eta: int, rungs: int) -> list[int]:
+    """Return the images of so many rungs, each `eta` times those before, the last a whole trial."""
+    lowest = max(1, trial_images // eta ** (rungs - 1))
+    return [lowest * eta**rung for rung in range(rungs)]
