@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,6 +21,8 @@ from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.loop import train
+from gan_nas.training.plan import new_gan
+from gan_nas.training.timing import seconds_of_image
 from gan_nas.trials.trial import Outcome, Trial
 
 
@@ -45,6 +48,8 @@ class TrainEvaluator:
     backbone: Backbone
     score_every: int
     """Real images between two scores, beside those at the end: the lowest fidelity."""
+    measures_latency: bool = False
+    """Whether generators are timed, too, at the end."""
     cache: Path | None = None
     stop: Callable[[], bool] = never
     progress: Progress = silent
@@ -69,13 +74,20 @@ class TrainEvaluator:
             else:
                 raise
             return outcome.model_copy(update=failed | {"seconds": time.monotonic() - started})
-        known = {
+        known: dict[str, Any] = {
             "distance": result.last[self.backbone.distance_name],
             "scores": tuple(result.scores),
             "seconds": result.seconds,
             "passport": result.passport,
         }
+        if self.measures_latency:
+            known["latency_ms"] = 1_000 * self._seconds_of_image(genome)
         return outcome.model_copy(update=known)
+
+    def _seconds_of_image(self, genome: Genome) -> float:
+        gan = new_gan(genome, self.config, self.resolution, self.images.channels, self.device)
+        with gan.averaged() as generator:
+            return seconds_of_image(generator, genome.generator.latent_dim, self.device)
 
     def _trained(self, genome: Genome, trial: Trial) -> TrainingResult:
         update = {

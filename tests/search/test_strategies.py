@@ -30,7 +30,7 @@ from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space, space_names
 from gan_nas.training.loop import train
-from gan_nas.trials.trial import Outcome, Status, Trial
+from gan_nas.trials.trial import COSTS, CostName, Outcome, Status, Trial
 
 Judge = Callable[[Genome], float]
 
@@ -69,6 +69,8 @@ def searched(name: str, config: StrategyConfig, judge: Judge) -> list[Outcome]:
                 status=status,
                 distance=loss if loss < inf else None,
                 parameters=len(trial.genome.to_json()),
+                macs=len(set(trial.genome.genome_id)),
+                latency_ms=int(trial.genome.genome_id, 16) / 1e9,
             )
         )
         strategy.tell(outcomes[-1])
@@ -269,13 +271,16 @@ def inf_free(outcome: Outcome) -> float:
     return outcome.loss
 
 
-def test_a_front_is_spread_over_sizes() -> None:
-    config = config_of("nsga2", trials=40, against="parameters")
+@pytest.mark.parametrize("against", COSTS)
+def test_a_front_is_spread_over_costs(against: CostName) -> None:
+    config = config_of("nsga2", trials=40, against=against)
     outcomes = searched("nsga2", config, landscape("autogan"))
     best = strategy_of("nsga2", config).best(config, outcomes, 4)
     assert [one.loss for one in best] == sorted(one.loss for one in best)
     assert best[0].loss == min(one.loss for one in outcomes)
-    assert min(one.parameters for one in best) == min(one.parameters for one in outcomes)
+    costs = [one.cost(against) for one in outcomes]
+    assert min(one.cost(against) for one in best) == min(costs)
+    assert len(set(costs)) > 3
 
 
 def test_a_budget_of_images_is_kept_to_a_trial(name: str) -> None:
@@ -412,6 +417,24 @@ def test_a_search_stopped_again_and_again_is_the_one_that_was_not(
             interrupted += 1
     assert interrupted >= 4
     assert tiny.traces(tmp_path / "run") == tiny.traces(tmp_path / "whole")
+
+
+def test_latency_is_measured_when_a_trial_ends_and_kept_for_good(tmp_path: Path) -> None:
+    run = partial(tiny.run_search, "nsga2", tmp_path, trials=3, population=2, against="latency")
+    looks = iter([False] * 14)
+    with pytest.raises(Interrupted):
+        run(partial(next, looks, True))
+    first = [one.latency_ms for one in outcomes_of(tmp_path)]
+    assert 1 <= len(first) < 3
+    result = run()
+    latencies = [one.latency_ms for one in outcomes_of(tmp_path)]
+    assert latencies[: len(first)] == first
+    assert all(one is not None and 0 < one < 1_000 for one in latencies)
+    assert [row["latency_ms"] for row in tiny.Searched(tmp_path, result).log] == latencies
+    assert {row.values["latency_ms"] for row in result.genomes} <= set(latencies)
+    assert {row.values["latency_ms"] for row in tiny.derive(tmp_path, 2)} <= set(latencies)
+    tiny.run_search("nsga2", tmp_path / "other", trials=1)
+    assert outcomes_of(tmp_path / "other")[0].latency_ms is None
 
 
 def outcomes_of(directory: Path) -> list[Outcome]:

@@ -22,7 +22,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.space import Space
 from gan_nas.streams import stream_seed
 from gan_nas.training.gan import Precision
-from gan_nas.trials.trial import Outcome, Trial
+from gan_nas.trials.trial import CostName, Outcome, Trial
 
 MOST_DRAWS = 100  # for a genome that is new and keeps the limit, then of steps towards it
 
@@ -172,6 +172,12 @@ class Strategy(ABC, Generic[C]):
         """Return the fidelities that are asked for, in real images, in rising order."""
         del config
         return [trial_images]
+
+    @classmethod
+    def cost(cls, config: C) -> CostName:
+        """Return the cost that trials are compared by beside the distance, or drawn against."""
+        del config
+        return "parameters"
 
     @classmethod
     def rehearsal(cls, config: C) -> C:
