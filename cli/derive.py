@@ -83,12 +83,12 @@ def derive(
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
     highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
-    pruning keeps; those of random, evolution, nsga2 and halving were trained in trials, and the
-    best are kept. They are written to RUN/genomes. Preset, framework, augmentation, seed, --set and
-    precision are those of --retrain, which starts from scratch without --inherit. With --seeds a
-    winner is named only where Tukey's range test tells it from all others. Trainings that were
-    scored differently are not ranked (exit code 4) without --any-passport. Trainings that failed
-    are not tried again without --again; where all did the exit code is 5.
+    pruning keeps; those of random, evolution, nsga2, halving, reinforce and optuna were trained in
+    trials, and the best are kept. They are written to RUN/genomes. Preset, framework, augmentation,
+    seed, --set and precision are those of --retrain, which starts from scratch without --inherit.
+    With --seeds a winner is named only where Tukey's range test tells it from all others. Trainings
+    that were scored differently are not ranked (exit code 4) without --any-passport. Trainings that
+    failed are not tried again without --again; where all did the exit code is 5.
 
     Example: gan-nas derive runs/autogan-digits-0 --retrain
     """

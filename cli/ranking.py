@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
     """Print the top K with what they are ranked by, and costs, and how far that can be trusted."""
     scored = ["scores"] if any(row.scores for row in result.genomes) else []
-    ranked_by = ", ".join([column.words for column in method.columns] + scored)
+    known = {name for row in result.genomes for name in row.values}
+    columns = [column.words for column in method.columns if column.name in known]
+    ranked_by = ", ".join(columns + scored)
     rows = table("", "genome", method.parts, ranked_by, numbers=[ranked_by])
     for place, row in enumerate(result.genomes, start=1):
         size = [f"{big(row.parameters)} params", f"{big(row.macs)} MACs"]

@@ -75,9 +75,10 @@ def search(
 
     autogan is a controller that learns by reinforcement, adversarialnas a differentiable search of
     generator and discriminator against each other, degas a differentiable search of a generator
-    alone, by reconstruction; in all three, architectures share weights. random, evolution, nsga2
-    and halving search any --space and train each genome alone, for a budget of trials, images or
-    seconds.
+    alone, by reconstruction; in all three, architectures share weights. random, evolution, nsga2,
+    halving, reinforce (autogan's controller without shared weights) and optuna (its samplers and
+    pruners, from the extra gan-nas[optuna]) search any --space and train each genome alone, for a
+    budget of trials, images or seconds.
 
     Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper, published (what
     the authors' code does, quirks included) and, for degas, whose code is not public, paper-cifar10

@@ -145,6 +145,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "evolution": TRIALS | {"trials": 6, "population": 3, "crossover": 0.5},
     "nsga2": TRIALS | {"trials": 7, "population": 3},
     "halving": TRIALS | {"trials": 8, "eta": 2, "rungs": 2},
+    "reinforce": TRIALS | {"trials": 5, "controller_batch_size": 2},
+    "optuna": TRIALS | {"trials": 5, "startup": 2},
     "hill-climbing": HILL | {"iterations": 7, "save_every": 2},  # of the tests' own package
 }
 

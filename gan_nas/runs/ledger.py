@@ -146,10 +146,10 @@ class Ledger:
             kept = [row for row in log if row.get("event") == "architecture"]
             save_edge_history(kept, self.run.path(EDGES_PNG))
 
-    def trials(self, points: Sequence[tuple[float, float, int]]) -> None:
-        """Draw trials: the images spent up to each, its distance, its generator's parameters."""
+    def trials(self, points: Sequence[tuple[float, float, float]], cost: str) -> None:
+        """Draw trials: the images spent up to each, its distance, its generator's cost."""
         if self.run:
-            save_trials(points, self.run.path(TRIALS_PNG))
+            save_trials(points, cost, self.run.path(TRIALS_PNG))
 
     def state(self) -> dict[str, Any]:
         """Return what is no tensor, as JSON."""

@@ -176,17 +176,17 @@ def save_edge_history(log: Sequence[Mapping[str, Any]], path: Path) -> None:
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
 
 
-def save_trials(points: Sequence[tuple[float, float, int]], path: Path) -> None:
-    """Draw trials, and write them as one PNG: the best so far, and the front against the size.
+def save_trials(points: Sequence[tuple[float, float, float]], cost: str, path: Path) -> None:
+    """Draw trials, and write them as one PNG: the best so far, and the front against the cost.
 
     A point is the images spent up to the end of a trial, its distance (infinite for one that
-    failed) and its generator's parameters.
+    failed) and what its generator costs; `cost` says in words what that is, with its unit.
     """
     from matplotlib.figure import Figure
 
     ended = [point for point in points if point[1] < inf]
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    over_time, over_size = figure.subplots(1, 2, sharey=True)
+    over_time, over_cost = figure.subplots(1, 2, sharey=True)
     spent = [point[0] for point in points]
     best = np.minimum.accumulate([point[1] for point in points])
     over_time.step(spent, np.where(np.isinf(best), nan, best), where="post", color=BLUE)
@@ -194,15 +194,15 @@ def save_trials(points: Sequence[tuple[float, float, int]], path: Path) -> None:
     over_time.set_xlabel("real images seen by all trials", fontsize=9)
     over_time.set_ylabel("distance", fontsize=9)
     over_time.legend(["best so far", "a trial"], fontsize=8, frameon=False)
-    front: list[tuple[float, float, int]] = []
+    front: list[tuple[float, float, float]] = []
     for point in sorted(ended, key=lambda point: (point[2], point[1])):
         if not front or point[1] < front[-1][1]:
             front.append(point)
-    over_size.step(*_columns(front, 2, 1), where="post", color=GREEN, marker="o", markersize=4)
-    over_size.plot(*_columns(ended, 2, 1), ".", color=ORANGE)
-    over_size.set_xlabel("parameters of the generator", fontsize=9)
-    over_size.legend(["Pareto front", "a trial"], fontsize=8, frameon=False)
-    for axes in (over_time, over_size):
+    over_cost.step(*_columns(front, 2, 1), where="post", color=GREEN, marker="o", markersize=4)
+    over_cost.plot(*_columns(ended, 2, 1), ".", color=ORANGE)
+    over_cost.set_xlabel(cost, fontsize=9)
+    over_cost.legend(["Pareto front", "a trial"], fontsize=8, frameon=False)
+    for axes in (over_time, over_cost):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
@@ -214,7 +214,7 @@ def save_trials(points: Sequence[tuple[float, float, int]], path: Path) -> None:
 
 
 def _columns(
-    points: Sequence[tuple[float, float, int]], x: int, y: int
+    points: Sequence[tuple[float, float, float]], x: int, y: int
 ) -> tuple[list[float], list[float]]:
     return [point[x] for point in points], [point[y] for point in points]
 

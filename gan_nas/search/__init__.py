@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 GROUP = "gan_nas.methods"
 FOLDERS = ("autogan", "adversarialnas", "degas")  # each a folder
-STRATEGIES = ("random", "evolution", "nsga2", "halving")  # each a file of strategies/
+STRATEGIES = (
+    "random",
+    "evolution",
+    "nsga2",
+    "halving",
+    "reinforce",
+    "optuna",
+)  # a file of strategies/
 OWN = (*FOLDERS, *STRATEGIES)
 
 

@@ -6,8 +6,9 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gan_nas.streams import stream
 from gan_nas.training.gan import GAN
 
 NUM_GENERATED = 100  # images made at once for a score
@@ -135,6 +136,24 @@ def time_phase(phase: Phase, repeats: int, budget: float = float("inf")) -> Phas
         phase.steps,
         phase.parts,
     )
+
+
+def seconds_of_image(
+    generator: nn.Module, latent_dim: int, device: torch.device, repeats: int = 9
+) -> float:
+    """Time a generator that is on a device: seconds for an image, in batches of NUM_GENERATED.
+
+    It is the median over `repeats` batches, after one that warms up, without gradients.
+    """
+    random = stream(0, "timed latents", device=device)
+    z = torch.randn(NUM_GENERATED, latent_dim, generator=random, device=device)
+    seconds = []
+    with torch.no_grad():
+        for _ in range(1 + repeats):
+            started = time.perf_counter()
+            float(generator(z).sum())  # waits for the device
+            seconds.append(time.perf_counter() - started)
+    return median(seconds[1:]) / NUM_GENERATED
 
 
 def seconds_of(phase: Phase) -> StepTimes:

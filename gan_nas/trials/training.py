@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,6 +24,8 @@ from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.loop import Start, train
+from gan_nas.training.plan import new_gan
+from gan_nas.training.timing import seconds_of_image
 from gan_nas.trials.trial import Outcome, Trial
 
 
@@ -54,6 +57,8 @@ class TrainEvaluator:
     """Weights to start from, by the id of the genome as it is trained; else they are drawn."""
     again: bool = False
     """Whether trials that have failed are tried once more."""
+    measures_latency: bool = False
+    """Whether generators are timed, too, at the end."""
     cache: Path | None = None
     stop: Callable[[], bool] = never
     progress: Progress = silent
@@ -78,17 +83,24 @@ class TrainEvaluator:
             else:
                 raise
             return outcome.model_copy(update=failed | {"seconds": time.monotonic() - started})
-        known = {
+        known: dict[str, Any] = {
             "distance": result.last[self.backbone.distance_name],
             "scores": tuple(result.scores),
             "seconds": result.seconds,
             "passport": result.passport,
         }
+        if self.measures_latency:
+            known["latency_ms"] = 1_000 * self._seconds_of_image(genome)
         return outcome.model_copy(update=known)
 
     def run_of(self, trial: Trial) -> Path:
         """Return the run directory of a trial."""
         return self.folder / self.named(trial)
+
+    def _seconds_of_image(self, genome: Genome) -> float:
+        gan = new_gan(genome, self.config, self.resolution, self.images.channels, self.device)
+        with gan.averaged() as generator:
+            return seconds_of_image(generator, genome.generator.latent_dim, self.device)
 
     def _earlier(self, trial: Trial) -> TrainingResult | None:
         """Return the result of a trial whose run has gone on to more images since."""

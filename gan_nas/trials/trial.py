@@ -7,6 +7,12 @@ from gan_nas.runs.results import Result, Values
 from gan_nas.scoring.protocols import Passport
 from gan_nas.spaces.genome import Genome
 
+CostName = Literal["parameters", "macs", "latency"]
+COSTS: dict[CostName, str] = {  # in words, with their units
+    "parameters": "parameters of the generator",
+    "macs": "multiply-adds of the generator for an image",
+    "latency": "milliseconds of the generator for an image",
+}
 Status = Literal["completed", "diverged", "collapsed", "out_of_memory", "interrupted", "invalid"]
 
 
@@ -40,6 +46,9 @@ class Outcome(Result):
     """Trained weights of the generator; 0 where it cannot be built."""
     macs: int = 0
     """Multiply-adds of the generator for an image, in the papers' order."""
+    latency_ms: float | None = None
+    """Milliseconds of the generator for an image, where they were asked for, as
+    `training.timing.seconds_of_image` measures them, once."""
     seconds: float = 0.0
     """Spent on this genome and seed up to this fidelity, in all sittings; of a failure in the
     last one."""
@@ -50,3 +59,8 @@ class Outcome(Result):
     def loss(self) -> float:
         """Return the distance, infinity for a trial that came to no good end."""
         return inf if self.status != "completed" or self.distance is None else self.distance
+
+    def cost(self, name: CostName) -> float:
+        """Return what the generator costs; 0 where that was not counted or measured."""
+        costs = {"parameters": self.parameters, "macs": self.macs, "latency": self.latency_ms}
+        return costs[name] or 0.0

@@ -12,7 +12,7 @@ from gan_nas.search.autogan.config import Config
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
 from gan_nas.training.plan import new_gan, training_phase
-from gan_nas.training.timing import StepTimes, time_phase
+from gan_nas.training.timing import NUM_GENERATED, StepTimes, seconds_of_image, time_phase
 
 TRAINING = TrainingConfig.model_validate(tiny.TRAINING)
 SEARCH = Config.model_validate(tiny.SEARCH)
@@ -22,6 +22,22 @@ def timed(repeats: int, budget: float = float("inf")) -> tuple[GAN, StepTimes]:
     gan = new_gan(tiny.GENOME, TRAINING, 8, 1, tiny.CPU)
     phase = training_phase(gan, tiny.GENOME, TRAINING, 8, 1)
     return gan, time_phase(phase, repeats, budget).times
+
+
+def test_an_image_takes_the_median_of_batches_after_the_first() -> None:
+    seen: list[torch.Size] = []
+
+    class Slow(torch.nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            seen.append(z.shape)
+            time.sleep((0.05, 0.001, 0.001, 0.05)[len(seen) - 1])
+            assert not torch.is_grad_enabled()
+            return z
+
+    with torch.device("meta"):
+        seconds = seconds_of_image(Slow(), 5, tiny.CPU, repeats=3)
+    assert seen == [(NUM_GENERATED, 5)] * 4
+    assert 0.001 <= NUM_GENERATED * seconds < 0.02
 
 
 @pytest.mark.parametrize("levels", ["multi", "single"])

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from gan_nas.networks.merged import published_order
-from gan_nas.search.autogan.controller import Controller, LegacyReinforce, LSTMState
+from gan_nas.search.controller import Controller, LegacyReinforce, LSTMState
 from gan_nas.spaces.autogan import AutoGANGenerator, token_sizes
 from gan_nas.training.losses import generator_loss, hinge_discriminator_loss
 

@@ -3,7 +3,7 @@
 import torch
 
 from gan_nas.networks.initialisation import initialise
-from gan_nas.search.autogan.controller import Controller, LegacyReinforce, Reinforce
+from gan_nas.search.controller import Controller, LegacyReinforce, Reinforce
 from gan_nas.streams import stream
 
 SIZES = (2, 3, 3, 2)

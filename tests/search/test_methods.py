@@ -13,6 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import extras
 import pytest
 import tiny
 import torch
@@ -361,7 +362,7 @@ def test_every_setting_that_changed_is_refused_by_name(
     assert sorted(named) == sorted([*changed, *(f"config.{name}" for name in settings)])
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", extras.methods(OWN))
 def test_an_impossible_resolution_leaves_no_directory_behind(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="multiple of"):
         tiny.run_search(name, tmp_path / "run", resolution=20)

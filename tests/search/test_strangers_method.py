@@ -15,7 +15,7 @@ from tiny import digits, traces
 from gan_nas.cli import run
 from gan_nas.data import cache_dir
 from gan_nas.errors import Incompatible
-from gan_nas.search import load_method, method_names
+from gan_nas.search import OWN, load_method, method_names
 from gan_nas.search.drive import search
 
 ITERATIONS, BEFORE = 4, 1
@@ -40,7 +40,7 @@ def test_an_installed_method_runs_resumes_and_derives_like_our_own(
 ) -> None:
     from gan_nas_toy.method import HillClimbing
 
-    assert "halving or hill-climbing" in said(command(plugin, "search", "--help"))
+    assert f"{OWN[-1]} or hill-climbing" in said(command(plugin, "search", "--help"))
     directory = tmp_path / "a run"
     settings = ("--set", f"iterations={ITERATIONS}", "--set", "save_every=2")
     words = ("search", "--method", "hill-climbing", *settings, "--run", directory)

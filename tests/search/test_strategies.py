@@ -11,10 +11,12 @@ from random import Random
 from statistics import mean
 from typing import Any
 
+import extras
 import pytest
 import tiny
 import torch
 
+from gan_nas.cli import run
 from gan_nas.configs import resolve
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
 from gan_nas.networks.cost import generator_price
@@ -22,12 +24,13 @@ from gan_nas.runs.loop import read_state
 from gan_nas.search import STRATEGIES, drive, load_method
 from gan_nas.search.best import FREE, Limit, Price
 from gan_nas.search.strategies.budget import is_spent, planned, spent, whole
+from gan_nas.search.strategies.reinforce import rewards
 from gan_nas.search.strategies.search import State
 from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space, space_names
 from gan_nas.training.loop import train
-from gan_nas.trials.trial import Outcome, Trial
+from gan_nas.trials.trial import COSTS, CostName, Outcome, Status, Trial
 
 Judge = Callable[[Genome], float]
 
@@ -66,13 +69,15 @@ def searched(name: str, config: StrategyConfig, judge: Judge) -> list[Outcome]:
                 status=status,
                 distance=loss if loss < inf else None,
                 parameters=len(trial.genome.to_json()),
+                macs=len(set(trial.genome.genome_id)),
+                latency_ms=int(trial.genome.genome_id, 16) / 1e9,
             )
         )
         strategy.tell(outcomes[-1])
     return outcomes
 
 
-@pytest.fixture(params=STRATEGIES)
+@pytest.fixture(params=extras.methods(STRATEGIES))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -92,6 +97,19 @@ def test_any_space_is_searched_and_no_genome_tried_twice_at_a_fidelity(
         assert outcome.trial.seed == config.seed
 
 
+@pytest.mark.parametrize("space", [*space_names(), "toy"])
+def test_a_genome_comes_back_from_the_numbers_of_its_options(space: str, plugin: Path) -> None:
+    config = config_of("random", space=space)
+    choices = Choices(load_space(space), config, lambda genome: FREE)
+    assert all(len(set(options)) == len(options) > 1 for options in choices.places.values())
+    random = Random(0)
+    for _ in range(20):
+        anything = [random.randrange(len(options)) for options in choices.places.values()]
+        for genome in (choices.random(random), choices.numbered(anything, random)):
+            assert genome.generator.space == space
+            assert choices.numbered(choices.numbers(genome), random) == genome
+
+
 def test_a_strategy_asks_the_same_after_its_history_is_told_again(name: str) -> None:
     config = config_of(name, trials=20)
     outcomes = searched(name, config, landscape("autogan"))
@@ -109,7 +127,7 @@ def test_trials_that_all_fail_end_nothing(name: str) -> None:
     assert {one.trial.images for one in outcomes} == {outcomes[0].trial.images}
 
 
-@pytest.mark.parametrize("name", ["evolution", "nsga2"])
+@pytest.mark.parametrize("name", extras.methods(["evolution", "nsga2", "reinforce", "optuna"]))
 def test_who_learns_from_outcomes_beats_chance_where_neighbours_are_alike(name: str) -> None:
     def best(method: str, seed: int) -> float:
         config = config_of(method, space="adversarialnas", trials=80, seed=seed)
@@ -132,6 +150,20 @@ def test_a_population_forgets_its_oldest() -> None:
         assert any(child in space.neighbours(parent) for parent in parents)
 
 
+def test_rewards_are_higher_for_lower_distances_and_failures_as_bad_as_the_worst() -> None:
+    trial = strategy_of("random", config_of("random")).ask()
+    assert trial is not None
+    ends = [None, 4.0, 1.0, 0.0, None]
+    statuses: list[Status] = ["diverged", *("completed",) * 3, "invalid"]
+    history = [
+        Outcome(trial=trial, status=status, distance=end)
+        for status, end in zip(statuses, ends, strict=True)
+    ]
+    first, worst, one, none, last = rewards(history)
+    assert none > one == 0 > worst == first == last
+    assert rewards(history[:1]) == [0]
+
+
 def test_rungs_train_the_best_longer() -> None:
     config = config_of("halving", trials=40, eta=3, rungs=3)
     judge = landscape("autogan")
@@ -150,18 +182,103 @@ def test_rungs_train_the_best_longer() -> None:
     assert spent([one.trial for one in outcomes]) == sum(last.values())
 
 
+@extras.needs_optuna
+@pytest.mark.parametrize("space", ["adversarialnas", "toy"])
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [
+        *((sampler, "none") for sampler in ("random", "nsga2", "cmaes")),
+        *(("tpe", pruner) for pruner in ("median", "halving", "hyperband")),
+        pytest.param("gp", "none", marks=pytest.mark.slow),
+    ],
+)
+def test_every_sampler_and_pruner_of_optuna_goes_on_from_its_history(
+    sampler: str, pruner: str, space: str, plugin: Path
+) -> None:
+    config = config_of(
+        "optuna", space=space, trials=45, sampler=sampler, pruner=pruner, startup=4, eta=3, rungs=3
+    )
+    outcomes = searched("optuna", config, landscape(space))
+    assert len(outcomes) == 45
+    again = strategy_of("optuna", config)
+    for outcome in outcomes:
+        assert again.ask() == outcome.trial
+        again.tell(outcome)
+    reached: dict[str, list[int]] = {}
+    for outcome in outcomes:
+        reached.setdefault(outcome.trial.name, []).append(outcome.trial.images)
+    rungs = [100, 300, 900] if pruner != "none" else [900]
+    assert all(images == rungs[: len(images)] for images in reached.values())
+    assert list(reached) == list(dict.fromkeys(one.trial.name for one in outcomes))
+    pruned = sum(len(images) < 3 for images in reached.values())
+    assert pruner == "none" or 1 < pruned < len(reached)
+
+
+@extras.needs_optuna
+def test_a_study_is_kept_for_the_dashboard_of_optuna_and_made_anew_on_going_on(
+    tmp_path: Path,
+) -> None:
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    config = config_of("optuna", trials=20, pruner="median")
+    judge = landscape("autogan")
+    outcomes = searched("optuna", config, lambda one: judge(one) if judge(one) < 0.8 else inf)
+    for _ in range(2):
+        strategy = strategy_of("optuna", config)
+        for outcome in outcomes:
+            assert strategy.ask() == outcome.trial
+            strategy.tell(outcome)
+            strategy.export(tmp_path)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "optuna.log")))
+    kept = {
+        trial.user_attrs["genome"]: trial
+        for trial in optuna.load_study(study_name=None, storage=storage).trials
+        if "genome" in trial.user_attrs
+    }
+    last = {one.trial.genome.genome_id: one for one in outcomes}
+    assert list(kept) == [name for name in last if name in kept]
+    assert len(last) - len(kept) <= 1  # the newest may be going on
+    for name, trial in kept.items():
+        state, end = trial.state.name, last[name]
+        if end.status != "completed":
+            assert state == "FAIL"
+            continue
+        assert state == ("COMPLETE" if end.trial.images == 900 else "PRUNED")
+        assert trial.value == end.loss
+        assert max(trial.intermediate_values, default=100) in (100, 300)
+    assert {trial.state.name for trial in kept.values()} == {"COMPLETE", "PRUNED", "FAIL"}
+
+
+def test_without_its_extra_optuna_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("gan_nas.search.strategies.optuna.find_spec", lambda name: None)
+    for more in ((), ("--dry-run",), ("--space", "degas")):
+        assert run(["search", "--method", "optuna", "--run", str(tmp_path / "run"), *more]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "optuna, which is not installed: pip install 'gan-nas[optuna]'" in said.err
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InvalidInput, match="needs optuna"):
+        tiny.run_search("optuna", tmp_path / "run")
+
+
 def inf_free(outcome: Outcome) -> float:
     assert outcome.loss < inf
     return outcome.loss
 
 
-def test_a_front_is_spread_over_sizes() -> None:
-    config = config_of("nsga2", trials=40, against="parameters")
+@pytest.mark.parametrize("against", COSTS)
+def test_a_front_is_spread_over_costs(against: CostName) -> None:
+    config = config_of("nsga2", trials=40, against=against)
     outcomes = searched("nsga2", config, landscape("autogan"))
     best = strategy_of("nsga2", config).best(config, outcomes, 4)
     assert [one.loss for one in best] == sorted(one.loss for one in best)
     assert best[0].loss == min(one.loss for one in outcomes)
-    assert min(one.parameters for one in best) == min(one.parameters for one in outcomes)
+    costs = [one.cost(against) for one in outcomes]
+    assert min(one.cost(against) for one in best) == min(costs)
+    assert len(set(costs)) > 3
 
 
 def test_a_budget_of_images_is_kept_to_a_trial(name: str) -> None:
@@ -277,7 +394,15 @@ def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(
     assert statuses == [*("diverged", "collapsed"), *("out_of_memory",) * 2, *("completed",) * 2]
 
 
-@pytest.mark.parametrize("name", ["halving", pytest.param("evolution", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "halving",
+        pytest.param("evolution", marks=pytest.mark.slow),
+        pytest.param("reinforce", marks=pytest.mark.slow),
+        pytest.param("optuna", marks=[pytest.mark.slow, extras.needs_optuna]),
+    ],
+)
 def test_a_search_stopped_again_and_again_is_the_one_that_was_not(
     name: str, tmp_path: Path
 ) -> None:
@@ -291,6 +416,24 @@ def test_a_search_stopped_again_and_again_is_the_one_that_was_not(
             interrupted += 1
     assert interrupted >= 4
     assert tiny.traces(tmp_path / "run") == tiny.traces(tmp_path / "whole")
+
+
+def test_latency_is_measured_when_a_trial_ends_and_kept_for_good(tmp_path: Path) -> None:
+    run = partial(tiny.run_search, "nsga2", tmp_path, trials=3, population=2, against="latency")
+    looks = iter([False] * 14)
+    with pytest.raises(Interrupted):
+        run(partial(next, looks, True))
+    first = [one.latency_ms for one in outcomes_of(tmp_path)]
+    assert 1 <= len(first) < 3
+    result = run()
+    latencies = [one.latency_ms for one in outcomes_of(tmp_path)]
+    assert latencies[: len(first)] == first
+    assert all(one is not None and 0 < one < 1_000 for one in latencies)
+    assert [row["latency_ms"] for row in tiny.Searched(tmp_path, result).log] == latencies
+    assert {row.values["latency_ms"] for row in result.genomes} <= set(latencies)
+    assert {row.values["latency_ms"] for row in tiny.derive(tmp_path, 2)} <= set(latencies)
+    tiny.run_search("nsga2", tmp_path / "other", trials=1)
+    assert outcomes_of(tmp_path / "other")[0].latency_ms is None
 
 
 def outcomes_of(directory: Path) -> list[Outcome]:

@@ -12,7 +12,8 @@ from gan_nas.errors import InvalidInput
 from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.search.autogan.config import Config
-from gan_nas.search.autogan.controller import (
+from gan_nas.search.autogan.masks import TokenMasks
+from gan_nas.search.controller import (
     HIDDEN,
     Allowed,
     Controller,
@@ -20,7 +21,6 @@ from gan_nas.search.autogan.controller import (
     LSTMState,
     Reinforce,
 )
-from gan_nas.search.autogan.masks import TokenMasks
 from gan_nas.spaces.autogan import Tokens, token_sizes
 from gan_nas.streams import stream
 

@@ -1,6 +1,7 @@
 """What a search by trials may spend, what it has spent, and how one of its trials is trained."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from gan_nas.configs import find_preset, resolve
@@ -62,6 +63,7 @@ def is_spent(
     )
 
 
+@lru_cache(maxsize=1)  # a search looks at it several times, and some strategies take seconds
 def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Trial]:
     """Return trials as they may be: limits on trials and images, every genome a little worse.
 
@@ -71,7 +73,7 @@ def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Trial
     if config.trials is None and config.images is None:
         budget = budget.model_copy(update={"trials": 1})
     choices = Choices(load_space(config.space), config, lambda genome: FREE)
-    asking, outcomes = strategy(config, choices, whole(config)), list[Outcome]()
+    asking, outcomes = strategy(strategy.rehearsal(config), choices, whole(config)), list[Outcome]()
     while not is_spent(budget, outcomes) and len(outcomes) < MOST_PLANNED:
         trial = asking.ask()
         if trial is None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pydantic import Field
 
 from gan_nas.search.strategies.method import PRESETS, StrategyMethod
-from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
+from gan_nas.search.strategies.strategy import Strategy, StrategyConfig, rungs_of
 from gan_nas.trials.trial import Outcome, Trial
 
 
@@ -46,8 +46,7 @@ class Halving(Strategy[HalvingConfig]):
     @classmethod
     def fidelities(cls, config: HalvingConfig, trial_images: int) -> Sequence[int]:
         """Return the images of the rungs."""
-        lowest = max(1, trial_images // config.eta ** (config.rungs - 1))
-        return [lowest * config.eta**rung for rung in range(config.rungs)]
+        return rungs_of(trial_images, config.eta, config.rungs)
 
 
 class HalvingSearch(StrategyMethod[HalvingConfig]):

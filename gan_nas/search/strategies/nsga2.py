@@ -6,24 +6,25 @@ Deb et al. 2002, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II".
 from collections.abc import Sequence
 from math import inf
 from random import Random
-from typing import Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
+from gan_nas.search.method import Column
 from gan_nas.search.strategies.method import PRESETS, StrategyMethod
 from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.trials.front import Point, crowding, sorted_fronts
-from gan_nas.trials.trial import Outcome, Trial
-
-Against = Literal["parameters", "macs"]
+from gan_nas.trials.trial import CostName, Outcome, Trial
 
 
 class NSGA2Config(StrategyConfig):
     """Settings of NSGA-II."""
 
-    against: Against = "parameters"
-    """What is to be small beside the distance: parameters, or multiply-adds (macs)."""
+    against: CostName = "parameters"
+    """What is to be small beside the distance: parameters, multiply-adds (macs), or latency, which
+    is measured at the end of a trial and makes what is found depend on the machine: milliseconds
+    for an image on the search's device, in batches of 100, at the width of trials."""
     population: int = Field(default=8, ge=2)
     """Genomes of a generation."""
     crossover: float = Field(default=0.5, ge=0, le=1)
@@ -67,6 +68,11 @@ class NSGA2(Strategy[NSGA2Config]):
         return alive
 
     @classmethod
+    def cost(cls, config: NSGA2Config) -> CostName:
+        """Return the setting."""
+        return config.against
+
+    @classmethod
     def best(cls, config: NSGA2Config, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
         """Return the front, at most `count` spread over it, by their distance."""
         kept = super().best(config, outcomes, len(outcomes))
@@ -84,7 +90,7 @@ class NSGA2(Strategy[NSGA2Config]):
         return self.choices.mutated(one, random)
 
 
-def ranked(outcomes: Sequence[Outcome], against: Against) -> list[Member]:
+def ranked(outcomes: Sequence[Outcome], against: CostName) -> list[Member]:
     """Sort trials by their front, and those of a front by how alone they are."""
     points = [point_of(outcome, against) for outcome in outcomes]
     members = []
@@ -94,11 +100,11 @@ def ranked(outcomes: Sequence[Outcome], against: Against) -> list[Member]:
     return sorted(members, key=lambda member: member.rank)
 
 
-def point_of(outcome: Outcome, against: Against) -> Point:
+def point_of(outcome: Outcome, against: CostName) -> Point:
     """Return both objectives of a trial; a failed one is behind all others."""
     if outcome.loss == inf:
         return Point(inf, inf)
-    return Point(outcome.loss, float(getattr(outcome, against)))
+    return Point(outcome.loss, outcome.cost(against))
 
 
 class NSGA2Search(StrategyMethod[NSGA2Config]):
@@ -107,6 +113,7 @@ class NSGA2Search(StrategyMethod[NSGA2Config]):
     name, title = "nsga2", "NSGA-II"
     Config, strategy = NSGA2Config, NSGA2
     presets = PRESETS
+    columns: ClassVar = [*StrategyMethod.columns, Column("latency_ms", ".3g", best="lowest")]
 
 
 METHOD = NSGA2Search()

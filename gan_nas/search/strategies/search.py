@@ -22,7 +22,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.trials.jobs import Begun, Jobs
 from gan_nas.trials.training import TrainEvaluator
-from gan_nas.trials.trial import Outcome, Trial
+from gan_nas.trials.trial import COSTS, Outcome, Trial
 
 C = TypeVar("C", bound=StrategyConfig)
 
@@ -79,8 +79,11 @@ class StrategySearch(Search[State], Generic[C]):
         self._begun.popleft()
         self.state.outcomes.append(outcome)
         self.state.known.append(known)
+        if self.task.ledger.run:
+            self.strategy.export(self.task.ledger.run.directory)
         best = min(self.state.outcomes, key=lambda one: one.loss)
-        told = {"distance": outcome.distance} if outcome.distance is not None else {}
+        measured = {"distance": outcome.distance, "latency_ms": outcome.latency_ms}
+        told = {name: value for name, value in measured.items() if value is not None}
         self.task.ledger.log(
             trial=self.step,
             id=trial.genome.genome_id,
@@ -107,9 +110,7 @@ class StrategySearch(Search[State], Generic[C]):
                 + ": try more of them, or a lower learning rate"
             )
         return [
-            Find(
-                self._derived(one.trial.genome), {"distance": one.loss, "images": one.trial.images}
-            )
+            Find(self._derived(one.trial.genome), _values(one))
             for one in self.method.best(self.task.config, kept, count)
         ]
 
@@ -119,9 +120,11 @@ class StrategySearch(Search[State], Generic[C]):
         outcomes = self.state.outcomes
         failed = Counter(str(one.status) for one in outcomes if one.status != "completed")
         ends = range(1, len(outcomes) + 1)
+        cost = self.method.cost(self.task.config)
         trials = [outcome.trial for outcome in outcomes]
         points = [(spent(trials[:end]), outcomes[end - 1]) for end in ends]
-        self.task.ledger.trials([(float(at), one.loss, one.parameters) for at, one in points])
+        drawn = [(float(at), one.loss, one.cost(cost)) for at, one in points]
+        self.task.ledger.trials(drawn, COSTS[cost])
         passports = [one.passport for one in outcomes if one.passport]
         return Conclusion(
             passport=passports[-1] if passports else None,
@@ -189,6 +192,7 @@ class StrategySearch(Search[State], Generic[C]):
             resolution=side,
             device=task.device,
             backbone=task.backbone,
+            measures_latency=self.method.cost(config) == "latency",
             score_every=self.method.fidelities(config, whole(config))[0],
             cache=task.cache,
             stop=task.stop,
@@ -215,3 +219,9 @@ class StrategySearch(Search[State], Generic[C]):
     def _price(self, genome: Genome) -> Price:
         generator = self._derived(genome).generator
         return Price(*generator_price(generator, self.task.side, self.task.channels))
+
+
+def _values(outcome: Outcome) -> dict[str, float]:
+    """Return what is told of a trial that came to a good end."""
+    values = {"distance": outcome.loss, "images": outcome.trial.images}
+    return values if outcome.latency_ms is None else {**values, "latency_ms": outcome.latency_ms}

@@ -6,8 +6,11 @@ random numbers alone: asked again after the same history it asks for the same, s
 on from its outcomes.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
 from random import Random
 from typing import Any, Generic, Self, TypeVar
 
@@ -20,7 +23,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.space import Space
 from gan_nas.streams import stream_seed
 from gan_nas.training.gan import Precision
-from gan_nas.trials.trial import Outcome, Trial
+from gan_nas.trials.trial import CostName, Outcome, Trial
 
 MOST_DRAWS = 100  # for a genome that is new and keeps the limit, then of steps towards it
 
@@ -71,10 +74,31 @@ class Choices:
         self.space, self.width, self.price = space, config.width, price
         self.discriminator = space.discriminator(config.discriminator_width)
         self.limit: Limit = config.limit
+        self._example = space.example(config.width)
+        self._places = space.places(self._example)
 
     def random(self, random: Random) -> Genome:
         """Draw a genome uniformly."""
         return self._genome(self.space.sample(random, self.width))
+
+    @cached_property
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """Return what may stand at each place, in words, in the space's order."""
+        return {
+            place: tuple(one if isinstance(one, str) else json.dumps(one) for one in values)
+            for place, values in self._places.items()
+        }
+
+    def numbers(self, genome: Genome) -> tuple[int, ...]:
+        """Return which of its options stands at each place."""
+        values = self.space.values(genome.generator)
+        return tuple(options.index(values[place]) for place, options in self._places.items())
+
+    def numbered(self, numbers: Sequence[int], random: Random) -> Genome:
+        """Return the genome of these options; one that is invalid is repaired."""
+        chosen = zip(self._places.items(), numbers, strict=True)
+        values = {place: options[number] for (place, options), number in chosen}
+        return self._genome(self.space.repair(self._example, values, random))
 
     def mutated(self, genome: Genome, random: Random) -> Genome:
         """Change a genome at one place, drawn from all valid changes."""
@@ -164,6 +188,21 @@ class Strategy(ABC, Generic[C]):
         del config
         return [trial_images]
 
+    @classmethod
+    def cost(cls, config: C) -> CostName:
+        """Return the cost that trials are compared by beside the distance, or drawn against."""
+        del config
+        return "parameters"
+
+    @classmethod
+    def rehearsal(cls, config: C) -> C:
+        """Return settings that ask for as many trials as these, fast, for plans."""
+        return config
+
+    def export(self, folder: Path) -> None:
+        """Keep the trials so far in a run's directory, for other tools; nothing by default."""
+        del folder
+
     def random(self, purpose: str) -> Random:
         """Return the stream of a purpose for the next trial."""
         seed = stream_seed(self.config.seed, purpose, len(self.asked))
@@ -196,3 +235,9 @@ class Strategy(ABC, Generic[C]):
         for outcome in ranked:
             first.setdefault(outcome.trial.genome.genome_id, outcome)
         return list(first.values())[:count]
+
+
+def rungs_of(trial_images: int, eta: int, rungs: int) -> list[int]:
+    """Return the images of so many rungs, each `eta` times those before, the last a whole trial."""
+    lowest = max(1, trial_images // eta ** (rungs - 1))
+    return [lowest * eta**rung for rung in range(rungs)]

@@ -5,6 +5,8 @@ each token, plain softmax without temperature. The first input is the zero vecto
 LSTM starts from the state of a beam's parent (the figure feeds the parent's last token; the
 authors' code does not). Always on the CPU: actions steer Python, and five tiny LSTM steps are
 faster there than waiting for a GPU.
+
+AutoGAN's own search and the strategy `reinforce` draw by it: tokens may be those of any space.
 """
 
 from collections.abc import Callable, Sequence
