@@ -47,6 +47,18 @@ COMMANDS = (
 )
 
 
+# The smallest study.
+STUDY = {
+    "searches": "draw:autogan,random:autogan",
+    "seconds": 0.01,
+    "seeds": 2,
+    "training_seeds": 1,
+    "width": 4,
+    "search_set": "trial_images=16",
+    "training_set": "steps=1,batch_size=8,generator_batch_size=8,num_scored=50",
+}
+
+
 def sets(settings: dict[str, Any]) -> list[str]:
     """Turn settings into --set options."""
 

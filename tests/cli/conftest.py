@@ -8,7 +8,7 @@ from shutil import copytree
 import numpy as np
 import pytest
 import torch
-from commands import Answer, Command, Searched, sets
+from commands import STUDY, Answer, Command, Searched, sets
 from PIL import Image
 from tiny import SETTINGS, TRAINING
 
@@ -69,6 +69,15 @@ class Searches(dict[str, Searched]):
 @pytest.fixture(scope="session")
 def finished_searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Searches:
     return Searches(folder, tmp_path_factory.mktemp("searches"))
+
+
+@pytest.fixture(scope="session")
+def studied(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study."""
+    directory = tmp_path_factory.mktemp("studies") / "methods"
+    options = ["--data", str(folder), "--run", str(directory), *sets(STUDY)]
+    assert run(["study", "methods", *options]) == 0
+    return directory
 
 
 # AdversarialNAS' takes as long as both others, and is asked by other tests.

@@ -1,0 +1,153 @@
+"""The comparison of all ways to search: equal time, the same bytes however often it is stopped."""
+
+import csv
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from PIL import Image
+
+from gan_nas.errors import Interrupted, InvalidInput
+from gan_nas.runs.run import never
+from gan_nas.search import OWN, drive, load_method
+from gan_nas.search.method import Task
+from gan_nas.spaces.random_genomes import sample_genomes
+from gan_nas.studies import load_study
+from gan_nas.studies.methods import STUDY, TIMES, MethodsConfig, Search, Times, compared, parsed
+from gan_nas.studies.study import StudyResult, StudyTask, run_study
+from gan_nas.trials.trial import Outcome, Trial
+
+FEW = ("batch_size=8", "generator_batch_size=8", "num_critic=1", "num_scored=50", "save_every=2")
+TINY: dict[str, Any] = {
+    "searches": ("draw:degas", "random:degas", "degas"),
+    "seeds": 2,
+    "training_seeds": 2,
+    "width": 4,
+    "search_set": ("trial_images=16", "num_images=40", "num_scored=20", "batch_size=8"),
+    "training_set": (*FEW, "steps=2", "score_every=2"),
+}
+
+
+def task(directory: Path, stop: Callable[[], bool] = never, **changes: Any) -> StudyTask[Any]:
+    return StudyTask(
+        config=MethodsConfig.model_validate(TINY | changes),
+        images=tiny.few_images(),
+        device=tiny.CPU,
+        backbone=tiny.backbone(),
+        directory=directory,
+        stop=stop,
+    )
+
+
+def begin(directory: Path) -> None:
+    """Begin a study, and write down lengths as if they had been measured."""
+    with suppress(Interrupted):
+        run_study(STUDY, task(directory, lambda: True))
+    times = Times(lengths={"random:degas": 0.05, "degas": 0.002})
+    (directory / TIMES).write_text(times.model_dump_json())
+
+
+def told(directory: Path) -> dict[str, Any]:
+    """Return what a study has come to, without times."""
+    report: dict[str, Any] = json.loads((directory / "study.json").read_text())
+    del report["files"]
+    for row in report["rows"]:
+        del row["seconds"]
+    return report
+
+
+def test_a_study_stopped_again_and_again_is_the_one_that_was_not(tmp_path: Path) -> None:
+    whole, again = tmp_path / "a whole one", tmp_path / "again"
+    begin(whole)
+    result = run_study(STUDY, task(whole))
+    begin(again)
+    interrupted = 0
+    while not (again / "study.json").exists():
+        looks = iter([False] * (30 + 7 * (interrupted % 3)))
+        try:
+            run_study(STUDY, task(again, partial(next, looks, True)))
+        except Interrupted:
+            interrupted += 1
+    assert interrupted >= 3
+    assert told(again) == told(whole)
+    assert run_study(STUDY, task(whole)) == result
+    assert StudyResult.model_validate_json((whole / "study.json").read_text()) == result
+    table = list(csv.DictReader((whole / "study.csv").read_text().splitlines()))
+    assert [row["search"] for row in table] == list(TINY["searches"])
+    with Image.open(whole / "study.png") as picture:
+        assert picture.width > 500
+    for row in result.rows:
+        assert isinstance(row["distances"], list)
+        assert len(row["distances"]) == 4 - int(str(row["failed"]))
+
+
+def test_lengths_are_measured_so_that_a_search_takes_the_seconds(tmp_path: Path) -> None:
+    with suppress(Interrupted):
+        run_study(STUDY, task(tmp_path, lambda: True))
+    searches = ("random:degas",)
+    run_study(STUDY, task(tmp_path / "run", searches=searches, seconds=0.5))
+    times = Times.model_validate_json((tmp_path / "run" / TIMES).read_text())
+    assert times.lengths.keys() == set(searches)
+    spent = [used for where, used in times.seconds.items() if where.startswith("searches")]
+    assert len(spent) == 2
+    assert all(0.1 < used < 3 for used in spent)
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("factor", [0.3, 3.0])
+def test_a_search_that_is_so_many_times_as_long_has_so_many_times_the_images(
+    name: str, factor: float
+) -> None:
+    method: Any = load_method(name)
+    config = method.task(tiny.digits(), "demo").config
+
+    def images(of: Any) -> int:
+        return drive.plan(method, Task(config=of, images=tiny.digits())).images
+
+    assert images(method.longer(config, factor)) == pytest.approx(factor * images(config), rel=0.2)
+
+
+def outcomes(**distances: float) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Return genomes and trainings of searches of AutoGAN's space with such distances."""
+    found, judged = {}, {}
+    for number, (name, distance) in enumerate(distances.items()):
+        genomes = sample_genomes("autogan", 3, 7 + number)
+        found[Search(name, "autogan")] = genomes
+        for place, genome in enumerate(genomes):
+            for seed in (0, 1):
+                loss = distance * exp(0.05 * (place - 1) + 0.02 * seed)
+                trial = Trial(genome=genome, images=1, seed=seed)
+                outcome = Outcome(trial=trial, status="completed", distance=loss)
+                judged[genome.genome_id, seed] = outcome, 2 * loss
+    return found, judged
+
+
+def test_who_beats_random_search_is_said_and_who_cannot_be_told_from_it(tmp_path: Path) -> None:
+    found, judged = outcomes(random=10.0, evolution=5.0, halving=10.2, nsga2=30.0)
+    config = {"searches": ("random:autogan",), "seeds": 3}
+    findings = compared(task(tmp_path, **config), found, judged, {})
+    better, same, worse = findings.findings
+    assert "evolution:autogan beats random search in autogan: its distances are 50 %" in better
+    assert "halving:autogan cannot be told from random search" in same
+    assert "nsga2:autogan loses to random search" in worse
+    rows = {row["search"]: row for row in findings.rows}
+    assert rows["evolution:autogan"]["ratio"] == pytest.approx(0.5)
+    for row in rows.values():
+        assert row["second_distance"] == pytest.approx(2 * row["distance"])
+        if row["search"] != "random:autogan":
+            assert row["low"] < row["ratio"] < row["high"]
+
+
+def test_what_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="unknown study 'method', did you mean methods"):
+        load_study("method")
+    with pytest.raises(InvalidInput, match="autogan does not search 'degas'; it can be autogan"):
+        parsed(["autogan:degas"])
+    with pytest.raises(InvalidInput, match="unknown method"):
+        parsed(["luck"])
