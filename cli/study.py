@@ -1,5 +1,6 @@
 """`gan-nas study`: the papers' comparisons, each a command."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,10 +50,12 @@ def study(
     """Answer a question by experiments; the same command goes on.
 
     methods compares all ways to search at equal time with genomes that are just drawn, several
-    seeds each: who beats random search in its space, by how much, with what confidence. A study's
-    directory then holds study.json, study.csv and study.png, and all searches and trainings.
+    seeds each: who beats random search in its space, by how much, with what confidence. strategies
+    searches a table of trials that are recorded, hundreds of times: regret against budget, and the
+    probability to beat random search. A study's directory then holds study.json, study.csv and
+    study.png, and what they were made of.
 
-    Example: gan-nas study methods --set seconds=60
+    Example: gan-nas study strategies
     """
     chosen = load_study(name)
     if help_config:
@@ -60,32 +63,29 @@ def study(
         return
 
     from gan_nas.data import cache_dir
+    from gan_nas.machine.cores import available_cores
     from gan_nas.studies.study import StudyTask, run_study
 
     on = compute_on(device, threads)
     config = settings(chosen.Config, chosen.presets, preset, sets, "auto", on, seed=seed)
-    at_once = jobs_on(jobs, on, device, threads)
-    preparation = prepared(crop, resize, background, skip_odd=skip_odd)
-    side = getattr(config, "resolution", None)
-    images, _ = load_to_train(data, data_root, preparation, side)
-    run = directory or default_directory(f"study-{name}", data, config.seed)
-    settle_threads(threads, on, [run], jobs=at_once)
-    remark(f"Study {name} on {data} in {run} ({on})")
+    what = data if chosen.needs_images else "tables"
+    run = directory or default_directory(f"study-{name}", what, config.seed)
+    task = StudyTask(config=config, directory=run, device=on, cache=cache_dir())
+    if chosen.needs_images:
+        task = replace(task, jobs=jobs_on(jobs, on, device, threads))
+        preparation = prepared(crop, resize, background, skip_odd=skip_odd)
+        side = getattr(config, "resolution", None)
+        images, _ = load_to_train(data, data_root, preparation, side)
+        task = replace(task, images=images)
+    else:
+        task = replace(task, jobs=jobs or available_cores())
+    settle_threads(threads, on, [run], jobs=task.jobs)
+    remark(f"Study {name} on {what} in {run} ({on})")
     with stopping() as stop, progress_on_stderr() as progress:
-        result = run_study(
-            chosen,
-            StudyTask(
-                config=config,
-                images=images,
-                device=on,
-                backbone=backbone_for(backbone, images, on, stop, progress, run=run),
-                directory=run,
-                jobs=at_once,
-                cache=cache_dir(),
-                stop=stop,
-                progress=progress,
-            ),
-        )
+        if task.images is not None:
+            scored_by = backbone_for(backbone, task.images, on, stop, progress, run=run)
+            task = replace(task, backbone=scored_by)
+        result = run_study(chosen, replace(task, stop=stop, progress=progress))
     if as_json:
         show_result(result)
         return

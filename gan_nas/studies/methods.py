@@ -242,9 +242,9 @@ def _searched(
 
     job: Task[Any] = Task(
         config=config,
-        images=task.images,
+        images=task.real,
         device=task.device,
-        backbone=task.backbone,
+        backbone=task.judge,
         cache=task.cache,
         stop=task.stop,
     )
@@ -267,10 +267,10 @@ def _trained(
     evaluator = TrainEvaluator(
         config=training,
         folder=task.directory / "trainings",
-        images=task.images,
+        images=task.real,
         resolution=config.resolution,
         device=task.device,
-        backbone=task.backbone,
+        backbone=task.judge,
         cache=task.cache,
         stop=task.stop,
         progress=task.progress,
@@ -283,7 +283,7 @@ def _trained(
         for genome in different.values()
     ]
     second = Scorer(
-        second_judge(task), task.images.at(config.resolution), config.resolution, cache=task.cache
+        second_judge(task), task.real.at(config.resolution), config.resolution, cache=task.cache
     )
     judged = {}
     with Jobs(evaluator, task.jobs) as jobs:
@@ -303,7 +303,7 @@ def _trained(
 
 def second_judge(task: StudyTask[MethodsConfig]) -> Backbone:
     """Return a network that has never heard of classes: it tells how images are turned."""
-    unlabelled: Images = replace(task.images, train_labels=None, held_out_labels=None)
+    unlabelled: Images = replace(task.real, train_labels=None, held_out_labels=None)
     return in_domain_classifier(unlabelled, task.cache, task.device, task.stop)
 
 

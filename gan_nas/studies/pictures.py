@@ -1,12 +1,25 @@
 """Pictures of studies: readable in print and by the colour-blind, since shapes tell it, too."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from statistics import geometric_mean
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gan_nas.files import write_atomically
 
 DARK, LIGHT, LINE = "#1f3b66", "#8fb3d9", "#b3541e"
+STYLES = (
+    ("#000000", "--", ""),
+    ("#0072b2", "-", "o"),
+    ("#d55e00", "-", "s"),
+    ("#009e73", "-", "^"),
+    ("#cc79a7", "-", "v"),
+    ("#e69f00", "-", "D"),
+    ("#56b4e9", "-", "x"),
+)
 
 
 def save_dots(groups: Mapping[str, Sequence[float]], path: Path, label: str, title: str) -> None:
@@ -42,5 +55,79 @@ def save_dots(groups: Mapping[str, Sequence[float]], path: Path, label: str, tit
     axes.set_xlabel(f"{label}; the bar is the geometric mean", fontsize=9)
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3, axis="x")
+    axes.spines[["top", "right"]].set_visible(False)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def save_bands(
+    bands: Mapping[str, Sequence[NDArray[np.float64]]],
+    path: Path,
+    x_label: str,
+    y_label: str,
+    title: str,
+) -> None:
+    """Draw lines with bands around them over 1, 2, ...: (middle, low, high) of each name.
+
+    Lines differ in colour (Okabe and Ito's), dashes and marks; the axis of values is logarithmic.
+    Writes one PNG.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, (middle, low, high)), style in zip(bands.items(), cycle(STYLES), strict=False):
+        colour, dashes, mark = style
+        x = np.arange(1, len(middle) + 1)
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        every = max(1, len(middle) // 10)
+        axes.plot(
+            x,
+            middle,
+            color=colour,
+            linestyle=dashes,
+            marker=mark,
+            markevery=every,
+            ms=4,
+            label=name,
+        )
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    axes.tick_params(labelsize=8, which="both")
+    axes.set_xlabel(x_label, fontsize=9)
+    axes.set_ylabel(y_label, fontsize=9)
+    axes.set_title(title, fontsize=9)
+    axes.legend(fontsize=8, frameon=False)
+    axes.grid(alpha=0.3, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def save_sorted(
+    values: Sequence[Sequence[float]], path: Path, x_label: str, y_label: str, title: str
+) -> None:
+    """Draw the positive values of many things as dots in a column, sorted by geometric means.
+
+    The means are a line; the axis of values is logarithmic. Writes one PNG.
+    """
+    from matplotlib.figure import Figure
+
+    ordered = sorted(values, key=geometric_mean)
+    figure = Figure(figsize=(7.5, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    x = [place for place, column in enumerate(ordered, start=1) for _ in column]
+    y = [value for column in ordered for value in column]
+    axes.plot(x, y, "o", color=LIGHT, markeredgecolor=DARK, markeredgewidth=0.4, ms=3)
+    means = [geometric_mean(column) for column in ordered]
+    axes.plot(range(1, len(means) + 1), means, "-", color=LINE, linewidth=2)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    axes.tick_params(labelsize=8, which="both")
+    axes.set_xlabel(x_label, fontsize=9)
+    axes.set_ylabel(y_label, fontsize=9)
+    axes.legend(["a seed", "geometric mean"], fontsize=8, frameon=False)
+    axes.set_title(title, fontsize=9)
+    axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))

@@ -61,7 +61,8 @@ class StudyResult(Findings):
 
     study: str
     question: str
-    data: str
+    data: str | None = None
+    """What images it was made on, if it needs any."""
     config: dict[str, JsonValue]
     date: str
     """On which it ended, year first."""
@@ -71,6 +72,7 @@ class StudyResult(Findings):
     """Paths of the table and the picture."""
 
 
+CPU = torch.device("cpu")
 C = TypeVar("C", bound=StudyConfig)
 
 
@@ -79,15 +81,28 @@ class StudyTask(Generic[C]):
     """What a study works on."""
 
     config: C
-    images: Images
-    device: torch.device
-    backbone: Backbone
     directory: Path
+    images: Images | None = None
+    backbone: Backbone | None = None
+    """Both are there where the study needs images."""
+    device: torch.device = CPU
     jobs: int = 1
-    """Trainings at once."""
+    """Trainings, or searches, at once."""
     cache: Path | None = None
     stop: Callable[[], bool] = never
     progress: Progress = silent
+
+    @property
+    def real(self) -> Images:
+        """Return the images of a study that needs some."""
+        assert self.images is not None, "this study needs images"
+        return self.images
+
+    @property
+    def judge(self) -> Backbone:
+        """Return what scores, in a study that needs images."""
+        assert self.backbone is not None, "this study needs a backbone"
+        return self.backbone
 
 
 class Study(ABC, Generic[C]):
@@ -97,10 +112,17 @@ class Study(ABC, Generic[C]):
     question: ClassVar[str]
     Config: type[C]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    needs_images: ClassVar[bool] = True
 
     @abstractmethod
     def check(self, task: StudyTask[C]) -> None:
         """Raise InvalidInput for what cannot be done, before a run is made."""
+
+    def identity(self, task: StudyTask[C]) -> dict[str, JsonValue]:
+        """Return what the run's settings tell beside the config."""
+        if task.images is None or task.backbone is None:
+            return {}
+        return {**task.images.identity([]), "backbone": task.backbone.fingerprint}
 
     @abstractmethod
     def work(self, task: StudyTask[C]) -> Findings:
@@ -116,8 +138,7 @@ def run_study(study: Study[C], task: StudyTask[C]) -> StudyResult:
     study.check(task)
     settings = {
         "method": f"study-{study.name}",
-        **task.images.identity([]),
-        "backbone": task.backbone.fingerprint,
+        **study.identity(task),
         "device": task.device.type,
         "config": task.config.model_dump(mode="json"),
         "versions": versions(),
@@ -134,7 +155,7 @@ def run_study(study: Study[C], task: StudyTask[C]) -> StudyResult:
             **dict(findings),
             study=study.name,
             question=study.question,
-            data=task.images.name,
+            data=None if task.images is None else task.images.name,
             config=task.config.model_dump(mode="json"),
             date=datetime.now(UTC).date().isoformat(),
             machine={
