@@ -29,6 +29,7 @@ from gan_nas.cli import (
     score,
     search,
     stats,
+    table,
 )
 from gan_nas.cli.printing import remark, remark_lines, remark_log_records, suggest
 from gan_nas.errors import (
@@ -109,6 +110,8 @@ SUB_COMMANDS: dict[str, Callable[..., None]] = {
 }
 for name, sub_command in SUB_COMMANDS.items():
     app.command(f"bench {name}")(sub_command)
+
+app.add_typer(table.table_app, name="table")
 
 # Newer Typers carry click inside, older ones depend on it: this name is the same in both.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
