@@ -1,60 +1,51 @@
-"""`gan-nas table`: tables of trials, in which a strategy is tested in seconds."""
+"""`gan-nas table`: which tables of trained genomes there are."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import NamedTuple
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import (
-    backbone_for,
-    compute_on,
-    jobs_on,
-    load_data,
-    prepared,
-)
-from gan_nas.cli.printing import remark
-from gan_nas.cli.progress import progress_on_stderr
-from gan_nas.cli.signals import stopping
-from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.printing import show, show_json, suggest, table
 from gan_nas.trials.recipes import RECIPES, find_recipe
+from gan_nas.trials.table import read_table, table_names
 
-table_app = typer.Typer(help="Make, show, check and export tables of trained genomes.")
+
+class Row(NamedTuple):
+    """A table, in a line."""
+
+    name: str
+    space: str
+    data: str
+    resolution: int
+    images: int
+    trials: int
+    planned: int
 
 
-@table_app.command()
-def make(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=options.one_of(list(RECIPES)))],
-    directory: Annotated[Path, typer.Option("--run", metavar="DIR", help="Run directory.")],
-    data_root: options.DataRoot = None,
-    sets: options.Set = None,
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    jobs: options.Jobs = None,
-) -> None:
-    """Train all."""
-    from gan_nas.data import cache_dir
-    from gan_nas.trials.making import make as make_table
+def table_list(as_json: options.Json = False) -> None:
+    """List the tables of trained genomes: those that come with gan-nas, and those to be made.
 
-    recipe = find_recipe(name, tuple(sets or ()))
-    on = compute_on(device, threads)
-    at_once = jobs_on(jobs, on, device, threads)
-    settle_threads(threads, on, [directory])
-    images = load_data(recipe.data, data_root, prepared(None, None, None, skip_odd=False), None)
-    with stopping() as stop, progress_on_stderr() as progress:
-        judges = [
-            backbone_for(judge, images, on, stop, progress, run=directory)
-            for judge in recipe.judges
-        ]
-        made = make_table(
-            recipe,
-            images,
-            directory,
-            judges=judges,
-            device=on,
-            jobs=at_once,
-            cache=cache_dir(),
-            stop=stop,
-            progress=progress,
-        )
-    remark(f"{made.ended} of {made.planned} trials")
+    In a table a search takes seconds, as all its trials are recorded: --evaluator table:NAME.
+
+    Example: gan-nas table
+    """
+    here = table_names()
+    rows = [_row(name, is_here=name in here) for name in dict.fromkeys((*here, *RECIPES))]
+    if as_json:
+        show_json({"tables": [row._asdict() for row in rows]})
+        return
+    numbers = ["images a trial", "trials here", "of"]
+    lines = table("table", "space", "data", *numbers, numbers=numbers)
+    for row in rows:
+        data = f"{row.data}, {row.resolution} px"
+        counts = (f"{number:,}" for number in (row.images, row.trials, row.planned))
+        lines.add_row(row.name, row.space, data, *counts)
+    show(lines)
+    name = here[0] if here else next(iter(RECIPES))
+    suggest(look=("table", "show", name), make=("table", "make", name))
+
+
+def _row(name: str, *, is_here: bool) -> Row:
+    found = read_table(name) if is_here else None
+    recipe = found.recipe if found else find_recipe(name)
+    trials, planned = len(found.rows) if found else 0, len(recipe.planned())
+    about = (recipe.space, recipe.data, recipe.resolution, recipe.images)
+    return Row(name, *about, trials, planned)

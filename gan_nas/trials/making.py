@@ -4,10 +4,12 @@ The same call goes on wherever it was stopped, killed or not: trials whose outco
 run again, the one that was under way goes on.
 """
 
+import json
 import platform
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -16,28 +18,34 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gan_nas.configs import find_preset, resolve
+from gan_nas.configs import defaults, find_preset, resolve
 from gan_nas.data import Images
-from gan_nas.errors import InvalidInput
+from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import read_text, write_json, write_text
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
-from gan_nas.runs.folders import TRIALS
+from gan_nas.runs.folders import LOG, TRIALS
+from gan_nas.runs.logs import read
+from gan_nas.runs.results import Values
 from gan_nas.runs.run import Run, never
+from gan_nas.runs.stored import stored_config
 from gan_nas.scoring.protocols import Passport
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.trials.jobs import Jobs
-from gan_nas.trials.recipes import Planned, Recipe
+from gan_nas.trials.recipes import Planned, Recipe, name_of
+from gan_nas.trials.table import Entry, Judge, Row, Table
 from gan_nas.trials.training import TrainEvaluator, steps_of
 from gan_nas.trials.trial import Outcome, Trial
 from gan_nas.versions import versions
 
 OUTCOMES = "outcomes"  # in the run directory: a file for each trial that has ended
 PASSPORTS = "passports.json"  # how each judge scores
+BESIDE = ("spread", "seconds")  # scores in a log, which are none
+WHEN = ("step", "images")  # of a score, which are no measures
 LONGEST = 10**9  # steps: never
 
 
@@ -74,7 +82,8 @@ def make(
         "versions": versions() | {"processor": processor(device)},
     }
     planned, genomes = recipe.planned(), recipe.genomes()
-    with Run.open(directory, settings, stop):
+    absent = {"recipe": defaults(Recipe)}  # what a table was begun without
+    with Run.open(directory, settings, stop, absent=absent):
         for judge in judges:
             keep_judge(directory, judge, images)
         if not (directory / PASSPORTS).exists():
@@ -95,6 +104,64 @@ def make(
             )
             _judge(directory, recipe, genomes, list(group), evaluator, jobs)
     return Made(sum(path_of(directory, one).exists() for one in planned), len(planned))
+
+
+def packed(directory: Path) -> Table:
+    """Return the table of all trials in a directory that have ended; more may be under way there.
+
+    Raises InvalidInput where none has.
+    """
+    settings = stored_config(directory)
+    if settings.get("method") != "table":
+        raise InvalidInput(f"{directory} is a run, but not one of gan-nas table make")
+    recipe = resolve(Recipe, settings["recipe"])
+    genomes, planned = recipe.genomes(), recipe.planned()
+    ended = {one: read_outcome(directory, one) for one in planned}
+    outcomes = {one: outcome for one, outcome in ended.items() if outcome is not None}
+    if not outcomes:
+        raise InvalidInput(f"no trial has ended in {directory} yet")
+    passports = json.loads(read_text(directory / PASSPORTS))
+    judges = tuple(Judge(name=judge, **about) for judge, about in passports.items())
+    by, first = judges[0].passport, next(one for one in outcomes.values() if one.scores)
+    measures = tuple(key for key in first.scores[0] if key not in WHEN)
+    if any(one.passport and by.differences(one.passport) for one in outcomes.values()):
+        raise Incompatible(f"the trials in {directory} were scored differently: make them anew")
+    latest = max(path_of(directory, one).stat().st_mtime for one in outcomes)
+    made = settings["versions"] | {"until": date.fromtimestamp(latest).isoformat()}
+    prices = {one.number: (end.parameters, end.macs) for one, end in outcomes.items()}
+    return Table(
+        name=name_of(recipe) or directory.resolve().name,
+        recipe=recipe,
+        planned=len(planned),
+        data_fingerprint=settings["data_fingerprint"],
+        made=made,
+        judges=judges,
+        moments=(0, *recipe.fidelities),
+        measures=measures,
+        genomes=tuple(
+            Entry(
+                id=genome.genome_id,
+                generator_id=genome.generator_id,
+                words=tuple(genome.generator.words),
+                parameters=prices.get(number, (0, 0))[0],
+                macs=prices.get(number, (0, 0))[1],
+            )
+            for number, genome in enumerate(genomes)
+        ),
+        rows=tuple(
+            Row(
+                genome=one.number,
+                framework=one.framework,
+                seed=one.seed,
+                status=outcome.status,
+                why=outcome.why,
+                seconds=outcome.seconds,
+                processor_seconds=outcome.processor_seconds,
+                scores=tuple(tuple(row[key] for key in measures) for row in outcome.scores),
+            )
+            for one, outcome in outcomes.items()
+        ),
+    )
 
 
 def training_of(recipe: Recipe, framework: Framework) -> TrainingConfig:
@@ -159,8 +226,17 @@ def _judge(
             begun.append((one, pool.begin(trial, row)))
         for one, waiting in begun:
             outcome = pool.outcome(waiting)
+            if outcome.status != "completed":
+                outcome = outcome.model_copy(update={"scores": _before(evaluator, one)})
             write_text(path_of(directory, one), outcome.model_dump_json() + "\n")
             shutil.rmtree(evaluator.folder / one.name, ignore_errors=True)
+
+
+def _before(evaluator: TrainEvaluator, failed: Planned) -> tuple[Values, ...]:
+    """Return the scores of a trial until it failed."""
+    distance = evaluator.backbone.distance_name
+    lines = [row for row in read(evaluator.folder / failed.name / LOG) if distance in row]
+    return tuple({key: row[key] for key in row if key not in BESIDE} for row in lines)
 
 
 def _named(trial: Trial, *, names: dict[str, str]) -> str:

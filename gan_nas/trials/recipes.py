@@ -3,7 +3,7 @@
 Width, steps and batches of the digits' were chosen by a pilot, as its data card tells.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil
 from random import Random
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from gan_nas.configs import Settings, find_preset, resolve
-from gan_nas.errors import InvalidInput
+from gan_nas.errors import InvalidInput, nearest
 from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
@@ -36,6 +36,8 @@ class Planned(NamedTuple):
 class Recipe(Settings):
     """What a table holds: all genomes of a space, trained alike, several times."""
 
+    version: int = Field(default=1, ge=1)
+    """Raised whenever the table is made anew: numbers of two versions are not compared."""
     space: str = "autogan-tied"
     """The space whose genomes are all trained."""
     data: str = "digits"
@@ -86,18 +88,18 @@ class Recipe(Settings):
     def planned(self) -> list[Planned]:
         """Return all trials, in an order in which a part of the table is useful as well.
 
-        Seed 0 of all genomes comes first; those that are trained more often were drawn once for
-        all, so that the fewer are always among the more.
+        Seed 0 of all genomes comes first, in an order that was drawn once for all: those that are
+        trained more often begin it, so that the fewer are always among the more.
         """
         return [one for seed in range(self.seeds) for one in self._of_seed(seed)]
 
     def _of_seed(self, seed: int) -> Iterator[Planned]:
         drawn = self._drawn
         share = 1.0 if seed < self.seeds_of_all else self.share
-        for number in sorted(drawn[: ceil(share * len(drawn))]):
+        for number in drawn[: ceil(share * len(drawn))]:
             yield Planned(number, self.framework, seed)
         if self.second_framework is not None and seed < self.seeds_of_all:
-            for number in sorted(drawn[: ceil(self.second_share * len(drawn))]):
+            for number in drawn[: ceil(self.second_share * len(drawn))]:
                 yield Planned(number, self.second_framework, seed)
 
     @property
@@ -118,9 +120,20 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 
+# How their widths and lengths were chosen.
+CHOSEN = {
+    "tied-digits": "PILOT",
+}
 
-def find_recipe(name: str, sets: tuple[str, ...] = ()) -> Recipe:
+
+def find_recipe(name: str, sets: Sequence[str] = ()) -> Recipe:
     """Return a table's recipe by name, with some settings changed."""
     if name not in RECIPES:
-        raise InvalidInput(f"unknown table {name!r}; there are {', '.join(RECIPES)}")
+        hint = nearest(name, list(RECIPES)) or f"; there are {', '.join(RECIPES)}"
+        raise InvalidInput(f"unknown table {name!r}{hint}")
     return resolve(Recipe, find_preset(RECIPES, name), sets)
+
+
+def name_of(recipe: Recipe) -> str | None:
+    """Return the name of a table of this recipe; None for one that was changed."""
+    return next((name for name in RECIPES if find_recipe(name) == recipe), None)
