@@ -30,6 +30,12 @@ from gan_nas.cli import (
     search,
     stats,
     study,
+    table,
+    table_check,
+    table_export,
+    table_make,
+    table_pack,
+    table_show,
 )
 from gan_nas.cli.printing import remark, remark_lines, remark_log_records, suggest
 from gan_nas.errors import (
@@ -104,13 +110,19 @@ for command in (
     schema.schema,
 ):
     app.command()(command)
+app.command("table")(table.table_list)
 # Words of their own for Typer, which knows no command with an argument and a sub-command.
 SUB_COMMANDS: dict[str, Callable[..., None]] = {
-    "score": bench_score.bench_score,
-    "load": bench_load.bench_load,
+    "bench score": bench_score.bench_score,
+    "bench load": bench_load.bench_load,
+    "table make": table_make.table_make,
+    "table show": table_show.table_show,
+    "table pack": table_pack.table_pack,
+    "table check": table_check.table_check,
+    "table export": table_export.table_export,
 }
 for name, sub_command in SUB_COMMANDS.items():
-    app.command(f"bench {name}")(sub_command)
+    app.command(name)(sub_command)
 
 # Newer Typers carry click inside, older ones depend on it: this name is the same in both.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -153,7 +165,7 @@ def run(arguments: list[str]) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     remark_log_records()
     words = arguments
-    if words[:1] == ["bench"] and words[1:2] and words[1] in SUB_COMMANDS:
+    if " ".join(words[:2]) in SUB_COMMANDS:
         words = [" ".join(words[:2]), *words[2:]]
     try:
         code = app(words or ["--help"], prog_name="gan-nas", standalone_mode=False)

@@ -16,6 +16,7 @@ MODELS = {
     "generator": "gan_nas.networks.weights:GeneratorFile",
     "leaderboard": "gan_nas.spaces.leaderboard:Leaderboard",
     "scores": "gan_nas.scoring.protocols:Scores",
+    "table": "gan_nas.trials.table:Table",
     "plan": "gan_nas.runs.results:Plan",
     "search-result": "gan_nas.runs.results:SearchResult",
     "derived-result": "gan_nas.search.retraining:DerivedResult",

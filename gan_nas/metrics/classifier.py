@@ -1,4 +1,7 @@
-"""The default backbone: a small CNN trained once on the data set that is to be generated.
+"""Backbones that are trained once on the data set that is to be generated: a CNN, and a second one.
+
+The CNN is the default. The residual one has another network, another draw of its weights and
+another order of the images, so that who scores well by both has not just found what one overlooks.
 
 TF-GAN calls the resulting numbers classifier score and Frechet classifier distance. They depend on
 this very network, so it is trained deterministically, cached and hashed. Without label smoothing,
@@ -6,12 +9,13 @@ which would cap the score of real images at half the number of classes; and with
 to another size and back, as happens to those of a search's levels: this lifts the score of real
 digits at 4 px from 2 to 7.7 of 10 and costs no accuracy (CIFAR-10 at 8 px: 2.2 to 3.6, and 1.5 %).
 
-Its bits depend on the number of CPU threads, so a run keeps its own, and that of the digits comes
-with the package. It was made once, on one thread, by
+Bits depend on the number of CPU threads, so a run keeps its own, and those of the digits come
+with the package. They were made once, on one thread, by
 
     images = load_images("digits")
-    classifier = train_classifier(images, torch.device("cpu"))
-    save_classifier(Path(SHIPPED), classifier, images)
+    for kind, name in SHIPPED.items():
+        classifier = train_classifier(images, torch.device("cpu"), kind=kind)
+        save_classifier(Path(name), classifier, images)
 """
 
 import json
@@ -20,6 +24,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import as_file, files
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -32,16 +37,25 @@ from gan_nas.data.batches import take
 from gan_nas.errors import Interrupted, RunFailed
 from gan_nas.files import open_regular, write_atomically
 from gan_nas.metrics.backbone import Backbone, full_precision, hash_tensors
+from gan_nas.metrics.small_resnet import SmallResNet
 from gan_nas.streams import stream
 
-SHIPPED = "digits_classifier.safetensors"  # in this folder
-JUDGE = "judge.safetensors"  # in a run directory
+Kind = Literal["classifier", "residual"]
+SHIPPED: dict[Kind, str] = {  # in this folder
+    "classifier": "digits_classifier.safetensors",
+    "residual": "digits_residual.safetensors",
+}
+JUDGES: dict[Kind, str] = {  # in a run directory
+    "classifier": "judge.safetensors",
+    "residual": "judge_residual.safetensors",
+}
 FILE_LIMIT = 1 << 28  # bytes
 FORMAT = 1  # raised whenever the network or its training changes: older caches are made anew
 WIDTHS = (16, 32, 64)
 BATCH_SIZE = 64
 LEARNING_RATE = 5e-3
 NUM_EPOCHS, MIN_EPOCHS, NUM_IMAGES = 25, 3, 300_000
+RESIDUAL_NAMES = ("residual", "residual-rotation")  # with labels, and without
 
 
 class SmallCNN(nn.Module):
@@ -75,6 +89,12 @@ class SmallCNN(nn.Module):
         return features, self.head(features)
 
 
+NETWORKS: dict[Kind, type[SmallCNN | SmallResNet]] = {
+    "classifier": SmallCNN,
+    "residual": SmallResNet,
+}
+
+
 def in_domain_classifier(
     images: Images,
     cache: Path | None,
@@ -82,28 +102,29 @@ def in_domain_classifier(
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] | None = None,
     *,
+    kind: Kind = "classifier",
     kept: Sequence[Path] = (),
     wanted: str | None = None,
 ) -> Backbone:
-    """Return the classifier of a data set: a kept one, the shipped, that of `cache`, or a new one.
+    """Return a classifier of a data set: a kept one, the shipped, that of `cache`, or a new one.
 
-    Without labels the same CNN learns to tell the four quarter-turns of an image (RotNet, Gidaris
-    et al. 2018): its features serve the distance, its logits no score. `kept` are files that may
-    hold it, such as a run's; of several the one with the fingerprint `wanted` is taken, else the
-    first. A new one is trained at the native side: `progress` receives the images seen and their
-    total. Raises Interrupted when `stop` says.
+    Without labels the same network learns to tell the four quarter-turns of an image (RotNet,
+    Gidaris et al. 2018): its features serve the distance, its logits no score. `kept` are files
+    that may hold it, such as a run's; of several the one with the fingerprint `wanted` is taken,
+    else the first. A new one is trained at the native side: `progress` receives the images seen and
+    their total. Raises Interrupted when `stop` says.
     """
-    path = None if cache is None else cache / f"classifier-{images.fingerprint}.safetensors"
+    path = None if cache is None else cache / f"{kind}-{images.fingerprint}.safetensors"
     found: list[Backbone] = []
-    with as_file(files("gan_nas.metrics") / SHIPPED) as shipped:
+    with as_file(files("gan_nas.metrics") / SHIPPED[kind]) as shipped:
         for file, own in (*((file, True) for file in kept), (shipped, True), (path, False)):
-            loaded = None if file is None else _read(file, images, device, names_data=own)
+            loaded = None if file is None else _read(file, images, device, kind, names_data=own)
             if loaded is not None and wanted in (None, loaded.fingerprint):
                 return loaded
             found += [] if loaded is None else [loaded]
     if found:
         return found[0]
-    trained = train_classifier(images, device, stop, progress)
+    trained = train_classifier(images, device, stop, progress, kind=kind)
     if path is not None:
         save_classifier(path, trained, images)
     return trained
@@ -114,18 +135,20 @@ def train_classifier(
     device: torch.device | str,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    kind: Kind = "classifier",
 ) -> Backbone:
-    """Train the classifier of a data set; see in_domain_classifier."""
-    network = _empty(images, device)
-    _initialise(network, images.fingerprint)
-    _train(network, images.to(device), stop, progress)
+    """Train a classifier of a data set; see in_domain_classifier."""
+    network = _empty(images, device, kind)
+    _initialise(network, f"{kind} {images.fingerprint} initialisation")
+    _train(network, images.to(device), f"{kind} {images.fingerprint} data order", stop, progress)
     return _backbone(network, images, _accuracy(network, images.to(device)))
 
 
 def keep_judge(directory: Path, backbone: Backbone, images: Images) -> None:
     """Write a classifier of the images into a run directory that has none; no other backbone."""
-    path = directory / JUDGE
-    if isinstance(backbone.network, SmallCNN) and not path.exists():
+    kind = _kind_of(backbone)
+    if kind is not None and not (path := directory / JUDGES[kind]).exists():
         save_classifier(path, backbone, images)
 
 
@@ -135,6 +158,7 @@ def save_classifier(path: Path, backbone: Backbone, images: Images) -> None:
     tensors = {key: value.contiguous().cpu() for key, value in state.items()}
     about = {
         "format": FORMAT,
+        "network": _kind_of(backbone),
         "data": images.name,
         "data_fingerprint": images.fingerprint,
         "side": images.side,
@@ -145,19 +169,26 @@ def save_classifier(path: Path, backbone: Backbone, images: Images) -> None:
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
 
 
-def _empty(images: Images, device: torch.device | str) -> SmallCNN:
+def _kind_of(backbone: Backbone) -> Kind | None:
+    """Return which of the classifiers it is, None for another backbone."""
+    network = type(backbone.network)
+    return next((kind for kind in NETWORKS if NETWORKS[kind] is network), None)
+
+
+def _empty(images: Images, device: torch.device | str, kind: Kind) -> SmallCNN | SmallResNet:
     num_classes = 4 if images.train_labels is None else images.num_classes
     assert num_classes is not None
     with torch.device("meta"):
-        network = SmallCNN(images.side, images.channels, num_classes)
+        network = NETWORKS[kind](images.side, images.channels, num_classes)
     # 1.4x to 2x on a CPU
     return network.to_empty(device=device).to(memory_format=torch.channels_last)
 
 
-def _backbone(network: SmallCNN, images: Images, accuracy: float) -> Backbone:
+def _backbone(network: SmallCNN | SmallResNet, images: Images, accuracy: float) -> Backbone:
     labelled = images.train_labels is not None
+    names = ("classifier", "rotation") if isinstance(network, SmallCNN) else RESIDUAL_NAMES
     return Backbone(
-        name="classifier" if labelled else "rotation",
+        name=names[0 if labelled else 1],
         fingerprint=hash_tensors(network.state_dict()),
         side=images.side,
         channels=images.channels,
@@ -167,9 +198,9 @@ def _backbone(network: SmallCNN, images: Images, accuracy: float) -> Backbone:
     )
 
 
-def _initialise(network: SmallCNN, fingerprint: str) -> None:
+def _initialise(network: nn.Module, purpose: str) -> None:
     """Fill the network from its own stream, drawn on the CPU: PyTorch's default, no global RNG."""
-    generator = stream(0, f"classifier {fingerprint} initialisation")
+    generator = stream(0, purpose)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = module.weight[0].numel() ** -0.5
@@ -181,8 +212,9 @@ def _initialise(network: SmallCNN, fingerprint: str) -> None:
 
 
 def _train(
-    network: SmallCNN,
+    network: nn.Module,
     images: Images,
+    purpose: str,
     stop: Callable[[], bool],
     progress: Callable[[int, int], None] | None,
 ) -> None:
@@ -195,7 +227,7 @@ def _train(
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE, fused=True)
     network.train()
     for epoch in range(num_epochs):
-        order = _order(len(pixels), images.fingerprint, epoch).to(device)
+        order = _order(len(pixels), purpose, epoch).to(device)
         for batch in range(num_batches):
             if stop():
                 raise Interrupted("stopped while training the classifier; the same command goes on")
@@ -218,8 +250,8 @@ def _device(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _order(num: int, fingerprint: str, epoch: int) -> Tensor:
-    generator = stream(0, f"classifier {fingerprint} data order", epoch)
+def _order(num: int, purpose: str, epoch: int) -> Tensor:
+    generator = stream(0, purpose, epoch)
     return torch.randperm(num, generator=generator, device="cpu")
 
 
@@ -248,7 +280,7 @@ def _task(pixels: Tensor, labels: Tensor | None, index: Tensor) -> tuple[Tensor,
     return turned, y
 
 
-def _accuracy(network: SmallCNN, images: Images) -> float:
+def _accuracy(network: nn.Module, images: Images) -> float:
     """Return the share of held-out images the network gets right."""
     device = _device(network)
     network.eval()
@@ -264,7 +296,7 @@ def _accuracy(network: SmallCNN, images: Images) -> float:
 
 
 def _read(
-    path: Path, images: Images, device: torch.device | str, *, names_data: bool
+    path: Path, images: Images, device: torch.device | str, kind: Kind, *, names_data: bool
 ) -> Backbone | None:
     """Load a classifier of these images; None if it is absent, old, damaged or another's.
 
@@ -277,11 +309,13 @@ def _read(
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         if (about["format"], about["side"]) != (FORMAT, images.side):
             return None
+        if about.get("network", "classifier") != kind:
+            return None
         if names_data and about["data_fingerprint"] != images.fingerprint:
             return None
         if about["tensors"] != hash_tensors(tensors):
             return None
-        network = _empty(images, device)
+        network = _empty(images, device, kind)
         network.load_state_dict(tensors)
         return _backbone(network, images, float(about["accuracy"]))
     # Whatever is wrong with it, the remedy is to take another one.

@@ -11,7 +11,7 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress, silent
 
-KINDS = ("classifier", "inception")
+KINDS = ("classifier", "residual", "inception")
 
 
 def load_backbone(
@@ -31,18 +31,19 @@ def load_backbone(
     """Return the backbone named by `spec`, on `device`.
 
     "classifier": trained on `images` once, kept in `cache`; `kept` are files where it may stand,
-    too, `wanted` the fingerprint that is looked for. "classifier:PATH": a CIFAR ResNet.
+    too, `wanted` the fingerprint that is looked for. "residual": a second one, of another network
+    and from another seed. "classifier:PATH": a CIFAR ResNet.
     "inception": that of IS and FID, from torch.hub's cache, into which it is fetched if
     `download`. "inception:PATH": the same from a file. These have a `precision` of float32 or bf16,
     and a `preprocessing` of images; the others resize in their own way.
-    Only the first needs `images`.
+    Only the first two need `images`.
     """
     kind, colon, path = spec.partition(":")
-    if kind not in KINDS or (colon and not path):
+    if kind not in KINDS or (colon and (kind == "residual" or not path)):
         raise InvalidInput(
             f"unknown backbone {spec!r}{nearest(kind, list(KINDS))}; allowed are classifier "
-            "(trained on the data), classifier:PATH (a CIFAR ResNet in safetensors), inception "
-            "and inception:PATH (that of IS and FID)"
+            "(trained on the data), residual (a second one), classifier:PATH (a CIFAR ResNet in "
+            "safetensors), inception and inception:PATH (that of IS and FID)"
         )
     file = Path(path).expanduser() if path else None
     if kind == "inception":
@@ -63,9 +64,18 @@ def load_backbone(
     from gan_nas.metrics.classifier import in_domain_classifier
 
     if images is None:
-        raise InvalidInput("the backbone classifier is trained on a data set; name another one")
+        raise InvalidInput(f"the backbone {kind} is trained on a data set; name another one")
 
     def show(done: int, total: int) -> None:
         progress("classifier images", done, total, {})
 
-    return in_domain_classifier(images, cache, device, stop, show, kept=kept, wanted=wanted)
+    return in_domain_classifier(
+        images,
+        cache,
+        device,
+        stop,
+        show,
+        kind="residual" if kind == "residual" else "classifier",
+        kept=kept,
+        wanted=wanted,
+    )

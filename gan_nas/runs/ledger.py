@@ -25,21 +25,35 @@ CURVES_PNG, EDGES_PNG, TRIALS_PNG = "curves.png", "edges.png", "trials.png"
 
 
 class Ledger:
-    """What work remembers of its way and tells of it; `what` it is called in messages."""
+    """What work remembers of its way and tells of it; `what` it is called in messages.
+
+    It draws, too, unless it is `plain`.
+    """
 
     def __init__(
-        self, run: Run | None = None, progress: Progress = silent, what: str = "the search"
+        self,
+        run: Run | None = None,
+        progress: Progress = silent,
+        what: str = "the search",
+        *,
+        plain: bool = False,
     ) -> None:
-        self.run, self.what = run, what
+        self.run, self.what, self.plain = run, what, plain
         self.windows: dict[str, LossWindow] = {}
         self.scores: list[dict[str, Any]] = []
         self._progress = progress
         self._seconds_before, self._started = 0.0, time.monotonic()
+        self._busy_before, self._began_busy = 0.0, time.process_time()
 
     @property
     def seconds(self) -> float:
         """Return the time spent so far, earlier sittings included."""
         return self._seconds_before + self.seconds_of_sitting
+
+    @property
+    def processor_seconds(self) -> float:
+        """Return the time that the CPU was busy with this process, earlier sittings included."""
+        return self._busy_before + time.process_time() - self._began_busy
 
     @property
     def seconds_of_sitting(self) -> float:
@@ -93,9 +107,9 @@ class Ledger:
         if self.run:
             self.run.good_step = scores["step"]
 
-    def is_due(self, step: int, every: int, last: int) -> bool:
-        """Tell whether this step is to be scored and has not been."""
-        due = step % every == 0 or step == last
+    def is_due(self, step: int, every: int, last: int, moments: Sequence[int] = ()) -> bool:
+        """Tell whether this step is to be scored, as all `moments` are, and has not been."""
+        due = step % every == 0 or step == last or step in moments
         return due and not (self.scores and self.scores[-1]["step"] == step)
 
     def score(
@@ -119,7 +133,7 @@ class Ledger:
 
     def grid(self, images: Tensor, step: int) -> None:
         """Draw uint8 images (N, C, H, W) of a step."""
-        if self.run:
+        if self.run and not self.plain:
             save_grid(images.cpu(), self.run.path("samples", f"{step:07d}.png"))
 
     def genome(self, genome: Genome, step: int) -> None:
@@ -129,7 +143,7 @@ class Ledger:
 
     def curves(self) -> None:
         """Draw losses and scores; scores that the log may have lost are still here."""
-        if not self.run:
+        if not self.run or self.plain:
             return
         log = read_log(self.run.directory)
         scored = {row.get("step") for row in log if self._has_scores(row)}
@@ -154,11 +168,17 @@ class Ledger:
     def state(self) -> dict[str, Any]:
         """Return what is no tensor, as JSON."""
         counts = {name: window.count for name, window in self.windows.items()}
-        return {"losses": counts, "scores": self.scores, "seconds": self.seconds}
+        return {
+            "losses": counts,
+            "scores": self.scores,
+            "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
+        }
 
     def load(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `state` and `tensors` returned; windows must be open."""
         self._seconds_before = float(state["seconds"])
+        self._busy_before = float(state.get("processor_seconds", 0.0))
         # AutoGAN's scores are its search's own: of children, by their tokens.
         if all(isinstance(row, dict) for row in state.get("scores", ())):
             for row in state.get("scores", ()):

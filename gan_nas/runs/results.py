@@ -123,6 +123,8 @@ class TrainingResult(Result):
     images: int
     """Real images that the discriminator has seen."""
     seconds: float
+    processor_seconds: float = 0.0
+    """What of the CPU's time went into it; 0 where an older version trained it."""
     images_per_second: float
     first: Values
     """Scores before the first step, with step and images."""

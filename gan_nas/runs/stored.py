@@ -14,7 +14,7 @@ from gan_nas.data import Preparation
 from gan_nas.errors import FailedOutcome, GanNasError, Incompatible, InvalidInput, explain
 from gan_nas.files import read_text
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
-from gan_nas.metrics.classifier import JUDGE
+from gan_nas.metrics.classifier import JUDGES
 from gan_nas.runs.folders import CONFIG, OUTCOME, RESULT
 
 LIMIT = 1 << 26  # bytes of a file
@@ -72,7 +72,8 @@ def stored_judge(directory: Path) -> tuple[list[Path], str | None]:
     wanted = None
     if os.path.lexists(directory / CONFIG):
         wanted = stored_config(directory).get("backbone")
-    kept = [directory / JUDGE, directory / "retrained" / JUDGE]
+    folders = (directory, directory / "retrained")
+    kept = [folder / name for name in JUDGES.values() for folder in folders]
     return kept, wanted if isinstance(wanted, str) else None
 
 

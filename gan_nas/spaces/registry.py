@@ -13,6 +13,7 @@ from gan_nas.spaces.space import Space
 
 GROUP = "gan_nas.spaces"
 BUILT_IN = ("autogan", "adversarialnas", "degas")  # each a file of this folder
+PARTS = ("autogan-tied",)  # as well, with _ for -: their genomes are those of another space
 DISCRIMINATORS = ("sn_resnet", "adversarialnas", "ctgan")
 HAND_MADE: dict[str, type[DiscriminatorGenome]] = {
     "sn_resnet": SNResNetDiscriminator,
@@ -22,7 +23,8 @@ HAND_MADE: dict[str, type[DiscriminatorGenome]] = {
 
 def space_names() -> tuple[str, ...]:
     """List the names of all spaces, those of other distributions last."""
-    return (*BUILT_IN, *plugin_names(GROUP, (*BUILT_IN, *DISCRIMINATORS)))
+    own = (*BUILT_IN, *PARTS)
+    return (*own, *plugin_names(GROUP, (*own, *DISCRIMINATORS)))
 
 
 def load_space(name: str) -> Space[Any]:
@@ -30,8 +32,8 @@ def load_space(name: str) -> Space[Any]:
 
     Raises InvalidInput for an unknown name, Incompatible for a distribution that is broken.
     """
-    if name in BUILT_IN:
-        space: Space[Any] = import_module(f"gan_nas.spaces.{name}").SPACE
+    if name in (*BUILT_IN, *PARTS):
+        space: Space[Any] = import_module(f"gan_nas.spaces.{name.replace('-', '_')}").SPACE
         return space
     known = space_names()
     if name not in known:
@@ -46,9 +48,14 @@ def load_space(name: str) -> Space[Any]:
     return space
 
 
+def genome_spaces() -> list[str]:
+    """List the names of the spaces that genomes state: those that are no part of another."""
+    return [name for name in space_names() if name not in PARTS]
+
+
 def working_spaces() -> Iterator[Space[Any]]:
-    """Yield the spaces of this package and those of other distributions that are not broken."""
-    for name in space_names():
+    """Yield the spaces that genomes state, but for those of other distributions that are broken."""
+    for name in genome_spaces():
         try:
             yield load_space(name)
         except Incompatible:  # who asks for it by name is told
@@ -70,12 +77,12 @@ def discriminator_models() -> dict[str, type[DiscriminatorGenome]]:
 
 def generator_model(name: str) -> type[GeneratorGenome] | None:
     """Return the model of generators of a space, or None for a space that is not known."""
-    return load_space(name).Generator if name in BUILT_IN or name in space_names() else None
+    return load_space(name).Generator if name in BUILT_IN or name in genome_spaces() else None
 
 
 def discriminator_model(name: str) -> type[DiscriminatorGenome] | None:
     """Return the model of a kind of discriminators, or None for one that is not known."""
     if name in HAND_MADE:
         return HAND_MADE[name]
-    is_known = name in BUILT_IN or name in space_names()
+    is_known = name in BUILT_IN or name in genome_spaces()
     return load_space(name).Discriminator if is_known else None

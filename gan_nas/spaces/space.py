@@ -6,11 +6,13 @@ compute (`networks/contract.py`). Other distributions name theirs by entry point
 `gan_nas.spaces` and `gan_nas.networks`.
 
 What a search decides is a place: a field of the generator's JSON, named as `diff` names it, such as
-"cells.1.up". All other fields are sizes. From the places follows all that a search needs.
+"cells.1.up"; with `*` for a number it stands for all of these at once, which are equal in a space
+that ties them. All other fields are sizes. From the places follows all that a search needs.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from itertools import product
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -52,6 +54,11 @@ class Space(ABC, Generic[G]):
         """Return what the papers train generators of this space against, searched or drawn."""
 
     @property
+    def genome_space(self) -> str:
+        """Return the space that its genomes name: its own, or the one that it is a part of."""
+        return self.example(1).space
+
+    @property
     def framework(self) -> "Framework":
         """Return the framework of the papers: that of their discriminator."""
         return self.discriminator(1).framework
@@ -59,6 +66,15 @@ class Space(ABC, Generic[G]):
     def count(self) -> int:
         """Count the generators of a size; as in the papers, invalid ones count."""
         return prod(map(len, self.places(self.example(1)).values()))
+
+    def generators(self, width: int) -> Iterator[G]:
+        """Yield every valid generator, in the order of the places, the last changing fastest."""
+        example = self.example(width)
+        places = self.places(example)
+        for chosen in product(*places.values()):
+            values = dict(zip(places, chosen, strict=True))
+            if self.is_valid(example, values):
+                yield self.changed(example, values)
 
     def sample(self, random: Random, width: int) -> G:
         """Draw a generator uniformly from the valid ones."""
@@ -137,7 +153,7 @@ class Space(ABC, Generic[G]):
 
 
 def _read(content: Any, place: str) -> Any:
-    for key in place.split("."):
+    for key in place.replace("*", "0").split("."):
         content = content[int(key) if isinstance(content, tuple) else key]
     return content
 
@@ -147,6 +163,8 @@ def _written(content: Any, keys: list[str], value: Value) -> Any:
     if not keys:
         return value
     key, *rest = keys
+    if key == "*":
+        return tuple(_written(item, rest, value) for item in content)
     if isinstance(content, tuple):
         index = int(key)
         return (*content[:index], _written(content[index], rest, value), *content[index + 1 :])

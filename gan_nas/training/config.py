@@ -107,6 +107,8 @@ class TrainingConfig(Settings):
     """Let torch.compile fuse the networks; needs a C++ compiler."""
     score_every: int = Field(default=5_000, ge=1)
     """Generator steps between scores; untrained and last are always scored."""
+    score_at: tuple[int, ...] = ()
+    """Further generator steps after which there is a score."""
     num_scored: int = Field(default=10_000, ge=2, le=10**6)
     """Images of a score."""
     num_splits: int = Field(default=1, ge=1, le=100)
@@ -159,8 +161,9 @@ def presets_for(space: str, framework: Framework | None = None) -> dict[str, dic
 
     Without one in that which the space's generators are trained in by default.
     """
-    framework = framework or load_space(space).framework
-    of_space = PRESETS | PRESETS_OF_SPACES.get(space, {})
+    known = load_space(space)
+    framework = framework or known.framework
+    of_space = PRESETS | PRESETS_OF_SPACES.get(known.genome_space, {})
     if framework == "hinge-sn":
         return of_space
     presets = PRESETS_OF_FRAMEWORKS.get(framework, {name: of_space[name] for name in PRESETS})

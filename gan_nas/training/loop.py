@@ -3,7 +3,7 @@
 The moving average of the generator's weights is scored. Settings and presets: config.py.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -76,6 +76,8 @@ def train(
     progress: Progress = silent,
     start: Start | None = None,
     again: bool = False,
+    judges: Sequence[Backbone] = (),
+    plain: bool = False,
 ) -> TrainingResult:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
 
@@ -86,10 +88,12 @@ def train(
 
     The `resolution` is the images' `default_resolution` if it is not given, and the `backbone` the
     classifier, which is trained on the images first where the package or `cache` has none for them.
-    `cache` is a folder where it and the numbers of real images are kept between runs.
+    `cache` is a folder where it and the numbers of real images are kept between runs. `judges` are
+    backbones that score the same images beside it; which generator is best is not up to them.
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
-    (those of the lowest distance seen), samples/*.png, curves.png, log.jsonl, result.json.
+    (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
+    samples/*.png and curves.png.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
@@ -113,6 +117,8 @@ def train(
         "inherited": start and start.identity,
         "versions": versions(),
     }
+    if judges:
+        settings["judges"] = [judge.fingerprint for judge in judges]
     length = Length("steps", config.follows_length)
     # Fields that an older version did not have stood at what is their default now.
     parts = {"generator": genome.generator, "discriminator": genome.discriminator}
@@ -125,16 +131,15 @@ def train(
             return run.result(TrainingResult)
         run.begin(again=again)
         keep_judge(directory, backbone, images)
-        scorer = Scorer(
-            backbone,
-            images.at(resolution).to(device),
-            resolution,
-            config.num_splits,
-            config.num_reference,
-            cache,
+        real = images.at(resolution).to(device)
+        scorer, *others = (
+            Scorer(judge, real, resolution, config.num_splits, config.num_reference, cache)
+            for judge in (backbone, *judges)
         )
-        ledger = Ledger(run, progress, "training")
-        begin = partial(_Training, genome, config, run, ledger, scorer, device, start)
+        ledger = Ledger(run, progress, "training", plain=plain)
+        begin = partial(
+            _Training, genome, config, run, ledger, scorer, device, start, others=others
+        )
         training = work_through(run, ledger, State, begin, save_every=config.save_every)
         return run.finish(training.result())
 
@@ -158,9 +163,12 @@ class _Training:
         device: torch.device,
         start: Start | None,
         state: State | None = None,
+        *,
+        others: Sequence[Scorer] = (),
     ) -> None:
         self.genome, self.config, self.run, self.device = genome, config, run, device
         self.ledger, self.scorer, self.images = ledger, scorer, scorer.images
+        self.others = others
         self.inherited_from = start and start.origin
         self._keeps_statistics = start is not None and start.keeps_statistics
         self.gan = new_gan(genome, config, scorer.side, self.images.channels, device)
@@ -199,7 +207,8 @@ class _Training:
 
     @property
     def _score_is_due(self) -> bool:
-        return self.ledger.is_due(self.step, self.config.score_every, self.config.steps)
+        config = self.config
+        return self.ledger.is_due(self.step, config.score_every, config.steps, config.score_at)
 
     def advance(self) -> None:
         """Score where it is due, else make a cycle and log it."""
@@ -229,8 +238,12 @@ class _Training:
     def score(self) -> None:
         """Score the averaged generator, draw samples, keep the best."""
         with self._scored_generator() as network:
-            fakes = self._fakes(network, self.config.num_scored)
+            fakes: Iterable[Tensor] = self._fakes(network, self.config.num_scored)
+            fakes = list(fakes) if self.others else fakes
             scores, first = self.ledger.score(self.scorer, fakes, self.step, self.num_images)
+            for other in self.others:
+                name = other.backbone.name
+                scores |= {_of_judge(key, name): v for key, v in other.score(fakes).items()}
         spread = float(first.float().std(0, correction=0).mean())
         self.ledger.log(**scores, spread=spread)
         if self.step and spread < COLLAPSED_SPREAD:
@@ -278,6 +291,7 @@ class _Training:
             steps=self.step,
             images=self.num_images,
             seconds=self.ledger.seconds,
+            processor_seconds=self.ledger.processor_seconds,
             images_per_second=self.num_images / self.ledger.seconds,
             first=scores[0],
             best=self.best,
@@ -395,6 +409,11 @@ class _Training:
             own = {k: t.clone() for k, t in module_state(gan.generator).items()}
         load_module_state(gan.generator, own)
         gan.generator.train()
+
+
+def _of_judge(score: str, judge: str) -> str:
+    """Return the name of another judge's score: with the judge's."""
+    return score if "[" in score else f"{score}[{judge}]"
 
 
 def dequantised(levels: Tensor, random: torch.Generator) -> Tensor:

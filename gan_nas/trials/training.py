@@ -59,6 +59,10 @@ class TrainEvaluator:
     """Whether trials that have failed are tried once more."""
     measures_latency: bool = False
     """Whether generators are timed, too, at the end."""
+    judges: tuple[Backbone, ...] = ()
+    """Backbones that score the same images beside the one that trials are compared by."""
+    plain: bool = False
+    """Whether trainings draw nothing."""
     cache: Path | None = None
     stop: Callable[[], bool] = never
     progress: Progress = silent
@@ -72,7 +76,7 @@ class TrainEvaluator:
         except InvalidInput as error:
             return Outcome(trial=trial, status="invalid", why=str(error))
         outcome = Outcome(trial=trial, status="completed", parameters=parameters, macs=macs)
-        started = time.monotonic()
+        started, began_busy = time.monotonic(), time.process_time()
         try:
             result = self._earlier(trial) or self._trained(genome, trial)
         except (RunFailed, MemoryError, RuntimeError) as error:
@@ -82,11 +86,16 @@ class TrainEvaluator:
                 failed = {"status": "out_of_memory", "why": "there was not enough memory for it"}
             else:
                 raise
-            return outcome.model_copy(update=failed | {"seconds": time.monotonic() - started})
+            spent = {
+                "seconds": time.monotonic() - started,
+                "processor_seconds": time.process_time() - began_busy,
+            }
+            return outcome.model_copy(update=failed | spent)
         known: dict[str, Any] = {
             "distance": result.last[self.backbone.distance_name],
             "scores": tuple(result.scores),
             "seconds": result.seconds,
+            "processor_seconds": result.processor_seconds,
             "passport": result.passport,
         }
         if self.measures_latency:
@@ -124,6 +133,8 @@ class TrainEvaluator:
             progress=self.progress,
             start=self.starts.get(genome.genome_id),
             again=self.again,
+            judges=self.judges,
+            plain=self.plain,
         )
 
 

@@ -52,6 +52,8 @@ class Outcome(Result):
     seconds: float = 0.0
     """Spent on this genome and seed up to this fidelity, in all sittings; of a failure in the
     last one."""
+    processor_seconds: float = 0.0
+    """The CPU's share of them: what others do on the machine at the same time hardly changes it."""
     passport: Passport | None = None
     """The protocol behind the scores."""
 

@@ -15,7 +15,7 @@ from gan_nas.networks.builder import build_generator
 from gan_nas.plugins import plugin_names
 from gan_nas.spaces.genome import Genome, parse_genome
 from gan_nas.spaces.random_genomes import sample_genomes
-from gan_nas.spaces.registry import BUILT_IN, load_space, space_names
+from gan_nas.spaces.registry import BUILT_IN, PARTS, load_space, space_names
 
 SPACES, NETWORKS = "gan_nas.spaces", "gan_nas.networks"
 
@@ -61,7 +61,7 @@ def test_a_broken_space_is_named_with_its_distribution_and_harms_no_other(
     value, text, said = BROKEN[name]
     module = value.partition(":")[0]
     bring("gan-nas-broken", {SPACES: {name: value}}, **({module: text} if text else {}))
-    assert space_names() == (*BUILT_IN, name)
+    assert space_names() == (*BUILT_IN, *PARTS, name)
     with pytest.raises(Incompatible) as caught:
         load_space(name)
     sentence = str(caught.value)
@@ -94,7 +94,7 @@ def test_two_distributions_of_one_name_are_both_named(bring: Bring) -> None:
 
 def test_a_stranger_cannot_take_the_name_of_a_built_in_space(bring: Bring) -> None:
     bring("gan-nas-thief", {SPACES: {"autogan": "os:path", "ctgan": "os:path"}})
-    assert space_names() == BUILT_IN
+    assert space_names() == (*BUILT_IN, *PARTS)
     assert load_space("autogan").name == "autogan"
 
 

@@ -92,7 +92,7 @@ def test_any_space_is_searched_and_no_genome_tried_twice_at_a_fidelity(
     assert len(set(keys)) == len(keys)
     assert len(keys) == 20 or space == "toy"
     for outcome in outcomes:
-        assert outcome.trial.genome.generator.space == space
+        assert outcome.trial.genome.generator.space == load_space(space).genome_space
         assert outcome.trial.genome.generator.width == config.width
         assert outcome.trial.seed == config.seed
 

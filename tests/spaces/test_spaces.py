@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
 from random import Random
@@ -21,12 +22,12 @@ from gan_nas.spaces.diff import diff
 from gan_nas.spaces.frameworks import framework_of
 from gan_nas.spaces.genome import Genome, parse_genome
 from gan_nas.spaces.random_genomes import sample_genomes
-from gan_nas.spaces.registry import BUILT_IN, load_space
+from gan_nas.spaces.registry import BUILT_IN, PARTS, load_space
 from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.spaces.space import Space
 
 SPACES: dict[str, Callable[[], Space[Any]]] = {
-    **{name: lambda name=name: load_space(name) for name in (*BUILT_IN, "toy")},
+    **{name: lambda name=name: load_space(name) for name in (*BUILT_IN, *PARTS, "toy")},
     "degas with all places": lambda: DEGASSpace(stem_residual=True, final_normal=True),
 }
 CONSTRAINED = ("adversarialnas", "toy")  # not all values of their places go together
@@ -40,7 +41,7 @@ def space(request: pytest.FixtureRequest) -> Space[Any]:
     return SPACES[request.param]()
 
 
-@pytest.fixture(params=(*BUILT_IN, "toy"))
+@pytest.fixture(params=(*BUILT_IN, *PARTS, "toy"))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -61,8 +62,12 @@ def unchecked(space: Space[Any], random: Random) -> dict[str, Any]:
 
 
 def changed_places(space: Space[Any], a: GeneratorGenome, b: GeneratorGenome) -> set[str]:
+    """Return the places where two generators differ; a tied one where all three cells do."""
     changes = diff(genome(space, a), genome(space, b))
-    return {change.where.removeprefix("generator.") for change in changes}
+    fields = {change.where.removeprefix("generator.") for change in changes}
+    places = {p for p in space.places(a) if any(fnmatchcase(field, p) for field in fields)}
+    assert len(fields) == sum(3 if "*" in place else 1 for place in places)
+    return places
 
 
 # Models
@@ -95,7 +100,7 @@ def test_ids_do_not_depend_on_stated_defaults(space: Space[Any]) -> None:
 def test_the_json_schema_accepts_what_the_model_accepts(space: Space[Any]) -> None:
     schema = Genome.model_json_schema()
     accepts = Draft202012Validator(schema).is_valid
-    assert {space.name} < set(schema["properties"]["generator"]["discriminator"]["mapping"])
+    assert {space.genome_space} < set(schema["properties"]["generator"]["discriminator"]["mapping"])
     for generator in drawn(space):
         known = genome(space, generator)
         for content in (known.model_dump(mode="json"), json.loads(known.to_json())):
@@ -120,7 +125,7 @@ def test_model_and_json_schema_refuse_the_same_faults(space: Space[Any]) -> None
     ]
     for place in space.places(space.example(8)):
         content = json.loads(json.dumps(fine))
-        *path, last = place.split(".")
+        *path, last = place.replace("*", "0").split(".")
         holder = content["generator"]
         for key in path:
             holder = holder[int(key) if isinstance(holder, list) else key]
@@ -153,7 +158,8 @@ def test_sizes_are_attributes_that_no_place_holds(space: Space[Any]) -> None:
 
 def test_a_space_is_trained_in_the_framework_of_its_discriminator(name: str) -> None:
     space = load_space(name)
-    assert space.name == space.example(4).space == name
+    assert space.name == name
+    assert (space.genome_space == name) == (name not in PARTS)
     for width in (4, 6):
         assert space.discriminator(width).width == width
         assert framework_of(space.discriminator(width)) == space.framework
@@ -179,17 +185,28 @@ def test_a_space_counts_its_choices(space: Space[Any]) -> None:
 
 def test_a_small_space_is_enumerated_and_drawn_uniformly() -> None:
     toy = load_space("toy")
-    example = toy.example(8)
-    places = toy.places(example)
-    contents = [dict(zip(places, v, strict=True)) for v in itertools.product(*places.values())]
-    valid = [toy.changed(example, c) for c in contents if toy.is_valid(example, c)]
-    assert (len(contents), len(set(valid))) == (toy.count(), 81 - 9) == (81, 72)
+    valid = list(toy.generators(8))
+    assert (toy.count(), len(valid)) == (81, 81 - 9)
     number = 72 * 200
     seen = Counter(drawn(toy, number))
     assert set(seen) == set(valid)
     expected, share = number / 72, 1 / 72
     deviation = (expected * (1 - share)) ** 0.5
     assert all(abs(times - expected) < 4.5 * deviation for times in seen.values())
+
+
+@pytest.mark.parametrize("name", [*PARTS, "toy"])
+def test_a_small_space_is_enumerated_in_one_order_and_is_closed(name: str) -> None:
+    space = load_space(name)
+    generators = list(space.generators(8))
+    assert len(set(generators)) == len({genome(space, g).genome_id for g in generators})
+    assert generators == list(space.generators(8))
+    assert [g.model_copy(update={"width": 6}) for g in generators] == list(space.generators(6))
+    assert len(generators) == space.count() or name in CONSTRAINED
+    known = set(generators)
+    for generator in generators:
+        assert set(space.neighbours(generator)) < known
+    assert set(drawn(space, 100)) < known
 
 
 def test_every_place_is_drawn_uniformly(space: Space[Any]) -> None:
@@ -229,7 +246,7 @@ def test_sampled_genomes_are_unnamed_valid_and_of_the_widths_asked_for(name: str
 
 
 def test_an_unknown_space_is_refused_with_those_known() -> None:
-    said = "unknown space biggan; known are autogan, adversarialnas, degas, toy"
+    said = "unknown space biggan; known are autogan, adversarialnas, degas, autogan-tied, toy"
     with pytest.raises(InvalidInput, match=said):
         sample_genomes("biggan", 1, 0)
     with pytest.raises(InvalidInput, match="unknown space toys, did you mean toy"):

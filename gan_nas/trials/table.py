@@ -1,0 +1,232 @@
+"""A table of trials: all genomes of a space, trained alike, what came of each, and look-ups in it.
+
+One file of JSON with a hash of itself. A `TableEvaluator` answers from it what training would have:
+a search over a table takes seconds (NAS-Bench-101, Ying et al. 2019). No torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from gan_nas.errors import Incompatible, InvalidInput, explain, nearest
+from gan_nas.files import read_text, seal, unseal, write_text
+from gan_nas.progress import Progress, silent
+from gan_nas.runs.results import Result, Values
+from gan_nas.scoring.protocols import Passport
+from gan_nas.spaces.frameworks import Framework
+from gan_nas.spaces.genome import Genome
+from gan_nas.trials.recipes import Recipe
+from gan_nas.trials.trial import Outcome, Status, Trial
+
+FORMAT = 1  # raised when older versions cannot read a newer file
+LICENCE = "CC-BY-4.0"
+LIMIT = 1 << 26  # bytes of a file
+NAMES = "gan_nas.tables"  # the package that holds those that come with gan-nas
+
+
+class Judge(Result):
+    """Who scores."""
+
+    name: str
+    accuracy: float | None = None
+    """Share of held-out real images that it gets right."""
+    passport: Passport
+    """The protocol of its scores; the seed is each trial's."""
+    real: Values
+    """Scores of real images that were held out."""
+
+
+class Entry(Result):
+    """A genome of a table."""
+
+    id: str
+    """Of generator and discriminator, of the recipe's widths."""
+    generator_id: str
+    """Of the generator alone."""
+    words: tuple[str, ...]
+    """Its cells in a few words."""
+    parameters: int
+    """Trained weights of the generator."""
+    macs: int
+    """Multiply-adds of the generator for an image, in the papers' order."""
+
+
+class Row(Result):
+    """What came of a trial."""
+
+    genome: int
+    """Number of the genome, from 0."""
+    framework: Framework
+    seed: int
+    status: Status
+    why: str | None = None
+    """How it failed."""
+    seconds: float
+    """Until its end, with whatever else the machine did."""
+    processor_seconds: float
+    """Of the CPU's time in it."""
+    scores: tuple[tuple[float, ...], ...]
+    """Values of the table's measures at each of its moments that was reached."""
+
+
+class Table(Result):
+    """Trials of all genomes of a space."""
+
+    format: int = Field(default=FORMAT, ge=FORMAT, le=FORMAT)
+    name: str
+    licence: str = LICENCE
+    recipe: Recipe
+    planned: int
+    """Trials of the recipe: what there will be when it is complete."""
+    data_fingerprint: str
+    made: dict[str, str | int]
+    """On which hardware, with which versions, until when."""
+    judges: tuple[Judge, ...]
+    moments: tuple[int, ...]
+    """Real images that the discriminator has seen, 0 among them: the untrained generator's."""
+    measures: tuple[str, ...]
+    """Names of a row's values; the first is the distance that trials are compared by."""
+    genomes: tuple[Entry, ...]
+    """In the order of the space's generators."""
+    rows: tuple[Row, ...]
+    """In the order of the recipe's trials, those left out that have not ended yet."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether all trials of the recipe have ended."""
+        return len(self.rows) == self.planned
+
+    def rows_of(self, genome: int, framework: Framework | None = None) -> list[Row]:
+        """Return the rows of a genome in a framework, the first if none is named, by seed."""
+        wanted = framework or self.recipe.framework
+        found = [row for row in self.rows if (row.genome, row.framework) == (genome, wanted)]
+        return sorted(found, key=lambda row: row.seed)
+
+    def value(self, row: Row, measure: str, images: int | None = None) -> float | None:
+        """Return a row's value of a measure at a moment, the last one unless another is named.
+
+        None where the trial has not come so far.
+        """
+        place = self.moments.index(self.moments[-1] if images is None else images)
+        column = self.measures.index(measure)
+        return row.scores[place][column] if place < len(row.scores) else None
+
+    @property
+    def distances(self) -> list[str]:
+        """Return the distance of each judge."""
+        return [name for name in self.measures if name.startswith(("frechet_distance", "fid"))]
+
+    def save(self, path: Path) -> None:
+        """Write the table's file atomically."""
+        write_text(path, seal(self.model_dump(mode="json")))
+
+
+def table_names() -> list[str]:
+    """List the tables that come with gan-nas."""
+    entries = files(NAMES).iterdir()
+    return sorted(e.name.removesuffix(".json") for e in entries if e.name.endswith(".json"))
+
+
+def read_table(reference: str | Path) -> Table:
+    """Read a table by name or from a file; raises InvalidInput where its hash does not hold."""
+    names = table_names()
+    if str(reference) in names:
+        return parse_table((files(NAMES) / f"{reference}.json").read_text("utf-8"), str(reference))
+    path = Path(reference)
+    if not path.exists():
+        raise InvalidInput(
+            f"{str(reference)!r} is neither a table's file nor one that comes with gan-nas"
+            f"{nearest(str(reference), names) or '; these are ' + ', '.join(names)}"
+        )
+    return parse_table(read_text(path, LIMIT), str(path))
+
+
+def parse_table(text: str, where: str) -> Table:
+    """Read a table's file; `where` it is from stands in errors."""
+    content = unseal(text)
+    if content is None:
+        raise InvalidInput(f"{where} is damaged, or no table: its hash does not hold, get it anew")
+    if content.get("format") != FORMAT:
+        raise Incompatible(
+            f"{where} is a table of format {content.get('format')!r}, and this version of gan-nas "
+            f"reads {FORMAT}: use the version that it was made with"
+        )
+    try:
+        return Table.model_validate(content)
+    except ValidationError as error:
+        raise InvalidInput(
+            f"{where} is no table: {explain(error, list(Table.model_fields))}"
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableEvaluator:
+    """Answers a trial by what is recorded of it; widths are the table's, whatever is asked for.
+
+    The seeds of a genome that are recorded are taken in turn: a trial's seed, modulo their number,
+    is the place of its own. A fidelity between two recorded ones is answered by the lower: nothing
+    is told of a longer training than was asked for. Its seconds are the share of the whole
+    training's. A trial that failed is answered by its scores as long as there are some.
+    """
+
+    table: Table
+    framework: Framework | None = None
+    """In which trials are looked up; none: the table's first."""
+    progress: Progress = silent
+    """Not told of anything: a look-up takes no time."""
+
+    def __call__(self, trial: Trial) -> Outcome:
+        """Look a trial up; raises InvalidInput for what no row can answer."""
+        table = self.table
+        number = self._number(trial.genome)
+        rows = table.rows_of(number, self.framework)
+        if not rows:
+            why = f"the table {table.name} holds {len(table.rows)} of {table.planned} trials, none"
+            return Outcome(trial=trial, status="interrupted", why=f"{why} of this genome")
+        row, entry = rows[trial.seed % len(rows)], table.genomes[number]
+        reached = self._reached(trial.images)
+        share = table.moments[reached] / table.moments[-1]
+        known = [self._values(row, place) for place in range(min(reached + 1, len(row.scores)))]
+        is_there = reached < len(row.scores)
+        judge = table.judges[0]
+        return Outcome(
+            trial=trial,
+            status="completed" if is_there else row.status,
+            why=None if is_there else row.why,
+            distance=row.scores[reached][0] if is_there else None,
+            scores=tuple(known),
+            parameters=entry.parameters,
+            macs=entry.macs,
+            seconds=share * row.seconds,
+            processor_seconds=share * row.processor_seconds,
+            passport=judge.passport.model_copy(update={"seed": row.seed}),
+        )
+
+    def _number(self, genome: Genome) -> int:
+        recipe = self.table.recipe
+        known = genome.resized(recipe.width, recipe.discriminator_width)
+        ids = [entry.generator_id for entry in self.table.genomes]
+        if known.generator_id not in ids:
+            raise InvalidInput(
+                f"the table {self.table.name} holds no genome {genome.title}: its genomes are "
+                f"those of the space {recipe.space}"
+            )
+        return ids.index(known.generator_id)
+
+    def _reached(self, images: int) -> int:
+        """Return the place of the highest recorded moment that is not above these images."""
+        moments: Sequence[int] = self.table.moments
+        lowest, highest = next(filter(None, moments)), moments[-1]
+        if not lowest <= images <= highest:
+            raise InvalidInput(
+                f"a trial of {images:,} images is not in the table {self.table.name}: allowed are "
+                f"{lowest:,} to {highest:,}"
+            )
+        return max(place for place, moment in enumerate(moments) if moment <= images)
+
+    def _values(self, row: Row, place: int) -> Values:
+        named = zip(self.table.measures, row.scores[place], strict=True)
+        return {"images": self.table.moments[place], **dict(named)}

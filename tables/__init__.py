@@ -1,0 +1,1 @@
+"""Tables of trials as JSON files, each with its data card."""
