@@ -7,6 +7,7 @@ is not part of a genome; the data set gives it (bottom width = resolution / 2**c
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -112,12 +113,12 @@ class Genome(Frozen):
     discriminator: AnyDiscriminator
     source: Source | None = None
 
-    @property
+    @cached_property
     def generator_id(self) -> str:
         """Identify the generator alone: names, sources and the discriminator don't count."""
         return _digest(_essence(self.generator))
 
-    @property
+    @cached_property
     def genome_id(self) -> str:
         """Identify generator and discriminator; names and sources don't count."""
         return _digest([_essence(self.generator), _essence(self.discriminator)])
@@ -126,6 +127,13 @@ class Genome(Frozen):
     def title(self) -> str:
         """Return the name, or the id of a genome that has none."""
         return self.name or self.genome_id
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy without the ids that are remembered: what changes may change them."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("generator_id", "genome_id"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def to_json(self) -> str:
         """Return indented JSON, short values on one line."""

@@ -26,6 +26,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.streams import stream
 from gan_nas.trials.trial import Outcome, Trial
 
+NUM_DRAFTS = 20  # that the policy writes at once, since most may have been tried
 LEAST = 1e-6  # distance; lower ones, rounding errors below 0 included, are rewarded alike
 
 
@@ -49,6 +50,7 @@ class ReinforceStrategy(Strategy[ReinforceConfig]):
 
     def __init__(self, config: ReinforceConfig, choices: Choices, trial_images: int) -> None:
         super().__init__(config, choices, trial_images)
+        self._drafts: list[list[int]] = []
         with torch.device("cpu"):
             self.controller = Controller([len(options) for options in choices.places.values()])
             initialise(self.controller, stream(config.seed, "controller weights"))
@@ -62,6 +64,7 @@ class ReinforceStrategy(Strategy[ReinforceConfig]):
 
     def choose(self) -> Trial | None:
         """Let the policy draw a genome that is new; where it has none, draw any."""
+        self._drafts = []
         new = self.choices.unseen(self._written, self.seen, self.random("policy"))
         return self.trial(new or self.drawn())
 
@@ -76,9 +79,11 @@ class ReinforceStrategy(Strategy[ReinforceConfig]):
             self.reinforce.update(rollout, rewards(self.history)[-size:])
 
     def _written(self, random: Random) -> Genome:
-        generator = torch.Generator("cpu").manual_seed(random.getrandbits(63))
-        actions = self.controller.sample(self.controller.zero_state(1), generator).actions
-        return self.choices.numbered(actions[0].tolist(), random)
+        if not self._drafts:
+            generator = torch.Generator("cpu").manual_seed(random.getrandbits(63))
+            start = self.controller.zero_state(NUM_DRAFTS)
+            self._drafts = self.controller.sample(start, generator).actions.tolist()
+        return self.choices.numbered(self._drafts.pop(0), random)
 
 
 def rewards(history: Sequence[Outcome]) -> list[float]:
