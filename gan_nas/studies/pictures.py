@@ -40,10 +40,9 @@ def save_dots(groups: Mapping[str, Sequence[float]], path: Path, label: str, tit
         axes.annotate(
             f"{mean:.3g}",
             (mean, place),
-            xytext=(0, 8),
+            xytext=(3, 6),
             textcoords="offset points",
             fontsize=7,
-            ha="center",
             color=LINE,
         )
     axes.set_yticks(range(len(names)), names, fontsize=8)
