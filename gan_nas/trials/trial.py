@@ -15,9 +15,9 @@ class Trial(Result):
 
     genome: Genome
     images: int
-    """Real images that the discriminator sees: the fidelity."""
+    """Real images that the discriminator sees, its own or that of shared weights: the fidelity."""
     seed: int
-    """Of weights, data order and latents."""
+    """Of weights, data order and latents; on shared weights of latents alone."""
 
     @property
     def name(self) -> str:
@@ -34,6 +34,8 @@ class Outcome(Result):
     """How it failed, in a sentence."""
     distance: float | None = None
     """Of the highest fidelity reached, by which trials are compared; lower is better."""
+    score: float | None = None
+    """Of the same images' classes; higher is better. None where the backbone knows none."""
     scores: tuple[Values, ...] = ()
     """At every fidelity reached, each with its `images`."""
     parameters: int = 0
@@ -42,7 +44,7 @@ class Outcome(Result):
     """Multiply-adds of the generator for an image, in the papers' order."""
     seconds: float = 0.0
     """Spent on this genome and seed up to this fidelity, in all sittings; of a failure in the
-    last one."""
+    last one. On shared weights of this trial alone."""
     passport: Passport | None = None
     """The protocol behind the scores."""
 
