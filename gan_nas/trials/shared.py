@@ -27,6 +27,7 @@ from gan_nas.errors import Interrupted, InvalidInput, RunFailed
 from gan_nas.networks.builder import build_supernet, choose_cells
 from gan_nas.networks.cost import genome_price, num_parameters
 from gan_nas.networks.states import Saved
+from gan_nas.runs.loop import MOST_SECONDS
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import suited
@@ -133,9 +134,10 @@ class Supernet:
         self.g_losses = ledger.window("g_loss", every, terms.device)
 
     def train(self, images: int, paths: Sequence[Genome]) -> bool:
-        """Train until the discriminator has seen so many images, or the next checkpoint is due.
+        """Train until the discriminator has seen so many images, or a checkpoint is due.
 
-        Returns whether there was anything to train.
+        That is after `save_every` steps, or half a minute of slow ones. Returns whether there was
+        anything to train.
         """
         config, shared = self.config, self.shared
         end = steps_of(config, images)
@@ -144,7 +146,7 @@ class Supernet:
         due = min(end, (shared.steps // config.save_every + 1) * config.save_every)
         started = time.monotonic()
         try:
-            while shared.steps < due:
+            while shared.steps < due and time.monotonic() - started < MOST_SECONDS:
                 if self.means.stop():
                     raise Interrupted("stopped while training shared weights, their state is saved")
                 self._cycle(paths if images > self.terms.fidelities[0] else ())
