@@ -83,7 +83,7 @@ def derive(
 
     AutoGAN's are drawn from its policy and scored on its weights; AdversarialNAS' are those of
     highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
-    pruning keeps; those of random, evolution, nsga2, halving, reinforce and optuna were trained in
+    pruning keeps; those of random, evolution, nsga2, halving, reinforce and optuna were judged in
     trials, and the best are kept. They are written to RUN/genomes. Preset, framework, augmentation,
     seed, --set and precision are those of --retrain, which starts from scratch without --inherit.
     With --seeds a winner is named only where Tukey's range test tells it from all others. Trainings

@@ -28,11 +28,13 @@ from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
 from gan_nas.search import method_names
 from gan_nas.spaces.registry import space_names
+from gan_nas.trials import EVALUATORS
 
 if TYPE_CHECKING:
     from gan_nas.search.method import Method
 
 METHODS = options.one_of(method_names())
+EVALUATED = options.one_of(tuple(EVALUATORS))
 
 
 def search(
@@ -46,6 +48,13 @@ def search(
             metavar="SPACE",
             help="Space that is searched, where the method searches any: "
             f"{options.one_of(space_names())}.",
+        ),
+    ] = None,
+    evaluator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EVALUATOR",
+            help=f"How such a method judges genomes: {EVALUATED} (the weights of one supernet).",
         ),
     ] = None,
     data: options.Data = "digits",
@@ -76,13 +85,15 @@ def search(
     autogan is a controller that learns by reinforcement, adversarialnas a differentiable search of
     generator and discriminator against each other, degas a differentiable search of a generator
     alone, by reconstruction; in all three, architectures share weights. random, evolution, nsga2,
-    halving, reinforce (autogan's controller without shared weights) and optuna (its samplers and
-    pruners, from the extra gan-nas[optuna]) search any --space and train each genome alone, for a
-    budget of trials, images or seconds.
+    halving, reinforce (autogan's controller) and optuna (its samplers and pruners, from the extra
+    gan-nas[optuna]) search any --space and train each genome alone, for a budget of trials, images
+    or seconds; with --evaluator shared (all but halving) they score it on the weights of one
+    supernet.
 
     Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper, published (what
     the authors' code does, quirks included) and, for degas, whose code is not public, paper-cifar10
-    and paper-stl10; repo is an older name of published.
+    and paper-stl10, for evolution eagan, the generator's stage of EAGAN; repo is an older name of
+    published.
 
     Example: gan-nas search --method autogan
     """
@@ -99,13 +110,7 @@ def search(
     from gan_nas.search.method import Task
     from gan_nas.training.config import presets_for
 
-    if jobs is not None and jobs > 1 and not chosen.has_trials:
-        raise InvalidInput(
-            f"{method} trains one network, whose weights its architectures share: --jobs is for "
-            "methods that train each alone"
-        )
     on = compute_on(device, threads)
-    at_once = jobs_on(jobs, on, device, threads) if chosen.has_trials else 1
     config = settings(
         chosen.Config,
         chosen.presets,
@@ -117,11 +122,21 @@ def search(
         max_params=whole_number(max_params),
         max_macs=whole_number(max_macs),
         space=_asked(chosen, space),
+        evaluator=_judged(chosen, evaluator),
     )
+    side_by_side = chosen.side_by_side(config)
+    if jobs is not None and jobs > 1 and not side_by_side:
+        raise InvalidInput(
+            f"{method} trains one network, whose weights its architectures share: --jobs is for "
+            "searches that train each alone"
+        )
+    at_once = jobs_on(jobs, on, device, threads) if side_by_side else 1
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
     searched = chosen.space_of(config)
     what = method if searched == chosen.spaces[0] else f"{method}-{searched}"
+    if (judged := getattr(config, "evaluator", "train")) != "train":
+        what += f"-{judged.partition(':')[0]}"
     run = directory or default_directory(what, data, config.seed)
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
@@ -170,6 +185,13 @@ def search(
         train_them_all=("derive", run, "--retrain", *for_all()),
         train_the_best=("retrain", Path(best), *for_one()),
     )
+
+
+def _judged(chosen: "Method[Any, Any]", evaluator: str | None) -> str | None:
+    """Return the evaluator that was asked for, where the method has the setting."""
+    if evaluator is not None and "evaluator" not in chosen.Config.model_fields:
+        raise InvalidInput(f"{chosen.name} judges genomes in its own way: it takes no --evaluator")
+    return evaluator
 
 
 def _asked(chosen: "Method[Any, Any]", space: str | None) -> str | None:

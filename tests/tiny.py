@@ -136,13 +136,22 @@ HILL = {"resolution": 16, "derived_width": 4, "derived_discriminator_width": 4, 
 
 FEW = ("batch_size=8", "generator_batch_size=8", "num_critic=1", "num_scored=50", "save_every=2")
 TRIALS = HILL | {"width": 4, "discriminator_width": 4, "trial_images": 32, "training_set": FEW}
+# A warm supernet, then two whole generations of parents and children, and the next one's first.
+SHARED = {
+    "evaluator": "shared",
+    "supernet_images": 40,
+    "generation_images": 24,
+    "selection": "elitist",
+    "variation": "single",
+}
+ALONE = {"evaluator": "train", "generation_images": 0, "selection": "aged"}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "autogan": SEARCH,
     "adversarialnas": ADVERSARIAL,
     "degas": DEGAS,
     "random": TRIALS | {"trials": 5},
-    "evolution": TRIALS | {"trials": 6, "population": 3, "crossover": 0.5},
+    "evolution": TRIALS | SHARED | {"trials": 9, "population": 2, "crossover": 0.5},
     "nsga2": TRIALS | {"trials": 7, "population": 3},
     "halving": TRIALS | {"trials": 8, "eta": 2, "rungs": 2},
     "reinforce": TRIALS | {"trials": 5, "controller_batch_size": 2},
@@ -263,6 +272,7 @@ RUNS: dict[str, Callable[..., Any]] = {
     "r3gan": lambda *run, **changes: run_training(*run, **(R3GAN | changes)),
     "reconstruction": run_reconstruction,
     **{method: partial(run_search, method) for method in FOLDERS},
+    "shared": partial(run_search, "evolution"),
 }
 # The same as published, quirks included.
 PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {

@@ -219,8 +219,6 @@ class Method(ABC, Generic[C, S]):
     """A published genome to time beside it."""
     parts: ClassVar[str] = "cells"
     """What its generators are made of."""
-    has_trials: ClassVar[bool] = False
-    """Whether it trains genomes alone, which can be done side by side."""
     scores: ClassVar[frozenset[str]] = frozenset({"search", "derive"})
     """Which of both looks at images through a backbone."""
 
@@ -232,6 +230,11 @@ class Method(ABC, Generic[C, S]):
         """Return the space that settings search."""
         del config
         return self.spaces[0]
+
+    def side_by_side(self, config: C) -> bool:
+        """Tell whether it judges genomes in jobs, several at once."""
+        del config
+        return False
 
     def check(self, task: Task[C]) -> None:
         """Raise InvalidInput for what cannot be done, before a run is made."""

@@ -142,6 +142,19 @@ class Space(ABC, Generic[G]):
             if self.is_valid(generator, {place: value}):
                 return self.changed(generator, {place: value})
 
+    def graft(self, a: G, b: G, random: Random) -> G | None:
+        """Return a with b's value at one place, drawn from all that leave it valid, if there are.
+
+        Both have the same sizes.
+        """
+        ours, theirs = self.values(a), self.values(b)
+        places = [place for place, value in ours.items() if theirs[place] != value]
+        random.shuffle(places)
+        for place in places:
+            if self.is_valid(a, {place: theirs[place]}):
+                return self.changed(a, {place: theirs[place]})
+        return None
+
     def crossover(self, a: G, b: G, random: Random) -> G:
         """Return a generator of a's sizes with a's or b's value at each place, then repaired."""
         ours, theirs = self.values(a), self.values(b)

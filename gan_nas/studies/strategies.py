@@ -191,7 +191,7 @@ def _curve(config: StrategiesConfig, name: str, seed: int) -> list[float]:
         if outcome.loss < inf and (incumbent is None or _place(outcome) < _place(incumbent)):
             incumbent = outcome
         if incumbent is not None:
-            reached = spent([one.trial for one in outcomes]) / whole
+            reached = spent(settings, [one.trial for one in outcomes]) / whole
             regret = values[incumbent.trial.genome.generator.model_dump_json()] - best
             for place in range(max(0, int(np.ceil(reached)) - 1), config.budget):
                 regrets[place] = regret

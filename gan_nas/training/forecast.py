@@ -81,6 +81,7 @@ class Simulated(NamedTuple):
     training: int
     generating: int
     kept: int
+    batch_size: int
 
 
 class Work:
@@ -115,7 +116,7 @@ class Work:
                     beyond.append(live.beyond)
                 # In the first steps gradients and optimisers' buffers are not there yet.
                 bytes_of_phase = live.now + max(beyond), live.now + generating, live.now
-                found.append(Simulated((macs[0], macs[1]), *bytes_of_phase))
+                found.append(Simulated((macs[0], macs[1]), *bytes_of_phase, phase.batch_size))
         return found
 
     @property
@@ -156,7 +157,7 @@ class Work:
             phase, shares = self.sample(number)
             timed = time_phase(phase, REPEATS, BUDGET / len(self.simulated))
             times = StepTimes(*(t * s for t, s in zip(timed.times, shares, strict=True)))
-            found.append(timed._replace(times=times))
+            found.append(timed._replace(times=times, batch_size=self.simulated[number].batch_size))
         return found
 
     def step(self) -> tuple[Callable[[], object], float]:

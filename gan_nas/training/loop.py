@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from gan_nas.configs import defaults
 from gan_nas.data import Images
-from gan_nas.data.batches import Batches
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
@@ -32,12 +31,10 @@ from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
-from gan_nas.streams import stream
-from gan_nas.training.augmentation import flipped
 from gan_nas.training.config import TrainingConfig
-from gan_nas.training.gan import check_compiler, generator_moves, reestimated_norms
-from gan_nas.training.plan import NUM_NORM_LATENTS, new_gan, objective_of
-from gan_nas.training.schedules import pace_at
+from gan_nas.training.gan import check_compiler, reestimated_norms
+from gan_nas.training.plan import NUM_NORM_LATENTS, keep_pace, new_gan
+from gan_nas.training.steps import Steps
 from gan_nas.versions import versions
 
 LAST, BEST = "generator.safetensors", "best.safetensors"
@@ -175,14 +172,8 @@ class _Training:
         if config.compile:
             check_compiler(device)
             self.gan.compile()
-        self.batches = Batches(self.images.train, config.batch_size, config.seed, device=device)
-        self.generator_batches = Batches(
-            self.images.train,
-            config.generator_batch_size,
-            config.seed,
-            "generator data order",
-            device=device,
-        )
+        latent_dim = genome.generator.latent_dim
+        self.steps = Steps(self.gan, config, self.images.train, latent_dim, device)
         self.d_losses = ledger.window("d_loss", config.log_every * config.num_critic, device)
         self.g_losses = ledger.window("g_loss", config.log_every, device)
         self.state = state or State()
@@ -221,18 +212,13 @@ class _Training:
 
     def cycle(self) -> None:
         """Make the discriminator's steps, and the generator's in its turn."""
-        config = self.config
+        num_critic = self.config.num_critic
         self._keep_pace()
-        for k in range(self.step * config.num_critic, (self.step + 1) * config.num_critic):
-            z = self._latents("discriminator latents", k, config.batch_size)
-            random = self._stream("discriminator noise", k)
-            real = self._prepared(self.batches, k)
-            self.d_losses.push(self.gan.discriminator_step(real, z, random))
-            if generator_moves(k, config.num_critic, config.generator_turn):
-                z = self._latents("generator latents", self.step, config.generator_batch_size)
-                random = self._stream("generator noise", self.step)
-                beside = self._beside(real)
-                self.g_losses.push(self.gan.generator_step(z, random, beside))
+        for k in range(self.step * num_critic, (self.step + 1) * num_critic):
+            losses = self.steps.make(k)
+            self.d_losses.push(losses.discriminator)
+            if losses.generator is not None:
+                self.g_losses.push(losses.generator)
         self.state.step += 1
 
     def score(self) -> None:
@@ -323,7 +309,7 @@ class _Training:
             if given or self.config.norm_statistics == "live":
                 yield network
             else:
-                z = self._latents("norm latents", 0, NUM_NORM_LATENTS)
+                z = self.steps.latents("norm latents", 0, NUM_NORM_LATENTS)
                 with reestimated_norms(network, z):
                     yield network
 
@@ -354,38 +340,7 @@ class _Training:
         """Let rates, decays and losses be those of the step."""
         distance = self.scorer.backbone.distance_name
         distances = [float(score[distance]) for score in self.ledger.scores]
-        pace = pace_at(self.config, self.step, distances)
-        self.gan.set_rates(pace.lr_factor, pace.beta2)
-        self.gan.ema_decay = pace.ema_decay
-        self.gan.objective = objective_of(self.config, pace)
-
-    def _beside(self, real: Tensor) -> Tensor | None:
-        """Return the real images of the generator's step after the discriminator's with `real`."""
-        match self.gan.objective.reals:
-            case "none":
-                return None
-            case "same":
-                return real
-            case "own":
-                return self._prepared(self.generator_batches, self.step, "generator ")
-
-    def _prepared(self, batches: Batches, count: int, whose: str = "") -> Tensor:
-        """Return a batch of real images, float32 in [-1, 1], as the settings want them."""
-        if self.config.dequantise:
-            random = self._stream(f"{whose}dequantisation", count)
-            images = dequantised(batches.levels(count), random)
-        else:
-            images = batches.at(count)
-        if self.config.augment == "flip":
-            images = flipped(images, self._stream(f"{whose}flips", count))
-        return images
-
-    def _latents(self, purpose: str, count: int, batch_size: int) -> Tensor:
-        size = (batch_size, self.genome.generator.latent_dim)
-        return torch.randn(size, generator=self._stream(purpose, count), device=self.device)
-
-    def _stream(self, purpose: str, count: int) -> torch.Generator:
-        return stream(self.config.seed, purpose, count, device=self.device)
+        keep_pace(self.gan, self.config, self.step, distances)
 
     def _begin(self, start: Start) -> None:
         """Take over weights; the moving average starts from them.
@@ -405,7 +360,8 @@ class _Training:
         load_groups(gan.saved(), read_groups(gan.saved()) | new)
         if start.keeps_statistics:
             return
-        with reestimated_norms(gan.generator, self._latents("norm latents", 0, NUM_NORM_LATENTS)):
+        z = self.steps.latents("norm latents", 0, NUM_NORM_LATENTS)
+        with reestimated_norms(gan.generator, z):
             own = {k: t.clone() for k, t in module_state(gan.generator).items()}
         load_module_state(gan.generator, own)
         gan.generator.train()
@@ -414,9 +370,3 @@ class _Training:
 def _of_judge(score: str, judge: str) -> str:
     """Return the name of another judge's score: with the judge's."""
     return score if "[" in score else f"{score}[{judge}]"
-
-
-def dequantised(levels: Tensor, random: torch.Generator) -> Tensor:
-    """Spread grey levels, uint8, evenly over the 1/128 that each has: float32 in [-1, 1]."""
-    noise = torch.empty_like(levels, dtype=torch.float32).uniform_(generator=random)
-    return noise.add_(levels).div_(128).sub_(1)

@@ -1,8 +1,9 @@
 """What training a genome is made of, and what it will cost: its GAN, its steps, its plan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
 from gan_nas.data import Images
 from gan_nas.networks.builder import build_discriminator, build_generator
@@ -10,6 +11,7 @@ from gan_nas.networks.cost import genome_cost
 from gan_nas.runs.results import Plan
 from gan_nas.spaces.frameworks import Framework, suited
 from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.training.augmentation import diffaugment
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import Scale, Work, memory_bytes
@@ -27,6 +29,8 @@ from gan_nas.training.objectives import (
 from gan_nas.training.schedules import Pace, pace_at
 from gan_nas.training.timing import NUM_GENERATED, Phase, gan_phase
 
+BuildGenerator = Callable[[GeneratorGenome, int, int], nn.Module]
+
 NUM_NORM_LATENTS = 256  # latents that batch-norm statistics are re-estimated from
 
 
@@ -36,11 +40,15 @@ def new_gan(
     resolution: int,
     image_channels: int,
     device: torch.device,
+    build: BuildGenerator = build_generator,
 ) -> GAN:
-    """Build and initialise a genome's networks on `device`, ready to train in a framework."""
+    """Build and initialise a genome's networks on `device`, ready to train in a framework.
+
+    `build` makes the generator: by `build_supernet` it is that of all of the genome's space.
+    """
     genome, pace = suited(genome, config.framework), pace_at(config, 0)
     with torch.device("meta"):
-        generator = build_generator(genome.generator, resolution, image_channels)
+        generator = build(genome.generator, resolution, image_channels)
         discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
     return GAN(
         fresh(generator, config.seed, "generator weights", device, config.generator_init),
@@ -80,6 +88,14 @@ def objective_of(config: TrainingConfig, pace: Pace) -> Objective:
     return OBJECTIVES[config.framework](config, pace)
 
 
+def keep_pace(gan: GAN, config: TrainingConfig, step: int, distances: Sequence[float] = ()) -> None:
+    """Let rates, decays and losses be those of a generator's step, after scores so far."""
+    pace = pace_at(config, step, distances)
+    gan.set_rates(pace.lr_factor, pace.beta2)
+    gan.ema_decay = pace.ema_decay
+    gan.objective = objective_of(config, pace)
+
+
 def training_phase(
     gan: GAN, genome: Genome, config: TrainingConfig, resolution: int, image_channels: int
 ) -> Phase:
@@ -104,14 +120,15 @@ def work(
     resolution: int,
     image_channels: int,
     device: torch.device,
+    build_with: BuildGenerator = build_generator,
 ) -> Work:
-    """Return the work of `train`, to forecast and to time."""
+    """Return the work of `train`, to forecast and to time; `build_with` as of `new_gan`."""
 
     def build(scale: Scale, on: torch.device) -> list[Phase]:
         widths = genome.generator.width, genome.discriminator.width
         resized = genome.resized(*map(scale.of_width, widths))
         smaller, side = scale.of(config), resolution // scale.side
-        gan = new_gan(resized, smaller, side, image_channels, on)
+        gan = new_gan(resized, smaller, side, image_channels, on, build_with)
         return [training_phase(gan, resized, smaller, side, image_channels)]
 
     return Work(build, side=resolution, batch_size=config.batch_size, device=device)

@@ -26,6 +26,16 @@ def sorted_fronts(points: Sequence[Point]) -> list[list[int]]:
     return fronts
 
 
+def crowded_order(points: Sequence[Point]) -> list[int]:
+    """Return the numbers of points by front and, in a front, the most alone first."""
+    order: list[int] = []
+    for front in sorted_fronts(points):
+        alone = crowding([points[i] for i in front])
+        places = sorted(range(len(front)), key=lambda place: -alone[place])
+        order += [front[place] for place in places]
+    return order
+
+
 def crowding(front: Sequence[Point]) -> list[float]:
     """Return how far apart both neighbours of each point are, in shares of the front's extent.
 

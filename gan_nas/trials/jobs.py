@@ -26,6 +26,7 @@ from gan_nas import errors
 from gan_nas.errors import GanNasError, Interrupted, InvalidInput
 from gan_nas.progress import ENDED, silent
 from gan_nas.runs.run import never
+from gan_nas.trials.evaluator import Evaluator
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -50,7 +51,7 @@ class Jobs:
     as this process. What was begun by a job that is killed is begun once more.
     """
 
-    def __init__(self, evaluator: TrainEvaluator, num: int = 1) -> None:
+    def __init__(self, evaluator: Evaluator, num: int = 1) -> None:
         self.evaluator, self.num = evaluator, num
         self._waiting: deque[Begun] = deque()
         self._workers: list[_Worker] = []
@@ -103,6 +104,7 @@ class Jobs:
             if idle is None:
                 if len(self._workers) == self.num:
                     return
+                assert isinstance(self.evaluator, TrainEvaluator), "others are not side by side"
                 idle = _Worker(_on_a_gpu_of_its_own(self.evaluator, len(self._workers)))
                 self._workers.append(idle)
             idle.take(self._waiting.popleft())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -15,17 +15,18 @@ from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.cost import genome_price
-from gan_nas.progress import Progress, silent
 from gan_nas.runs.folders import RESULTS
 from gan_nas.runs.results import TrainingResult
-from gan_nas.runs.run import never
 from gan_nas.runs.stored import read_result
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
+from gan_nas.training.forecast import Work
 from gan_nas.training.loop import Start, train
 from gan_nas.training.plan import new_gan
+from gan_nas.training.plan import work as training_work
 from gan_nas.training.timing import seconds_of_image
+from gan_nas.trials.evaluator import Evaluator, Means, Shared, Terms, failure
 from gan_nas.trials.trial import Outcome, Trial
 
 
@@ -35,12 +36,15 @@ def steps_of(config: TrainingConfig, images: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainEvaluator:
+class TrainEvaluator(Evaluator):
     """Trains the genome of a trial until its discriminator has seen as many images as asked for.
 
     A trial at a higher fidelity goes on with the run of a lower one. A run that is there already,
     finished or not, is taken up.
     """
+
+    side_by_side: ClassVar[bool] = True
+    times_generators: ClassVar[bool] = True
 
     config: TrainingConfig
     """How all trials are trained; seed and length are the trial's."""
@@ -64,8 +68,32 @@ class TrainEvaluator:
     plain: bool = False
     """Whether trainings draw nothing."""
     cache: Path | None = None
-    stop: Callable[[], bool] = never
-    progress: Progress = silent
+
+    @classmethod
+    def begin(cls, terms: Terms, means: Means, folder: Callable[[], Path], shared: Shared) -> Self:
+        """Return what judges the trials of a search, each in a run of its own."""
+        del shared
+        assert means.backbone is not None, "trials are scored"
+        return cls(
+            config=terms.training,
+            folder=folder(),
+            images=means.pixels(terms.side),
+            resolution=terms.side,
+            device=terms.device,
+            backbone=means.backbone,
+            measures_latency=terms.wants_latency,
+            score_every=terms.fidelities[0],
+            cache=means.cache,
+            stop=means.stop,
+            progress=means.ledger.show,
+        )
+
+    @classmethod
+    def work(cls, terms: Terms, images: int) -> Work:
+        """Return the work of all trials: as if it were one training of an example."""
+        training = terms.training
+        training = training.model_copy(update={"steps": steps_of(training, images)})
+        return training_work(terms.example, training, terms.side, terms.channels, terms.device)
 
     def __call__(self, trial: Trial) -> Outcome:
         """Train and score; raises Interrupted, and nothing for a trial that goes wrong."""
@@ -80,19 +108,14 @@ class TrainEvaluator:
         try:
             result = self._earlier(trial) or self._trained(genome, trial)
         except (RunFailed, MemoryError, RuntimeError) as error:
-            if isinstance(error, RunFailed):
-                failed = {"status": error.outcome, "why": str(error)}
-            elif _is_out_of_memory(error):
-                failed = {"status": "out_of_memory", "why": "there was not enough memory for it"}
-            else:
-                raise
             spent = {
                 "seconds": time.monotonic() - started,
                 "processor_seconds": time.process_time() - began_busy,
             }
-            return outcome.model_copy(update=failed | spent)
+            return outcome.model_copy(update=failure(error) | spent)
         known: dict[str, Any] = {
             "distance": result.last[self.backbone.distance_name],
+            "score": result.last.get(self.backbone.score_name),
             "scores": tuple(result.scores),
             "seconds": result.seconds,
             "processor_seconds": result.processor_seconds,
@@ -138,7 +161,4 @@ class TrainEvaluator:
         )
 
 
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Tell it from a bug: CUDA has a class of its own, PyTorch's CPU allocator only words."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "not enough memory" in str(error)
+EVALUATOR = TrainEvaluator

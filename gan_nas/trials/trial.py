@@ -21,9 +21,9 @@ class Trial(Result):
 
     genome: Genome
     images: int
-    """Real images that the discriminator sees: the fidelity."""
+    """Real images that the discriminator sees, its own or that of shared weights: the fidelity."""
     seed: int
-    """Of weights, data order and latents."""
+    """Of weights, data order and latents; on shared weights of latents alone."""
 
     @property
     def name(self) -> str:
@@ -40,6 +40,8 @@ class Outcome(Result):
     """How it failed, in a sentence."""
     distance: float | None = None
     """Of the highest fidelity reached, by which trials are compared; lower is better."""
+    score: float | None = None
+    """Of the same images' classes; higher is better. None where the backbone knows none."""
     scores: tuple[Values, ...] = ()
     """At every fidelity reached, each with its `images`."""
     parameters: int = 0
@@ -51,7 +53,7 @@ class Outcome(Result):
     `training.timing.seconds_of_image` measures them, once."""
     seconds: float = 0.0
     """Spent on this genome and seed up to this fidelity, in all sittings; of a failure in the
-    last one."""
+    last one. On shared weights of this trial alone."""
     processor_seconds: float = 0.0
     """The CPU's share of them: what others do on the machine at the same time hardly changes it."""
     passport: Passport | None = None

@@ -41,6 +41,41 @@ def test_a_dry_run_counts_the_trials(gan_nas: Command, folder: Path) -> None:
     assert "did you mean demo" in other.err
 
 
+def test_shared_weights_are_trained_first_and_inherited(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    few = {key: value for key, value in SETTINGS["random"].items() if key != "resolution"}
+    few |= {"supernet_images": 40, "trials": 3}
+    run = tmp_path / "run"
+    search = ("search", "--method", "random", "--evaluator", "shared", "--data", folder, *sets(few))
+    plan = gan_nas(*search, "--dry-run", "--json").json
+    assert plan["images"] == 40
+    assert plan["sizes"]["supernet_parameters"] > plan["sizes"]["an example"]["parameters"]
+    assert plan["run"].startswith("runs/random-shared-images")
+    answer = gan_nas(*search, "--run", run)
+    assert answer.code == 0, answer.err
+    for said in ("3 trials of 40 real images in all", "of weights that all share", "supernet"):
+        assert said in " ".join((answer.out + answer.err).split())
+    training = sets({"steps": 2, "batch_size": 8, "generator_batch_size": 8, "num_scored": 50})
+    derived = ("derive", run, "--top-k", 1, "--retrain", "--inherit", *training)
+    result = gan_nas(*derived, "--json").json
+    trained = result["retraining"]["trials"][0]["result"]
+    assert trained["inherited_from"]["method"] == "random"
+    assert trained["inherited_from"]["networks"] == ["generator", "discriminator"]
+
+
+def test_shared_weights_take_one_job_and_other_methods_no_evaluator(gan_nas: Command) -> None:
+    for method, options, said in (
+        ("random", ("--evaluator", "shared", "--jobs", 2), "--jobs is for searches that train"),
+        ("autogan", ("--evaluator", "shared"), "autogan judges genomes in its own way"),
+        ("random", ("--evaluator", "sharde"), "did you mean shared?"),
+        ("halving", ("--evaluator", "shared"), "take evaluator train, or rungs 1"),
+    ):
+        answer = gan_nas("search", "--method", method, *options, "--dry-run")
+        assert (answer.code, answer.out) == (2, "")
+        assert said in answer.err
+
+
 def test_what_has_no_choice_of_spaces_or_no_such_space_says_so(gan_nas: Command) -> None:
     for method, space, said in (
         ("autogan", "degas", "autogan searches autogan alone, not degas"),

@@ -120,8 +120,9 @@ def test_a_finished_run_returns_its_result_at_once(kind: str, whole: Whole) -> N
 
 
 def test_changed_settings_are_refused_by_name(kind: str, whole: Whole) -> None:
-    with pytest.raises(Incompatible, match=r"config\.batch_size: 8 -> 9"):
-        tiny.RUNS[kind](whole.directory, batch_size=9)
+    name, stood = ("supernet_images", 40) if kind == "shared" else ("batch_size", 8)
+    with pytest.raises(Incompatible, match=rf"config\.{name}: {stood} -> {stood + 1}"):
+        tiny.RUNS[kind](whole.directory, **{name: stood + 1})
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import tiny
 from gan_nas.search import FOLDERS, load_method
 from gan_nas.search.method import Method
 
-# Of the strategies, which differ in what they ask for alone, one; see test_strategies.py.
-METHODS = (*FOLDERS, "random", "hill-climbing")
+# Of the strategies, which differ in what they ask for alone, one with each evaluator: random trains
+# its trials, evolution has shared weights; see test_strategies.py.
+METHODS = (*FOLDERS, "random", "evolution", "hill-climbing")
 Searches = Callable[[str], tiny.Searched]
 
 

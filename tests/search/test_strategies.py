@@ -24,6 +24,7 @@ from gan_nas.runs.loop import read_state
 from gan_nas.search import STRATEGIES, drive, load_method
 from gan_nas.search.best import FREE, Limit, Price
 from gan_nas.search.strategies.budget import is_spent, planned, spent, whole
+from gan_nas.search.strategies.evolution import Evolution
 from gan_nas.search.strategies.reinforce import rewards
 from gan_nas.search.strategies.search import State
 from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
@@ -106,7 +107,7 @@ def test_a_genome_comes_back_from_the_numbers_of_its_options(space: str, plugin:
     for _ in range(20):
         anything = [random.randrange(len(options)) for options in choices.places.values()]
         for genome in (choices.random(random), choices.numbered(anything, random)):
-            assert genome.generator.space == space
+            assert genome.generator.space == load_space(space).example(4).space
             assert choices.numbered(choices.numbers(genome), random) == genome
 
 
@@ -127,14 +128,28 @@ def test_trials_that_all_fail_end_nothing(name: str) -> None:
     assert {one.trial.images for one in outcomes} == {outcomes[0].trial.images}
 
 
-@pytest.mark.parametrize("name", extras.methods(["evolution", "nsga2", "reinforce", "optuna"]))
-def test_who_learns_from_outcomes_beats_chance_where_neighbours_are_alike(name: str) -> None:
-    def best(method: str, seed: int) -> float:
-        config = config_of(method, space="adversarialnas", trials=80, seed=seed)
+ELITE = {"selection": "elitist", "variation": "single"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("evolution", {}),
+        ("evolution", ELITE),
+        ("nsga2", {}),
+        ("reinforce", {}),
+        pytest.param("optuna", {}, marks=extras.needs_optuna),
+    ],
+)
+def test_who_learns_from_outcomes_beats_chance_where_neighbours_are_alike(
+    name: str, values: dict[str, Any]
+) -> None:
+    def best(method: str, seed: int, **values: Any) -> float:
+        config = config_of(method, space="adversarialnas", trials=80, seed=seed, **values)
         outcomes = searched(method, config, landscape("adversarialnas", seed))
         return min(one.loss for one in outcomes)
 
-    ours = [best(name, seed) for seed in range(5)]
+    ours = [best(name, seed, **values) for seed in range(5)]
     chance = [best("random", seed) for seed in range(5)]
     assert mean(ours) < mean(chance) - 0.05
 
@@ -164,6 +179,61 @@ def test_rewards_are_higher_for_lower_distances_and_failures_as_bad_as_the_worst
     assert rewards(history[:1]) == [0]
 
 
+@pytest.mark.parametrize("anew", [False, True])
+def test_an_elitist_generation_is_of_the_best_of_parents_and_children(anew: bool) -> None:
+    """EAGAN judges parents anew, on weights that were trained on; alone they are known already."""
+    size, later = 4, 100 if anew else 0
+    values = {"population": size, "tournament": 1, "generation_images": later, **ELITE}
+    if anew:
+        values["evaluator"] = "shared"
+    config = config_of("evolution", space="adversarialnas", trials=5 * 2 * size, **values)
+    outcomes = searched("evolution", config, landscape("adversarialnas"))
+    first, space = whole(config), load_space("adversarialnas")
+    parents = outcomes[:size]
+    for number, start in enumerate(range(size, len(outcomes) - size, size * (1 + anew))):
+        children, following = outcomes[start:][:size], outcomes[start + size :][:size]
+        genomes = [one.trial.genome.generator for one in parents]
+        assert {one.trial.images for one in children} == {first + number * later}
+        for child in children:
+            ours = space.values(child.trial.genome.generator)
+            differences = [
+                sum(ours[place] != value for place, value in space.values(parent).items())
+                for parent in genomes
+            ]
+            assert 1 in differences
+        best = sorted(parents + children, key=lambda one: one.loss)[:size]
+        if anew:
+            assert {one.trial.genome.genome_id for one in following} == {
+                one.trial.genome.genome_id for one in best
+            } or following[-1].loss == best[-1].loss
+            assert {one.trial.images for one in following} == {first + (number + 1) * later}
+        parents = following if anew else best
+
+
+def test_an_elitist_generation_spares_the_best_by_either_score() -> None:
+    config = config_of("evolution", population=2, **ELITE)
+    strategy = strategy_of("evolution", config)
+    scores = [(5.0, 9.0), (1.0, 1.0), (2.0, 2.0), (9.0, 8.0)]
+    for distance, score in scores:
+        trial = strategy.ask()
+        assert trial is not None
+        strategy.tell(Outcome(trial=trial, status="completed", distance=distance, score=score))
+    alive = [one.genome_id for one in strategy.population]
+    tried = [one.trial.genome.genome_id for one in strategy.history]
+    assert {tried.index(one) for one in alive} == {0, 1}
+
+
+def test_the_published_family_counts_its_generations() -> None:
+    method = load_method("evolution")
+    config = resolve(method.Config, method.presets["eagan"])
+    trials = planned(Evolution, config)
+    assert len(trials) == 16 * 64
+    assert [trial.images for trial in trials[::64]] == [
+        40 * 50_000 + i * 500_000 for i in range(16)
+    ]
+    assert spent(config, trials) == 190 * 50_000
+
+
 def test_rungs_train_the_best_longer() -> None:
     config = config_of("halving", trials=40, eta=3, rungs=3)
     judge = landscape("autogan")
@@ -179,7 +249,7 @@ def test_rungs_train_the_best_longer() -> None:
         means = mean(map(inf_free, rungs[higher])), mean(map(inf_free, rungs[lower]))
         assert means[0] < means[1]
     last = {one.trial.name: one.trial.images for one in outcomes}
-    assert spent([one.trial for one in outcomes]) == sum(last.values())
+    assert spent(config, [one.trial for one in outcomes]) == sum(last.values())
 
 
 @extras.needs_optuna
@@ -285,7 +355,7 @@ def test_a_budget_of_images_is_kept_to_a_trial(name: str) -> None:
     config = config_of(name, trials=None, images=5_000)
     outcomes = searched(name, config, landscape("autogan"))
     trials = [one.trial for one in outcomes]
-    assert spent(trials[:-1]) < 5_000 <= spent(trials)
+    assert spent(config, trials[:-1]) < 5_000 <= spent(config, trials)
     assert len(planned(load_method(name).strategy, config)) == pytest.approx(  # type: ignore[attr-defined]
         len(outcomes), rel=0.5
     )
@@ -389,7 +459,8 @@ def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(
     result = tiny.run_search("random", tmp_path, trials=6)
     assert len(result.genomes) == 2
     failed = {"diverged": 1, "collapsed": 1, "out_of_memory": 2}
-    assert result.facts == {"trials": 6, "images": 6 * 32, "failed": failed}
+    told = {"trials": 6, "images": 6 * 32, "failed": failed, "evaluator": "train"}
+    assert result.facts == told
     statuses = [row["status"] for row in tiny.Searched(tmp_path, result).log]
     assert statuses == [*("diverged", "collapsed"), *("out_of_memory",) * 2, *("completed",) * 2]
 
@@ -398,7 +469,7 @@ def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(
     "name",
     [
         "halving",
-        pytest.param("evolution", marks=pytest.mark.slow),
+        pytest.param("nsga2", marks=pytest.mark.slow),
         pytest.param("reinforce", marks=pytest.mark.slow),
         pytest.param("optuna", marks=[pytest.mark.slow, extras.needs_optuna]),
     ],
@@ -515,7 +586,8 @@ class Landscape:
 
 def side_by_side(name: str, num: int, state: State, trials: int) -> State:
     """Go on with a search until it has so many trials."""
-    work: Any = load_method(name).start(tiny.search_task(name, trials=20), state)
+    alone = tiny.ALONE if name == "evolution" else {}
+    work: Any = load_method(name).start(tiny.search_task(name, trials=20, **alone), state)
     work.jobs = Landscape(num, landscape("autogan"))
     while not work.finished and work.step < trials:
         work.advance()

@@ -297,6 +297,18 @@ def test_a_crossover_has_each_value_of_a_parent(space: Space[Any]) -> None:
     assert abs(mothers - fathers) < 5 * (mothers + fathers) ** 0.5
 
 
+def test_a_graft_has_one_value_of_the_other_and_equal_ones_have_none(space: Space[Any]) -> None:
+    random = Random(3)
+    for _ in range(10):
+        a, b = (space.sample(random, 8) for _ in range(2))
+        grafted = space.graft(a, b, random)
+        if grafted is not None:
+            ours, theirs, values = map(space.values, (a, b, grafted))
+            (place,) = [place for place, value in values.items() if value != ours[place]]
+            assert values[place] == theirs[place]
+        assert space.graft(a, a, random) is None
+
+
 def test_a_crossover_of_equal_parents_is_the_parent(space: Space[Any]) -> None:
     for generator in drawn(space):
         assert space.crossover(generator, generator, Random(2)) == generator

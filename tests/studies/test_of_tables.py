@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tables import made_up
 
 from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.runs.run import never
@@ -19,6 +18,7 @@ from gan_nas.studies import STUDIES, load_study
 from gan_nas.studies.noise import parts_of, seeds_needed
 from gan_nas.studies.strategies import StrategiesConfig, compared, curves
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
+from tables import made_up
 
 OF_TABLES = [name for name in STUDIES if not load_study(name).needs_images]
 
@@ -114,8 +114,8 @@ def test_so_many_seeds_as_a_claim_needs_see_the_difference() -> None:
 
 
 def test_what_cannot_be_studied_is_refused(table: Path, tmp_path: Path) -> None:
+    config = StrategiesConfig(table=str(table), strategies=("autogan",))
     with pytest.raises(InvalidInput, match="autogan is no strategy"):
-        config = StrategiesConfig(table=str(table), strategies=("autogan",))
         run_study(load_study("strategies"), StudyTask(config=config, directory=tmp_path))
     single = tmp_path / "single.json"
     whole = made_up()

@@ -25,12 +25,13 @@ from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.gan import GAN, check_compiler
-from gan_nas.training.loop import dequantised, train
+from gan_nas.training.loop import train
 from gan_nas.training.mmd import widened
 from gan_nas.training.objectives import MMD, R3GAN
 from gan_nas.training.plan import new_gan, plan
 from gan_nas.training.presets import PRESETS
 from gan_nas.training.schedules import pace_at
+from gan_nas.training.steps import dequantised
 
 
 @pytest.fixture(scope="module")

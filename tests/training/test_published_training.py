@@ -57,7 +57,7 @@ def largest_difference(directory: Path, name: str, **changes: Any) -> float:
     backbone = Backbone("classifier", "tiny", side=8, channels=1, labelled=True, network=network)
     scorer = Scorer(backbone, tiny.digits().at(32), 32)
     training = _Training(genome, config, run, Ledger(run), scorer, tiny.CPU, None)
-    training.batches = Doubled(training.batches)  # type: ignore[assignment]
+    training.steps.batches = Doubled(training.steps.batches)  # type: ignore[assignment]
     gan = training.gan
     generator, discriminator = deepcopy(gan.generator), PlainDiscriminator(4, 1)
     started = gan.discriminator.state_dict()
@@ -71,14 +71,14 @@ def largest_difference(directory: Path, name: str, **changes: Any) -> float:
     )
     g_steps = 0
     for step in range(15):
-        real = training.batches.at(step)
-        fake = generator(training._latents("discriminator latents", step, 4)).detach()
+        real = training.steps.batches.at(step)
+        fake = generator(training.steps.latents("discriminator latents", step, 4)).detach()
         loss = F.relu(1 - discriminator(real)).mean() + F.relu(1 + discriminator(fake)).mean()
         of_d.zero_grad()
         loss.backward()
         of_d.step()
         if step % 5 == 0:
-            z = training._latents("generator latents", g_steps, 6)
+            z = training.steps.latents("generator latents", g_steps, 6)
             of_g.zero_grad()
             (-discriminator(generator(z)).mean()).backward()
             of_g.step()

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from gan_nas.trials.front import Point, crowding, sorted_fronts
+from gan_nas.trials.front import Point, crowded_order, crowding, sorted_fronts
 
 
 def drawn(seed: int) -> list[Point]:
@@ -38,6 +38,18 @@ def test_the_ends_of_a_front_are_never_crowded_and_scale_does_not_matter(seed: i
             assert inf in ends
     scaled = [Point(1000 * x + 7, y / 1000) for x, y in front]
     assert crowding(scaled) == pytest.approx(alone)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_is_by_fronts_and_by_who_is_alone(seed: int) -> None:
+    points = drawn(seed)
+    order = crowded_order(points)
+    fronts = sorted_fronts(points)
+    numbers = [next(n for n, front in enumerate(fronts) if i in front) for i in order]
+    assert numbers == sorted(numbers)
+    alone = crowding([points[i] for i in fronts[0]])
+    ranked = [alone[fronts[0].index(i)] for i in order[: len(alone)]]
+    assert ranked == sorted(ranked, reverse=True)
 
 
 def test_whoever_stands_in_a_gap_is_less_crowded() -> None:

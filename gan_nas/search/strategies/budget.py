@@ -1,8 +1,10 @@
-"""What a search by trials may spend, what it has spent, and how one of its trials is trained."""
+"""What a search by trials may spend, what it has spent, and on what terms trials are judged."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
+
+import torch
 
 from gan_nas.configs import find_preset, resolve
 from gan_nas.search.best import FREE
@@ -10,9 +12,12 @@ from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.training.config import TrainingConfig, presets_for
+from gan_nas.trials import load_evaluator
+from gan_nas.trials.evaluator import Shared, Terms
 from gan_nas.trials.trial import Outcome, Trial
 
-MOST_PLANNED = 1_000  # trials that a plan looks at
+NOTHING_SHARED = Shared()
+MOST_PLANNED = 2_000  # trials that a plan looks at
 
 
 def training_of(config: StrategyConfig) -> TrainingConfig:
@@ -23,7 +28,9 @@ def training_of(config: StrategyConfig) -> TrainingConfig:
 
 
 def whole(config: StrategyConfig) -> int:
-    """Return the images of a whole trial."""
+    """Return the images of a whole trial; on shared weights, of these before the first one."""
+    if load_evaluator(config.evaluator).shares_weights:
+        return config.supernet_images
     if config.trial_images is not None:
         return config.trial_images
     training = training_of(config)
@@ -39,25 +46,56 @@ def example(config: StrategyConfig) -> Genome:
     )
 
 
-def spent(trials: Sequence[Trial]) -> int:
+def terms_of(
+    strategy: type[Strategy[Any]],
+    config: StrategyConfig,
+    side: int,
+    channels: int,
+    device: torch.device,
+) -> Terms:
+    """Return the terms on which the trials of a strategy are judged."""
+    return Terms(
+        evaluator=config.evaluator,
+        space=load_space(config.space),
+        example=example(config),
+        training=training_of(config),
+        fidelities=strategy.fidelities(config, whole(config)),
+        seed=config.seed,
+        wants_latency=strategy.cost(config) == "latency",
+        side=side,
+        channels=channels,
+        device=device,
+    )
+
+
+def spent(config: StrategyConfig, trials: Sequence[Trial]) -> int:
     """Count the real images of trials; what goes on is counted once."""
-    reached: dict[str, int] = {}
-    for trial in trials:
-        reached[trial.name] = max(reached.get(trial.name, 0), trial.images)
-    return sum(reached.values())
+    return load_evaluator(config.evaluator).spent(trials)
 
 
 def is_spent(
-    config: StrategyConfig, outcomes: Sequence[Outcome], pending: Sequence[Trial] = ()
+    config: StrategyConfig,
+    outcomes: Sequence[Outcome],
+    pending: Sequence[Trial] = (),
+    shared: Shared = NOTHING_SHARED,
 ) -> bool:
-    """Tell whether a limit of the budget is reached, with the trials under way."""
+    """Tell whether a limit of the budget is reached, with the trials under way.
+
+    What trials share counts from the first one on: a search makes one at least.
+    """
     trials = [*(outcome.trial for outcome in outcomes), *pending]
-    seconds = sum({one.trial.name: one.seconds for one in outcomes}.values())
+    if not trials:
+        return False
+    seconds = shared.seconds
+    if load_evaluator(config.evaluator).shares_weights:
+        seconds += sum(one.seconds for one in outcomes)
+    else:
+        seconds += sum({one.trial.name: one.seconds for one in outcomes}.values())
     return any(
         most is not None and used >= most
         for most, used in (
             (config.trials, len(trials)),
-            (config.images, spent(trials)),
+            (config.images, spent(config, trials)),
             (config.seconds, seconds),
         )
     )
@@ -70,7 +108,11 @@ def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Trial
     A limit on time alone cannot be foreseen: that is a single trial.
     """
     budget = config.model_copy(update={"seconds": None})
-    if config.trials is None and config.images is None:
+    grows = len(strategy.fidelities(config, whole(config))) > 1
+    limits = config.images is not None and (
+        grows or not load_evaluator(config.evaluator).shares_weights
+    )
+    if config.trials is None and not limits:
         budget = budget.model_copy(update={"trials": 1})
     choices = Choices(load_space(config.space), config, lambda genome: FREE)
     asking, outcomes = strategy(strategy.rehearsal(config), choices, whole(config)), list[Outcome]()

@@ -7,27 +7,33 @@ import torch
 
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.cost import Cost, generator_cost, genome_price
+from gan_nas.networks.simulation import META
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.method import Column, Method, Task, times
-from gan_nas.search.strategies.budget import example, planned, spent, training_of, whole
+from gan_nas.search.strategies.budget import example, planned, spent, terms_of
 from gan_nas.search.strategies.search import State as Record
 from gan_nas.search.strategies.search import StrategySearch
 from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.registry import BUILT_IN, load_space
 from gan_nas.training.forecast import Work
-from gan_nas.training.plan import work as training_work
-from gan_nas.trials.training import steps_of
+from gan_nas.trials import load_evaluator
 
 C = TypeVar("C", bound=StrategyConfig)
 
 # demo for digits, small for CIFAR-10 at width 32; paper trains every trial as long as papers do.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "demo": {"resolution": 16, "trial_images": 6_400, "derived_width": 16},
+    "demo": {
+        "resolution": 16,
+        "trial_images": 6_400,
+        "supernet_images": 64_000,
+        "derived_width": 16,
+    },
     "small": {
         "resolution": 32,
         "training": "small",
         "trial_images": 16_000,
+        "supernet_images": 160_000,
         "width": 32,
         "discriminator_width": 32,
         "derived_width": 32,
@@ -49,7 +55,6 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     spaces = BUILT_IN  # and those that others install
     State = Record
     columns: ClassVar = [Column("distance", best="lowest"), Column("images", "d")]
-    has_trials = True
     scores = frozenset({"search"})
     strategy: ClassVar[type[Strategy[Any]]]
 
@@ -72,34 +77,75 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         """Return the setting."""
         return config.space
 
+    def side_by_side(self, config: C) -> bool:
+        """Tell whether each genome is trained alone."""
+        return load_evaluator(config.evaluator).side_by_side
+
     def check(self, task: Task[C]) -> None:
-        """Refuse spaces, presets and sides that trials cannot have."""
-        config = training_of(task.config)
-        genome = example(task.config)
-        genome_price(suited(genome, config.framework), task.side, task.channels)  # raises
-        rungs = self.strategy.fidelities(task.config, whole(task.config))
-        if len(rungs) > 1 and (fixed_by := config.follows_length):
+        """Refuse spaces, presets, sides and budgets that trials cannot have."""
+        config, evaluator = task.config, load_evaluator(task.config.evaluator)
+        terms = terms_of(self.strategy, config, task.side, task.channels, task.device)
+        evaluator.check(terms)
+        if task.jobs > 1 and not evaluator.side_by_side:
+            raise InvalidInput(
+                f"evaluator {config.evaluator} judges one trial after the other: it takes one job, "
+                f"not {task.jobs}"
+            )
+        if terms.wants_latency and not evaluator.times_generators:
+            raise InvalidInput(
+                f"evaluator {config.evaluator} measures no latency: take evaluator train, or "
+                "against parameters or macs"
+            )
+        genome = suited(terms.example, terms.training.framework)
+        genome_price(genome, task.side, task.channels)  # raises
+        grows = len(terms.fidelities) > 1
+        if grows and (fixed_by := terms.training.follows_length):
             raise InvalidInput(
                 f"trials of {self.name} go on to more images and {fixed_by} follows the length of "
                 "a training: change it by training_set, or rungs to 1"
+            )
+        if grows and evaluator.shares_weights and not self.strategy.grows_together:
+            raise InvalidInput(
+                f"{self.name} trains the better genomes longer, and shared weights are trained for "
+                "all: take evaluator train, or rungs 1"
+            )
+        if grows and not evaluator.shares_weights and self.strategy.grows_together:
+            raise InvalidInput(
+                f"{self.name} trains shared weights on between generations, and evaluator "
+                f"{config.evaluator} has none: take evaluator shared, or generation_images 0"
+            )
+        if evaluator.shares_weights:
+            self._check_budget(config, grows=grows)
+
+    def _check_budget(self, config: C, *, grows: bool) -> None:
+        """Refuse limits on images that shared weights reach at once, or never."""
+        if config.images is not None and config.images <= config.supernet_images:
+            raise InvalidInput(
+                f"images = {config.images}, and the supernet alone sees supernet_images = "
+                f"{config.supernet_images}: raise the one or lower the other"
+            )
+        if not grows and (config.trials, config.seconds) == (None, None):
+            raise InvalidInput(
+                "trials on shared weights see no images of their own: limit trials or seconds"
             )
 
     def sizes(self, config: C, side: int, channels: int) -> dict[str, int | Cost]:
         """Return the size of the space, the number of trials, and one of its generators' cost."""
         trials = planned(self.strategy, config)
         cost = generator_cost(example(config).generator, side, channels)
+        terms = terms_of(self.strategy, config, side, channels, META)
         return {
             "space": load_space(config.space).count(),
             "trials": len(trials),
             "an example": cost,
+            **load_evaluator(config.evaluator).sizes(terms),
         }
 
     def work(self, config: C, side: int, channels: int, device: torch.device) -> Work:
-        """Return the work of all trials: as if it were one training of an example."""
-        genome, training = example(config), training_of(config)
-        images = spent(planned(self.strategy, config))
-        training = training.model_copy(update={"steps": steps_of(training, images)})
-        return training_work(genome, training, side, channels, device)
+        """Return the work of all trials, or of the weights that they share."""
+        images = spent(config, planned(self.strategy, config))
+        terms = terms_of(self.strategy, config, side, channels, device)
+        return load_evaluator(config.evaluator).work(terms, images)
 
     def explain(self, result: SearchResult) -> str:
         """Say what a distance rests on."""
@@ -107,7 +153,8 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         failed = result.facts["failed"]
         assert isinstance(failed, dict)
         told = "".join(f"; {count} {status}" for status, count in failed.items())
+        evaluator = load_evaluator(str(result.facts.get("evaluator", "train")))
         return (
-            f"{trials} trials of {images:,} real images in all{told}. A distance is that of one "
-            "seed: gan-nas derive --retrain tells more."
+            f"{trials} trials of {images:,} real images in all{told}. A distance is that of "
+            f"{evaluator.rests_on}: gan-nas derive --retrain tells more."
         )

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Self, TypeVar
@@ -13,15 +13,17 @@ from pydantic import BaseModel, model_validator
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.cost import generator_price
+from gan_nas.networks.states import Saved
 from gan_nas.runs.results import Conclusion
 from gan_nas.search.best import Limit, Price
-from gan_nas.search.method import Find, Search, Task
-from gan_nas.search.strategies.budget import is_spent, planned, spent, training_of, whole
+from gan_nas.search.method import Find, Search, Task, Trained
+from gan_nas.search.strategies.budget import example, is_spent, planned, spent, terms_of, whole
 from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
+from gan_nas.trials import load_evaluator
+from gan_nas.trials.evaluator import Evaluator, Shared
 from gan_nas.trials.jobs import Begun, Jobs
-from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import COSTS, Outcome, Trial
 
 C = TypeVar("C", bound=StrategyConfig)
@@ -33,6 +35,8 @@ class State(BaseModel):
     outcomes: list[Outcome] = []
     known: list[int] = []
     """How many outcomes, the first ones, each trial was chosen after."""
+    shared: Shared = Shared()
+    """How far weights that all trials share are trained."""
 
     @model_validator(mode="after")
     def _one_after_the_other(self) -> Self:
@@ -49,17 +53,20 @@ class Pending(NamedTuple):
 
 
 class StrategySearch(Search[State], Generic[C]):
-    """A unit is a trial."""
+    """A unit is a trial, or a piece of the training of weights that trials share."""
 
     def __init__(self, strategy: type[Strategy[Any]], task: Task[C], state: State | None) -> None:
         self.task, self.state, self.method = task, state or State(), strategy
         self._pending: deque[Pending] = deque()
         self._begun: deque[Begun] = deque()
+        self._shares_weights = load_evaluator(task.config.evaluator).shares_weights
+        if self._shares_weights:
+            assert self.evaluator  # it opens the ledger's windows
 
     @property
     def step(self) -> int:
-        """Count the trials."""
-        return len(self.state.outcomes)
+        """Count the trials, and the steps of weights that they share."""
+        return len(self.state.outcomes) + self.state.shared.steps
 
     @property
     def finished(self) -> bool:
@@ -70,8 +77,10 @@ class StrategySearch(Search[State], Generic[C]):
     def advance(self) -> None:
         """Wait for the end of the oldest trial under way, those after it going on."""
         self._choose()
+        if self.evaluator.prepare(self._pending[0].trial, self.strategy.population):
+            return
         for trial, _ in list(self._pending)[len(self._begun) :]:
-            number = self.step + len(self._begun) + 1
+            number = len(self.state.outcomes) + len(self._begun) + 1
             row = f"trial {number}/{max(number, self._num_planned)}"
             self._begun.append(self.jobs.begin(trial, row))
         outcome = self.jobs.outcome(self._begun[0])
@@ -85,7 +94,7 @@ class StrategySearch(Search[State], Generic[C]):
         measured = {"distance": outcome.distance, "latency_ms": outcome.latency_ms}
         told = {name: value for name, value in measured.items() if value is not None}
         self.task.ledger.log(
-            trial=self.step,
+            trial=len(self.state.outcomes),
             id=trial.genome.genome_id,
             words=trial.genome.generator.words,
             status=outcome.status,
@@ -94,7 +103,8 @@ class StrategySearch(Search[State], Generic[C]):
             **told,
         )
         shown = {"best": best.distance} if best.distance is not None else {}
-        self.task.ledger.show("trials", self.step, max(self.step, self._num_planned), shown)
+        done = len(self.state.outcomes)
+        self.task.ledger.show("trials", done, max(done, self._num_planned), shown)
 
     def found(self, count: int, limit: Limit, *, anew: bool) -> list[Find]:
         """Return the best genomes that were tried, at the width that genomes found have."""
@@ -110,7 +120,11 @@ class StrategySearch(Search[State], Generic[C]):
                 + ": try more of them, or a lower learning rate"
             )
         return [
-            Find(self._derived(one.trial.genome), _values(one))
+            Find(
+                self._derived(one.trial.genome),
+                _values(one),
+                self._scores(one) if self._shares_weights else None,
+            )
             for one in self.method.best(self.task.config, kept, count)
         ]
 
@@ -122,14 +136,36 @@ class StrategySearch(Search[State], Generic[C]):
         ends = range(1, len(outcomes) + 1)
         cost = self.method.cost(self.task.config)
         trials = [outcome.trial for outcome in outcomes]
-        points = [(spent(trials[:end]), outcomes[end - 1]) for end in ends]
+        points = [(spent(self.task.config, trials[:end]), outcomes[end - 1]) for end in ends]
         drawn = [(float(at), one.loss, one.cost(cost)) for at, one in points]
         self.task.ledger.trials(drawn, COSTS[cost])
         passports = [one.passport for one in outcomes if one.passport]
         return Conclusion(
             passport=passports[-1] if passports else None,
-            facts={"trials": len(outcomes), "images": spent(trials), "failed": {**failed}},
+            facts={
+                "trials": len(outcomes),
+                "images": spent(self.task.config, trials),
+                "failed": {**failed},
+                "evaluator": self.task.config.evaluator,
+            },
         )
+
+    def saved(self) -> Mapping[str, Saved]:
+        """Return what trials share."""
+        return self.evaluator.saved() if self._shares_weights else {}
+
+    def verify(self) -> None:
+        """Raise RunFailed rather than let shared weights be saved that are not finite."""
+        if self._shares_weights:
+            self.evaluator.verify()
+
+    def trained(self) -> Trained | None:
+        """Return the networks that trials share, whose weights genomes may inherit."""
+        gan = self.evaluator.trained() if self._shares_weights else None
+        if gan is None:
+            return None
+        sizes = example(self.task.config).generator
+        return Trained(sizes, gan.generator, gan.discriminator)
 
     @cached_property
     def strategy(self) -> Strategy[Any]:
@@ -163,7 +199,7 @@ class StrategySearch(Search[State], Generic[C]):
         config, outcomes, strategy = self.task.config, self.state.outcomes, self.strategy
         while len(self._pending) < self.jobs.num:
             trials = [trial for trial, _ in self._pending]
-            if is_spent(config, outcomes, trials):
+            if is_spent(config, outcomes, trials, self.state.shared):
                 return
             self._tell(strategy, max(0, len(outcomes) + len(trials) + 1 - self.jobs.num))
             trial = strategy.ask()
@@ -180,26 +216,13 @@ class StrategySearch(Search[State], Generic[C]):
         return Jobs(self.evaluator, self.task.jobs)
 
     @cached_property
-    def evaluator(self) -> TrainEvaluator:
+    def evaluator(self) -> Evaluator:
         """Return what judges trials."""
-        task, config = self.task, self.task.config
-        assert task.backbone is not None, "trials are scored"
-        side = task.side
-        return TrainEvaluator(
-            config=training_of(config),
-            folder=self._folder,
-            images=task.pixels(side),
-            resolution=side,
-            device=task.device,
-            backbone=task.backbone,
-            measures_latency=self.method.cost(config) == "latency",
-            score_every=self.method.fidelities(config, whole(config))[0],
-            cache=task.cache,
-            stop=task.stop,
-            progress=task.ledger.show,
-        )
+        task = self.task
+        terms = terms_of(self.method, task.config, task.side, task.channels, task.device)
+        kind = load_evaluator(task.config.evaluator)
+        return kind.begin(terms, task, self._folder, self.state.shared)
 
-    @cached_property
     def _folder(self) -> Path:
         """Return where trials are kept; without a run, as long as this object lives."""
         if self.task.folder is not None:
@@ -211,6 +234,11 @@ class StrategySearch(Search[State], Generic[C]):
     @cached_property
     def _num_planned(self) -> int:
         return len(planned(self.method, self.task.config))
+
+    def _scores(self, outcome: Outcome) -> dict[str, float]:
+        """Return the scores of the highest fidelity, without when they were made."""
+        last = outcome.scores[-1]
+        return {name: value for name, value in last.items() if name not in ("step", "images")}
 
     def _derived(self, genome: Genome) -> Genome:
         config = self.task.config

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -39,13 +39,20 @@ class StrategyConfig(SearchConfig):
     """Most real images that the discriminators of all trials together see."""
     seconds: float | None = Field(default=None, gt=0)
     """Most seconds of all trials together; what a search finds then depends on the machine."""
+    evaluator: str = "train"
+    """How trials are judged: train trains each genome alone; shared scores it on the weights of one
+    supernet of the space, of which every step trains a genome drawn uniformly (SPOS)."""
     trial_images: int | None = Field(default=None, ge=1)
     """Real images that a discriminator sees in a whole trial; none: as many as the training
-    preset's."""
+    preset's (evaluator train)."""
+    supernet_images: int = Field(default=2_500_000, ge=1)
+    """Real images that the supernet's discriminator sees before the first trial: EAGAN's warm-up of
+    50 epochs of CIFAR-10 (evaluator shared)."""
     training: str = "demo"
     """Preset of `retrain` that trials are trained by, for the space's own framework."""
     training_set: tuple[str, ...] = ()
-    """Settings of `retrain` on top of it: batch_size=16,num_critic=2."""
+    """Settings of `retrain` on top of it: batch_size=16,num_critic=2. Shared weights
+    are trained by them, too, without a moving average."""
     precision: Precision = "float32"
     """Forward passes of trials: float32, or bf16 under autocast."""
     width: int = Field(default=16, ge=1, le=2048)
@@ -108,6 +115,11 @@ class Choices:
         """Take each place from one of two genomes; what is invalid is drawn anew."""
         return self._genome(self.space.crossover(a.generator, b.generator, random))
 
+    def grafted(self, a: Genome, b: Genome, random: Random) -> Genome | None:
+        """Take one place from the other of two genomes; None where no such change is valid."""
+        grafted = self.space.graft(a.generator, b.generator, random)
+        return None if grafted is None else self._genome(grafted)
+
     def unseen(
         self, draw: Callable[[Random], Genome], seen: set[str], random: Random
     ) -> Genome | None:
@@ -154,12 +166,17 @@ C = TypeVar("C", bound=StrategyConfig)
 
 
 class Strategy(ABC, Generic[C]):
-    """A way to choose trials; `trial_images` is the highest fidelity."""
+    """A way to choose trials; `trial_images` are those of a whole one."""
+
+    grows_together: ClassVar[bool] = False
+    """Whether fidelities above the lowest are of all genomes at once, as on shared weights."""
 
     def __init__(self, config: C, choices: Choices, trial_images: int) -> None:
         self.config, self.choices, self.trial_images = config, choices, trial_images
         self.history: list[Outcome] = []
         self.pending: list[Trial] = []
+        self.seen: set[str] = set()
+        """The ids of all genomes that were tried, or are."""
 
     @abstractmethod
     def choose(self) -> Trial | None:
@@ -170,6 +187,7 @@ class Strategy(ABC, Generic[C]):
         trial = self.choose()
         if trial is not None:
             self.pending.append(trial)
+            self.seen.add(trial.genome.genome_id)
         return trial
 
     def tell(self, outcome: Outcome) -> None:
@@ -184,7 +202,10 @@ class Strategy(ABC, Generic[C]):
 
     @classmethod
     def fidelities(cls, config: C, trial_images: int) -> Sequence[int]:
-        """Return the fidelities that are asked for, in real images, in rising order."""
+        """Return the fidelities that are asked for, in real images, in rising order.
+
+        Where there is no last one, the first two.
+        """
         del config
         return [trial_images]
 
@@ -215,9 +236,9 @@ class Strategy(ABC, Generic[C]):
         return Trial(genome=genome, images=images or self.trial_images, seed=self.config.seed)
 
     @property
-    def seen(self) -> set[str]:
-        """Return the ids of all genomes that were tried, or are."""
-        return {trial.genome.genome_id for trial in self.asked}
+    def population(self) -> Sequence[Genome]:
+        """Return the genomes that shared weights are trained for between trials; none: all."""
+        return ()
 
     def drawn(self) -> Genome | None:
         """Draw a genome that was not tried, None where all were."""
