@@ -54,7 +54,7 @@ def search(
         str | None,
         typer.Option(
             metavar="EVALUATOR",
-            help=f"How such a method judges genomes: {EVALUATED} (the weights of one supernet).",
+            help=f"How a method of any space judges genomes: {EVALUATED} (one supernet's weights).",
         ),
     ] = None,
     data: options.Data = "digits",

@@ -148,7 +148,9 @@ class Supernet:
         try:
             while shared.steps < due and time.monotonic() - started < MOST_SECONDS:
                 if self.means.stop():
-                    raise Interrupted("stopped while training shared weights, their state is saved")
+                    raise Interrupted(
+                        "stopped while training shared weights; the same command goes on"
+                    )
                 self._cycle(paths if images > self.terms.fidelities[0] else ())
                 if shared.steps % config.log_every == 0 or shared.steps in (1, end):
                     self._log(end)

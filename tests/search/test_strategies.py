@@ -31,6 +31,7 @@ from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space, space_names
 from gan_nas.training.loop import train
+from gan_nas.trials.front import Point, crowded_order
 from gan_nas.trials.trial import COSTS, CostName, Outcome, Status, Trial
 
 Judge = Callable[[Genome], float]
@@ -201,11 +202,12 @@ def test_an_elitist_generation_is_of_the_best_of_parents_and_children(anew: bool
                 for parent in genomes
             ]
             assert 1 in differences
-        best = sorted(parents + children, key=lambda one: one.loss)[:size]
+        everyone = parents + children
+        order = crowded_order([Point(one.loss, 0) for one in everyone])
+        best = [everyone[i] for i in order[:size]]
+        assert max(one.loss for one in best) <= min(everyone[i].loss for i in order[size:])
         if anew:
-            assert {one.trial.genome.genome_id for one in following} == {
-                one.trial.genome.genome_id for one in best
-            } or following[-1].loss == best[-1].loss
+            assert [one.trial.genome for one in following] == [one.trial.genome for one in best]
             assert {one.trial.images for one in following} == {first + (number + 1) * later}
         parents = following if anew else best
 

@@ -61,7 +61,7 @@ class StrategySearch(Search[State], Generic[C]):
         self._begun: deque[Begun] = deque()
         self._shares_weights = load_evaluator(task.config.evaluator).shares_weights
         if self._shares_weights:
-            assert self.evaluator  # it opens the ledger's windows
+            _ = self.evaluator  # which opens the ledger's windows
 
     @property
     def step(self) -> int:
