@@ -111,8 +111,8 @@ BackboneName = Annotated[
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="What scores rest on: classifier (trained on the data), classifier:PATH (a CIFAR "
-        "ResNet), inception (that of IS and FID) or inception:PATH.",
+        help="What scores rest on: classifier (trained on the data), residual (another one), "
+        "classifier:PATH (a CIFAR ResNet), inception (that of IS and FID) or inception:PATH.",
     ),
 ]
 Weights = Annotated[

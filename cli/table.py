@@ -23,7 +23,7 @@ class Row(NamedTuple):
 def table_list(as_json: options.Json = False) -> None:
     """List the tables of trained genomes: those that come with gan-nas, and those to be made.
 
-    In a table a search takes seconds, as all its trials are recorded: --evaluator table:NAME.
+    All trials of a space are recorded in a table, so that a search in it takes seconds.
 
     Example: gan-nas table
     """

@@ -42,6 +42,12 @@ COMMANDS = (
     "bench",
     "bench score",
     "bench load",
+    "table",
+    "table make",
+    "table show",
+    "table pack",
+    "table check",
+    "table export",
     "reconstruct",
     "schema",
 )

@@ -31,7 +31,8 @@ from gan_nas.search.strategies.strategy import Choices
 from gan_nas.spaces.registry import load_space
 from gan_nas.studies.pictures import save_bands
 from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask
-from gan_nas.trials.table import Table, TableEvaluator, read_table
+from gan_nas.trials.lookup import TableEvaluator
+from gan_nas.trials.table import Table, read_table
 from gan_nas.trials.trial import Outcome
 
 RANDOM = "random"

@@ -124,6 +124,12 @@ class Evaluator(ABC):
             raise InvalidInput(f"evaluator = {terms.evaluator}: nothing follows {name}")
 
     @classmethod
+    def whole(cls, setting: str, images: int) -> int:
+        """Return the real images of a whole trial, of which so many are asked for."""
+        del setting
+        return images
+
+    @classmethod
     def spent(cls, trials: Sequence[Trial]) -> int:
         """Count the real images of trials; what goes on is counted once."""
         reached: dict[str, int] = {}

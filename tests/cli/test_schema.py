@@ -7,6 +7,7 @@ import pytest
 import tiny
 from commands import Command, sets
 
+import tables
 from gan_nas.cli.schema import MODELS, model_of
 from gan_nas.networks.weights import read_metadata
 from gan_nas.spaces.genome import Genome
@@ -53,6 +54,7 @@ def test_what_is_written_fits_its_model(
         "training-result": (trained.parent / "result.json").read_text(),
         "reconstruction-result": gan_nas(*reconstruct, *sets(tiny.DEGAS), "--json").out,
     }
+    texts["table"] = tables.made_up().model_dump_json()
     assert texts.keys() == MODELS.keys()
     for name, text in texts.items():
         schema = gan_nas("schema", name).json

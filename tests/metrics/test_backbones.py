@@ -13,8 +13,11 @@ from gan_nas.errors import GanNasError, Interrupted, InvalidInput, MissingResour
 from gan_nas.metrics.backbone import Backbone, custom_backbone
 from gan_nas.metrics.cifar_resnet import CifarResNet, load_cifar_resnet
 from gan_nas.metrics.classifier import (
+    SHIPPED,
+    Kind,
     SmallCNN,
     in_domain_classifier,
+    keep_judge,
     save_classifier,
     train_classifier,
 )
@@ -228,22 +231,18 @@ def test_what_is_neither_features_nor_logits_is_refused(returned: object) -> Non
 # The in-domain classifier.
 
 
-def test_digits_are_told_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_digits_are_told_apart(kind: Kind, tmp_path: Path) -> None:
     images = load_images("digits")
     seen: list[tuple[int, int]] = []
     rng = torch.get_rng_state()
     trained = train_classifier(
-        images, "cpu", progress=lambda done, total: seen.append((done, total))
+        images, "cpu", progress=lambda done, total: seen.append((done, total)), kind=kind
     )
     assert torch.equal(torch.get_rng_state(), rng)
     assert trained.accuracy is not None
     assert trained.accuracy >= 0.98
-    assert (trained.name, trained.side, trained.channels, trained.labelled) == (
-        "classifier",
-        8,
-        1,
-        True,
-    )
+    assert (trained.name, trained.side, trained.channels, trained.labelled) == (kind, 8, 1, True)
     total = 25 * (1437 // 64) * 64
     assert seen[0] == (64, total)
     assert seen[-1] == (total, total)
@@ -251,7 +250,7 @@ def test_digits_are_told_apart(tmp_path: Path) -> None:
     assert images.held_out_labels is not None
     right = (logits.argmax(1) == images.held_out_labels).double().mean()
     assert float(right) == pytest.approx(trained.accuracy)
-    shipped = in_domain_classifier(images, tmp_path, "cpu")
+    shipped = in_domain_classifier(images, tmp_path, "cpu", kind=kind)
     assert not list(tmp_path.iterdir())
     assert shipped.accuracy == pytest.approx(trained.accuracy, abs=0.01)
     same = shipped.embed(images.held_out)[1].argmax(1) == logits.argmax(1)
@@ -264,14 +263,36 @@ def never() -> bool:
 
 def test_the_digits_need_no_training_on_any_number_of_threads() -> None:
     images, threads = load_images("digits"), torch.get_num_threads()
-    found = set()
+    found: dict[str, set[str]] = {}
     for number in (1, 2, 3):
         torch.set_num_threads(number)
         try:
-            found.add(in_domain_classifier(images, None, "cpu", never).fingerprint)
+            for kind in SHIPPED:
+                judge = in_domain_classifier(images, None, "cpu", never, kind=kind)
+                found.setdefault(judge.name, set()).add(judge.fingerprint)
         finally:
             torch.set_num_threads(threads)
-    assert found == {"5f7d8ff7e61ec6e3"}  # that of the digits' runs and scores so far
+    # Those of the digits' runs, tables and scores so far.
+    assert found == {"classifier": {"5f7d8ff7e61ec6e3"}, "residual": {"0c82e0306d283d05"}}
+
+
+def test_a_file_of_one_classifier_is_not_taken_for_the_other(tmp_path: Path) -> None:
+    images = toy()
+    backbones = [in_domain_classifier(images, tmp_path, "cpu", kind=kind) for kind in SHIPPED]
+    assert len(list(tmp_path.iterdir())) == len({one.fingerprint for one in backbones}) == 2
+    for backbone in backbones:
+        keep_judge(tmp_path / "run", backbone, images)
+    kept = list((tmp_path / "run").iterdir())
+    assert len(kept) == 2
+    for kind, backbone in zip(SHIPPED, backbones, strict=True):
+        again = in_domain_classifier(images, None, "cpu", never, kind=kind, kept=kept)
+        assert again.fingerprint == backbone.fingerprint
+        assert again.distance_name == backbone.distance_name
+    assert load_backbone("residual", images, tmp_path, "cpu", never).fingerprint == (
+        backbones[1].fingerprint
+    )
+    with pytest.raises(InvalidInput, match="unknown backbone 'residual:a'"):
+        load_backbone("residual:a", images, tmp_path, "cpu")
 
 
 def test_a_kept_classifier_is_taken_before_the_cache_and_that_wanted_before_all(

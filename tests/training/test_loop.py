@@ -14,6 +14,7 @@ from torch import Tensor
 from gan_nas.configs import resolve
 from gan_nas.data import Images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
+from gan_nas.metrics.classifier import in_domain_classifier
 from gan_nas.networks.weights import load_generator
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
@@ -56,6 +57,33 @@ def test_a_run_writes_weights_samples_curves_log_and_result(
     assert result.compared.num == 150  # 360 are held out
     assert result.last.items() >= result.compared.scores.items()
     assert result.compared.scores.keys() == result.real.keys()
+
+
+def test_scores_at_given_moments_and_other_judges_change_no_training(
+    trained: tuple[Path, TrainingResult], tmp_path: Path
+) -> None:
+    config = TrainingConfig.model_validate(tiny.TRAINING | {"score_at": (2, 5)})
+    second = in_domain_classifier(tiny.digits(), None, tiny.CPU, kind="residual")
+    run = tmp_path / "run"
+    settings: dict[str, Any] = {"resolution": 16, "backbone": tiny.backbone()}
+    result = train(tiny.GENOME, tiny.digits(), config, run, judges=[second], plain=True, **settings)
+    assert [row["step"] for row in result.scores] == [0, 2, 3, 5, 6, 7]
+    directory, alone = trained
+    assert result.last.items() >= alone.last.items()
+    scorer = Scorer(second, tiny.digits().at(16), 16)
+    network = load_generator(run / "generator.safetensors", tiny.CPU)
+    theirs = scorer.score(generate(network, 150, 128, 0, tiny.CPU))
+    for name, theirs_is in (
+        ("frechet_distance[residual]", theirs[second.distance_name]),
+        ("classifier_score[residual]", theirs["classifier_score"]),
+    ):
+        assert result.last[name] == pytest.approx(theirs_is, rel=1e-6)
+    whole, plain = (load_file(path / "generator.safetensors") for path in (directory, run))
+    assert all(torch.equal(whole[name], plain[name]) for name in whole)
+    assert not list(run.rglob("*.png"))
+    assert result.processor_seconds > 0
+    with pytest.raises(Incompatible, match="judges"):
+        train(tiny.GENOME, tiny.digits(), config, run, **settings)
 
 
 def test_beside_few_real_images_stand_as_few_generated_ones(tmp_path: Path) -> None:

@@ -24,9 +24,10 @@ from gan_nas.trials.agreement import between_seeds, seed_deviation, summarised
 from gan_nas.trials.card import card
 from gan_nas.trials.checking import Checked, check
 from gan_nas.trials.exporting import csv_rows
+from gan_nas.trials.lookup import TableEvaluator
 from gan_nas.trials.making import OUTCOMES, make, packed, training_of
 from gan_nas.trials.recipes import RECIPES, find_recipe, name_of
-from gan_nas.trials.table import NAMES, Table, TableEvaluator, parse_table, read_table, table_names
+from gan_nas.trials.table import NAMES, Table, parse_table, read_table, table_names
 from gan_nas.trials.trial import Outcome, Trial
 
 MOST_BYTES = 3 << 20

@@ -31,10 +31,11 @@ def whole(config: StrategyConfig) -> int:
     """Return the images of a whole trial; on shared weights, of these before the first one."""
     if load_evaluator(config.evaluator).shares_weights:
         return config.supernet_images
-    if config.trial_images is not None:
-        return config.trial_images
-    training = training_of(config)
-    return training.steps * training.num_critic * training.batch_size
+    images = config.trial_images
+    if images is None:
+        training = training_of(config)
+        images = training.steps * training.num_critic * training.batch_size
+    return load_evaluator(config.evaluator).whole(config.evaluator, images)
 
 
 def example(config: StrategyConfig) -> Genome:
