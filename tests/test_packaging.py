@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
-TOPS = ("gan_nas", "cli", "genomes", "tables")
+TOPS = ("gan_nas", "cli", "genomes")
 
 
 def folder(package: str) -> Path:
