@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from gan_nas.cli.printing import show, show_csv
+from gan_nas.cli import options
+from gan_nas.cli.printing import show, show_csv, show_json
 from gan_nas.cli.table_show import Reference, read
 from gan_nas.errors import InvalidInput
 
@@ -21,11 +22,13 @@ def table_export(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="A new folder, for syne-tune."),
     ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Print a table as CSV, a line for each trial and moment, or write a blackbox of Syne Tune.
 
-    That is a folder as Syne Tune's blackbox repository has them, of the table's first framework;
-    pandas and fastparquet, which gan-nas does not bring, write its Parquet file.
+    With --json the lines are objects. A blackbox is a folder as Syne Tune's repository has them, of
+    the table's first framework; pandas and fastparquet, which gan-nas does not bring, write its
+    Parquet file.
 
     Example: gan-nas table export tied-digits > tied-digits.csv
     """
@@ -38,8 +41,13 @@ def table_export(
             "--to syne-tune writes a folder: name it by -o; csv is printed, without -o"
         )
     found = read(reference)
-    if output is None:
-        show_csv(csv_rows(found))
-    else:
+    if output is not None:
         write_syne_tune(found, output)
-        show(str(output))
+        if as_json:
+            show_json({"folder": str(output)})
+        else:
+            show(str(output))
+    elif as_json:
+        show_json({"rows": list(csv_rows(found))})
+    else:
+        show_csv(csv_rows(found))

@@ -68,6 +68,7 @@ def test_a_table_is_exported_as_csv(gan_nas: Command, file: Path, tmp_path: Path
     table = read_table(file)
     assert len(rows) == sum(max(1, len(row.scores)) for row in table.rows)
     assert float(rows[6][tables.MEASURES[0]]) == table.rows[0].scores[6][0]
+    assert len(gan_nas("table", "export", file, "--json").json["rows"]) == len(rows)
     for words in (("--to", "xlsx"), ("--to", "syne-tune"), ("-o", tmp_path / "x")):
         assert gan_nas("table", "export", file, *words).code == 2
 
