@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import tables
 from commands import Command
 
-import tables
 from gan_nas.trials.making import OUTCOMES
 from gan_nas.trials.recipes import RECIPES
 from gan_nas.trials.table import read_table

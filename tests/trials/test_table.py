@@ -6,18 +6,20 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import extras
 import pytest
+import tables
 import tiny
 
-import tables
 from gan_nas.data import Images, load_images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput
 from gan_nas.files import seal
 from gan_nas.metrics.classifier import Kind, in_domain_classifier
-from gan_nas.search import STRATEGIES, load_method
+from gan_nas.search import STRATEGIES, drive, load_method
 from gan_nas.search.best import FREE
 from gan_nas.search.strategies.budget import is_spent, whole
 from gan_nas.search.strategies.strategy import Choices
+from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.trials.agreement import between_seeds, seed_deviation, summarised
@@ -41,6 +43,47 @@ def table() -> Table:
 def trial(number: int, table: Table, seed: int = 0, images: int | None = None) -> Trial:
     genome = table.recipe.genomes()[number]
     return Trial(genome=genome, images=images or table.moments[-1], seed=seed)
+
+
+# Searches
+
+
+@pytest.mark.parametrize("name", extras.methods(STRATEGIES))
+def test_every_strategy_searches_a_table_through_the_driver(
+    name: str, table: Table, tmp_path: Path
+) -> None:
+    file = tmp_path / "a table.json"
+    recorded = table.model_copy(update={"data_fingerprint": tiny.digits().fingerprint})
+    recorded.save(file)
+    values = {"space": "autogan-tied", "evaluator": f"table:{file}", "trials": 6, "rungs": 2}
+    values |= {"trial_images": None, "generation_images": 0}
+    known = load_method(name).Config.model_fields
+    values = {key: value for key, value in values.items() if key in known}
+    result = drive.search(name, tiny.search_task(name, **values), tmp_path / "r")
+    evaluate = TableEvaluator(table=recorded)
+    for row in result.genomes:
+        genome = read_genome(Path(row.file))
+        images = int(row.values["images"])
+        outcome = evaluate(Trial(genome=genome, images=images, seed=0))
+        assert row.values["distance"] == outcome.distance
+    assert not (tmp_path / "r" / "trials").exists()
+
+
+def test_a_table_of_other_images_or_of_another_space_is_refused(
+    table: Table, tmp_path: Path
+) -> None:
+    file = tmp_path / "t.json"
+    table.save(file)
+    for space, evaluator, error, said in (
+        ("autogan", f"table:{file}", InvalidInput, "space = autogan and evaluator = table:"),
+        ("autogan-tied", f"table:{file}", Incompatible, "the table made-up is of digits"),
+        ("autogan-tied", "table", InvalidInput, "name a table, table:NAME or table:FILE"),
+        ("autogan-tied", "tabel:x", InvalidInput, "unknown evaluator 'tabel', did you mean table"),
+    ):
+        with pytest.raises(error, match=said):
+            tiny.run_search(
+                "random", tmp_path / "run", space=space, evaluator=evaluator, trial_images=None
+            )
 
 
 # Recipes
