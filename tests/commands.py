@@ -42,6 +42,7 @@ COMMANDS = (
     "bench",
     "bench score",
     "bench load",
+    "study",
     "table",
     "table make",
     "table show",

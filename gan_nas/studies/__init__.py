@@ -8,7 +8,7 @@ from gan_nas.errors import InvalidInput, nearest
 if TYPE_CHECKING:
     from gan_nas.studies.study import Study
 
-STUDIES = ("strategies", "noise", "methods")
+STUDIES = ("strategies", "noise", "proxy", "methods")
 
 
 def load_study(name: str) -> "Study[Any]":

@@ -32,7 +32,7 @@ from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.spaces.registry import space_names
 from gan_nas.studies.pictures import save_dots
-from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask
+from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, numbers_in
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.trials.comparison import SIGNIFICANT
 from gan_nas.trials.jobs import Jobs
@@ -135,11 +135,7 @@ class MethodsStudy(Study[MethodsConfig]):
 
     def draw(self, findings: Findings, path: Path) -> None:
         """Draw each training as a dot, by what found its genome."""
-        groups: dict[str, list[float]] = {}
-        for row in findings.rows:
-            values = row["distances"]
-            assert isinstance(values, list)
-            groups[str(row["search"])] = [float(str(value)) for value in values]
+        groups = {str(row["search"]): numbers_in(row, "distances") for row in findings.rows}
         save_dots(groups, path, "distance of a training (lower is better)", self.question)
 
 

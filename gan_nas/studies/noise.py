@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from gan_nas.errors import InvalidInput
 from gan_nas.studies.pictures import save_sorted
-from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask
+from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, number_in
 from gan_nas.trials.agreement import between_seeds
 from gan_nas.trials.comparison import TINY
 from gan_nas.trials.table import Table, read_table
@@ -79,10 +79,10 @@ class NoiseStudy(Study[NoiseConfig]):
         last = rows[len(table.moments) - 2]
         last["distances"] = [[exp(value) for value in values] for values in logs]
         findings = [
-            f"The seed makes {100 * float(str(last['share'])):.0f} % of the variance of one score "
+            f"The seed makes {100 * number_in(last, 'share'):.0f} % of the variance of one score "
             f"at the end, of {len(logs)} genomes: distances differ by a factor of "
-            f"{float(str(last['seed_factor'])):.2f} between seeds of a genome and of "
-            f"{float(str(last['genome_factor'])):.2f} between genomes (one standard deviation).",
+            f"{number_in(last, 'seed_factor'):.2f} between seeds of a genome and of "
+            f"{number_in(last, 'genome_factor'):.2f} between genomes (one standard deviation).",
             f"To tell two genomes apart whose distances differ by {100 * config.difference:.0f} %, "
             f"with probability {config.power:g}, takes {last['seeds_needed']} seeds of each.",
         ]

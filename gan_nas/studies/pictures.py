@@ -130,3 +130,26 @@ def save_sorted(
     axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
+def save_intervals(bars: Mapping[str, Sequence[float]], path: Path, label: str, title: str) -> None:
+    """Draw (low, middle, high) of each name as a line with a dot, the first name on top.
+
+    Writes one PNG.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 0.3 * len(bars) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    for place, (low, middle, high) in enumerate(bars.values()):
+        axes.plot([low, high], [place, place], "-", color=DARK, linewidth=1.5)
+        axes.plot([middle], [place], "o", color=LINE, ms=5)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(bars)), list(bars), fontsize=8)
+    axes.invert_yaxis()
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel(label, fontsize=9)
+    axes.set_title(title, fontsize=9)
+    axes.grid(alpha=0.3, axis="x")
+    axes.spines[["top", "right"]].set_visible(False)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))

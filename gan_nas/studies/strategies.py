@@ -30,7 +30,7 @@ from gan_nas.search.strategies.method import StrategyMethod
 from gan_nas.search.strategies.strategy import Choices
 from gan_nas.spaces.registry import load_space
 from gan_nas.studies.pictures import save_bands
-from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask
+from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, numbers_in
 from gan_nas.trials.lookup import TableEvaluator
 from gan_nas.trials.table import Table, read_table
 from gan_nas.trials.trial import Outcome
@@ -116,7 +116,7 @@ class StrategiesStudy(Study[StrategiesConfig]):
         bands = {}
         for row in findings.rows:
             bands[str(row["strategy"])] = [
-                np.array(row[name], dtype=float) for name in ("regrets", "lows", "highs")
+                np.array(numbers_in(row, name)) for name in ("regrets", "lows", "highs")
             ]
         save_bands(
             bands,

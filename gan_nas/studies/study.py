@@ -169,6 +169,20 @@ def run_study(study: Study[C], task: StudyTask[C]) -> StudyResult:
         return run.finish(result)
 
 
+def number_in(row: Mapping[str, JsonValue], name: str) -> float:
+    """Return a number of a row, which must be there."""
+    value = row[name]
+    assert isinstance(value, int | float), name
+    return value
+
+
+def numbers_in(row: Mapping[str, JsonValue], name: str) -> list[float]:
+    """Return a row's list of numbers."""
+    values = row[name]
+    assert isinstance(values, list), name
+    return [value for value in values if isinstance(value, int | float)]
+
+
 def as_csv(columns: Sequence[Column], rows: Sequence[Mapping[str, JsonValue]]) -> str:
     """Return a table as CSV: the names of the columns, then all digits; nothing for null."""
     text = io.StringIO()

@@ -55,12 +55,13 @@ def ranked(outcomes: Sequence[Outcome]) -> list[Standing]:
 def is_clear(standings: Sequence[Standing]) -> bool:
     """Tell whether the first is better than every other one by more than seeds explain.
 
-    With one seed each nobody knows: it then is not.
+    With one seed each nobody knows: it then is not; nor where no other was trained as long.
     """
     first, *others = standings
-    if first.completed < 2:
+    ended = [row for row in others if row.completed]
+    rivals = [row for row in ended if row.images == first.images]
+    if first.completed < 2 or (ended and not rivals):
         return False
-    rivals = [row for row in others if row.completed and row.images == first.images]
     return all(row.p_value is not None and row.p_value < SIGNIFICANT for row in rivals)
 
 

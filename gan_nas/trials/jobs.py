@@ -7,6 +7,7 @@ went. What it was training is then on the disk, and goes on with the same trial.
 import json
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -230,14 +231,14 @@ def _shipped(evaluator: TrainEvaluator) -> TrainEvaluator:
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """Let processes that begin meanwhile not hear a Ctrl-C, which the terminal sends to all."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(mouth: Connection, evaluator: TrainEvaluator, num_threads: int) -> None:

@@ -223,7 +223,7 @@ def test_a_damaged_log_ends_no_run(
     path.unlink() if left is None else path.write_bytes(left)
     caplog.clear()
     result = resume(run)
-    timed = {"seconds", "images_per_second", "run", "files", "genomes"}
+    timed = {"seconds", "processor_seconds", "images_per_second", "run", "files", "genomes"}
     assert result.model_dump(exclude=timed) == whole.model_dump(exclude=timed)
     short = left is None or len(left) < before
     said = [r for r in caplog.records if "shorter than at the last checkpoint" in r.message]

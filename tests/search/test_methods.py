@@ -189,7 +189,8 @@ class Snapshot(NamedTuple):
 
 def snapshot(work: Any) -> Snapshot:
     ledger = work.task.ledger
-    plain = tiny.timeless(work.state.model_dump(mode="json")), ledger.state() | {"seconds": 0.0}
+    timeless = ledger.state() | {"seconds": 0.0, "processor_seconds": 0.0}
+    plain = tiny.timeless(work.state.model_dump(mode="json")), timeless
     groups = read_groups(work.saved()) | {"losses": ledger.tensors()}
     tensors = {name: {k: t.clone() for k, t in group.items()} for name, group in groups.items()}
     return Snapshot(work.step, *json.loads(json.dumps(plain)), tensors)

@@ -81,28 +81,27 @@ def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
 def test_seeds_and_rungs_train_the_better_half_longer_however_often_it_is_stopped(
     searches: Callable[[str], tiny.Searched], tmp_path: Path
 ) -> None:
-    genomes = [tiny.GENOME, *searches("autogan").genomes]
+    genomes = [tiny.GENOME, searches("autogan").genomes[0]]
     train_all = partial(retrained, genomes=genomes, seeds=2, rungs=2, steps=8, score_every=4)
     whole = train_all(tmp_path / "whole")
     steps = [trial.result.steps for trial in whole.trials if trial.result]
-    assert steps == [8] * 4 + [4] * 2
-    assert [row.images for row in whole.ranking] == [128, 128, 64]
-    assert [(row.completed, row.failed) for row in whole.ranking] == [(2, 0)] * 3
+    assert steps == [8] * 2 + [4] * 2
+    assert [row.images for row in whole.ranking] == [128, 64]
+    assert [(row.completed, row.failed) for row in whole.ranking] == [(2, 0)] * 2
     assert whole.best == whole.ranking[0].id == whole.trials[0].id
-    clear = (whole.ranking[1].p_value or 1.0) < 0.05
-    assert whole.winner == (whole.best if clear else None)
+    assert whole.winner is None  # nobody else was trained as long
     folders = {path.name for path in (tmp_path / "whole" / "retrained").iterdir() if path.is_dir()}
     ids = {genome.genome_id for genome in genomes}
     assert folders == ids | {f"{one}-seed1" for one in ids}
     interrupted = 0
     while True:
-        looks = iter([False] * (4 + interrupted % 3))
+        looks = iter([False] * (9 + interrupted % 3))
         try:
             again = train_all(tmp_path / "again", stop=partial(next, looks, True))
             break
         except Interrupted:
             interrupted += 1
-    assert interrupted > 6
+    assert interrupted > 2
     assert tiny.timeless(again.model_dump()) == tiny.timeless(whole.model_dump())
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 import tiny
+import torch
 from PIL import Image
 
 from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.runs.run import never
-from gan_nas.search import OWN, drive, load_method
-from gan_nas.search.method import Task
+from gan_nas.search import OWN, load_method
+from gan_nas.search.strategies.budget import planned, spent
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.studies import load_study
 from gan_nas.studies.methods import STUDY, TIMES, MethodsConfig, Search, Times, compared, parsed
@@ -62,6 +63,7 @@ def told(directory: Path) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.slow
 def test_a_study_stopped_again_and_again_is_the_one_that_was_not(tmp_path: Path) -> None:
     whole, again = tmp_path / "a whole one", tmp_path / "again"
     begin(whole)
@@ -87,6 +89,7 @@ def test_a_study_stopped_again_and_again_is_the_one_that_was_not(tmp_path: Path)
         assert len(row["distances"]) == 4 - int(str(row["failed"]))
 
 
+@pytest.mark.slow
 def test_lengths_are_measured_so_that_a_search_takes_the_seconds(tmp_path: Path) -> None:
     with suppress(Interrupted):
         run_study(STUDY, task(tmp_path, lambda: True))
@@ -108,7 +111,10 @@ def test_a_search_that_is_so_many_times_as_long_has_so_many_times_the_images(
     config = method.task(tiny.digits(), "demo").config
 
     def images(of: Any) -> int:
-        return drive.plan(method, Task(config=of, images=tiny.digits())).images
+        if method.side_by_side(of):
+            return spent(of, planned(method.strategy, of))
+        phases = method.phases(of, 16, 1, torch.device("meta"))
+        return sum(phase.steps * phase.batch_size for phase in phases)
 
     assert images(method.longer(config, factor)) == pytest.approx(factor * images(config), rel=0.2)
 

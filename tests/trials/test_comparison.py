@@ -38,11 +38,11 @@ def test_equal_genomes_seldom_have_a_clear_winner_and_distant_ones_have_one() ->
     random = np.random.default_rng(0)
     clear = [
         is_clear(ranked(outcomes(*np.exp(random.normal(0, 0.1, (3, 3))).tolist())))
-        for _ in range(200)
+        for _ in range(60)
     ]
-    assert np.mean(clear) < 0.05  # though the best was picked afterwards
+    assert np.mean(clear) < 0.08  # though the best was picked afterwards
     distant = [
-        np.exp(random.normal(0, 0.1, (3, 3)) + np.arange(3)[:, None]).tolist() for _ in range(20)
+        np.exp(random.normal(0, 0.1, (3, 3)) + np.arange(3)[:, None]).tolist() for _ in range(5)
     ]
     assert all(is_clear(ranked(outcomes(*rows))) for rows in distant)
 
@@ -53,6 +53,7 @@ def test_who_failed_comes_after_who_did_not_and_who_was_trained_shorter_last() -
     short = outcomes([0.1, 0.1], images=50)
     longer = outcomes([9.0, 9.0], [5.0, 5.1])[2:]
     assert [row.images for row in ranked(short + longer)] == [100, 50]
+    assert not is_clear(ranked(short + longer))
 
 
 def test_with_a_seed_each_nothing_is_clear_and_alone_a_genome_is() -> None:

@@ -21,7 +21,7 @@ GENOMES = [
     published_genome(name).resized(4, 4)
     for name in ("autogan-cifar10-top1", "autogan-cifar10-top2", "adversarialnas-cifar10")
 ]
-TRIALS = [Trial(genome=genome, images=32, seed=seed) for genome in GENOMES for seed in (0, 1)]
+TRIALS = [Trial(genome=genome, images=32, seed=1) for genome in GENOMES]
 
 
 def evaluator(folder: Path) -> TrainEvaluator:
@@ -65,7 +65,7 @@ def test_jobs_come_to_the_same_outcomes_killed_or_not_and_tell_how_far_they_are(
         assert len(jobs._workers) == 2
     assert killed
     assert all(map(same, outcomes, here))
-    assert set(told) == set("123456")
+    assert set(told) == set("123")
     assert all(phases[-1] == ENDED and len(phases) > 1 for phases in told.values())
 
 

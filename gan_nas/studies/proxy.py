@@ -1,0 +1,186 @@
+"""What predicts the end of a training, from a table of trials: early scores, sizes, other judges.
+
+A predictor's rank correlation with the distance at the end, over all genomes: Spearman's and
+Kendall's, with intervals of a bootstrap over genomes. What is predicted is the mean of those seeds
+that the predictor did not see, as a search that trains on would meet other noise; AutoGAN (Gong et
+al. 2019), Fig. 7, reports 0.779 for scores on shared weights.
+"""
+
+from collections.abc import Mapping
+from math import log
+from pathlib import Path
+from statistics import fmean
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field, JsonValue
+from scipy.stats import kendalltau, spearmanr
+
+from gan_nas.errors import InvalidInput
+from gan_nas.spaces.frameworks import Framework
+from gan_nas.studies.pictures import save_intervals
+from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, number_in
+from gan_nas.trials.comparison import TINY
+from gan_nas.trials.table import Table, read_table
+
+FEWEST = 10  # genomes that a correlation is made of
+NUM_RESAMPLES = 1_000
+
+Predictor = Mapping[int, float]  # by genome, lower for what is predicted to be better
+
+
+class ProxyConfig(StudyConfig):
+    """Settings of the analysis."""
+
+    table: str = "tied-digits"
+    """Table of trials: a name or a file."""
+    seen: int = Field(default=0, ge=0)
+    """Place of the seed that predictors see; the others are predicted, or it where there are
+    none."""
+
+
+class ProxyStudy(Study[ProxyConfig]):
+    """What `gan-nas study proxy` runs."""
+
+    name = "proxy"
+    question = "What tells early, or without training, which genomes end well?"
+    Config = ProxyConfig
+    presets: ClassVar = {"demo": {}}
+    needs_images = False
+
+    def check(self, task: StudyTask[ProxyConfig]) -> None:
+        """Refuse a table of too few genomes."""
+        table = read_table(task.config.table)
+        if len(_ends(table, task.config.seen)) < FEWEST:
+            raise InvalidInput(
+                f"the table {table.name} holds fewer than {FEWEST} genomes that ended well: take "
+                "another one, or make more of it"
+            )
+
+    def identity(self, task: StudyTask[ProxyConfig]) -> dict[str, JsonValue]:
+        """Return what tells the table from others."""
+        table = read_table(task.config.table)
+        return {"table": table.name, "version": table.recipe.version, "rows": len(table.rows)}
+
+    def work(self, task: StudyTask[ProxyConfig]) -> Findings:
+        """Correlate each predictor with the end."""
+        config, table = task.config, read_table(task.config.table)
+        ends = _ends(table, config.seen)
+        random = np.random.default_rng(config.seed)
+        rows = [
+            row
+            for name, predictor in predictors(table, config.seen).items()
+            if (row := _correlated(name, predictor, ends, random)) is not None
+        ]
+        free = [row for row in rows if str(row["predictor"]) in FREE]
+        findings = [
+            f"{row['predictor']}: rank correlation {number_in(row, 'spearman'):.2f} (95 %: "
+            f"{number_in(row, 'low'):.2f} to {number_in(row, 'high'):.2f}) with the end."
+            for row in sorted(rows, key=lambda row: -number_in(row, "spearman"))[:3]
+        ]
+        if free:
+            best = max(free, key=lambda row: abs(number_in(row, "spearman")))
+            findings.append(
+                f"Of what costs nothing, {best['predictor']} tells most: "
+                f"{number_in(best, 'spearman'):.2f}."
+            )
+        limits = ["One space, one data set, one way and length of training."]
+        if _num_seeds(table) < 2:
+            limits.append("One seed is recorded: early scores share their noise with the end.")
+        return Findings(
+            columns=[
+                Column(name="predictor", words="predictor"),
+                Column(name="genomes", words="genomes", format="d"),
+                Column(name="spearman", words="Spearman", format=".3f"),
+                Column(name="low", words="95 %: from", format=".3f"),
+                Column(name="high", words="to", format=".3f"),
+                Column(name="kendall", words="Kendall", format=".3f"),
+            ],
+            rows=rows,
+            findings=findings,
+            limits=limits,
+        )
+
+    def draw(self, findings: Findings, path: Path) -> None:
+        """Draw each correlation with its interval."""
+        bars = {
+            str(row["predictor"]): [number_in(row, name) for name in ("low", "spearman", "high")]
+            for row in findings.rows
+        }
+        save_intervals(bars, path, "Spearman's rank correlation with the end", self.question)
+
+
+STUDY = ProxyStudy()
+FREE = ("few parameters", "few multiply-adds", "distance after 0 images")
+
+
+def predictors(table: Table, seen: int) -> dict[str, Predictor]:
+    """Return what is known of genomes before, or beside, the end of a training."""
+    found: dict[str, Predictor] = {
+        "few parameters": {i: entry.parameters for i, entry in enumerate(table.genomes)},
+        "few multiply-adds": {i: entry.macs for i, entry in enumerate(table.genomes)},
+    }
+    for images in table.moments:
+        found[f"distance after {images:,} images"] = _values(table, seen, images, table.measures[0])
+    scores = [name for name in table.measures if "score" in name and "[" not in name]
+    for images in table.moments[1:] if scores else ():
+        values = _values(table, seen, images, scores[0])
+        found[f"score after {images:,} images"] = {i: -value for i, value in values.items()}
+    for other in table.distances[1:]:
+        judge = other.removeprefix("frechet_distance[").removesuffix("]")
+        found[f"distance of {judge} at the end"] = _values(table, seen, table.moments[-1], other)
+    if (second := table.recipe.second_framework) is not None:
+        found[f"distance trained by {second}"] = _values(
+            table, seen, table.moments[-1], table.measures[0], second
+        )
+    return found
+
+
+def _values(
+    table: Table, seen: int, images: int, measure: str, framework: Framework | None = None
+) -> dict[int, float]:
+    values = {}
+    for number in range(len(table.genomes)):
+        rows = table.rows_of(number, framework)
+        if seen < len(rows) and (value := table.value(rows[seen], measure, images)) is not None:
+            values[number] = value
+    return values
+
+
+def _ends(table: Table, seen: int) -> dict[int, float]:
+    """Return the mean logarithm of each genome's last distances, of the seeds that are not seen."""
+    ends = {}
+    for number in range(len(table.genomes)):
+        rows = table.rows_of(number)
+        others = [row for place, row in enumerate(rows) if place != seen] or rows
+        known = [table.value(row, table.measures[0]) for row in others]
+        logs = [log(max(value, TINY)) for value in known if value is not None]
+        if logs:
+            ends[number] = fmean(logs)
+    return ends
+
+
+def _num_seeds(table: Table) -> int:
+    return max((len(table.rows_of(number)) for number in range(len(table.genomes))), default=0)
+
+
+def _correlated(
+    name: str, predictor: Predictor, ends: Mapping[int, float], random: np.random.Generator
+) -> dict[str, JsonValue] | None:
+    """Return the row of a predictor, none where it is known of too few genomes or is constant."""
+    common = sorted(predictor.keys() & ends.keys())
+    x = np.array([predictor[number] for number in common])
+    y = np.array([ends[number] for number in common])
+    if len(common) < FEWEST or len(set(x.tolist())) < 2:
+        return None
+    draws = random.integers(len(common), size=(NUM_RESAMPLES, len(common)))
+    resampled = [spearmanr(x[draw], y[draw]).statistic for draw in draws if np.ptp(x[draw]) > 0]
+    low, high = np.nanpercentile(resampled, (2.5, 97.5))
+    return {
+        "predictor": name,
+        "genomes": len(common),
+        "spearman": float(spearmanr(x, y).statistic),
+        "low": float(low),
+        "high": float(high),
+        "kendall": float(kendalltau(x, y).statistic),
+    }
