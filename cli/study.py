@@ -52,8 +52,9 @@ def study(
     methods compares all ways to search at equal time with genomes that are just drawn, several
     seeds each: who beats random search in its space, by how much, with what confidence. strategies
     searches a table of trials that are recorded, hundreds of times: regret against budget, and the
-    probability to beat random search. A study's directory then holds study.json, study.csv and
-    study.png, and what they were made of.
+    probability to beat random search; noise tells how much of a score is the seed, and how many
+    seeds a claim needs; proxy what tells early which genomes end well. A study's directory then
+    holds study.json, study.csv and study.png, and what they were made of.
 
     Example: gan-nas study strategies
     """

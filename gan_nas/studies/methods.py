@@ -7,46 +7,31 @@ seeds, and judged by a second network, too. Methods are compared within their sp
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from math import exp, log
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, Field, JsonValue
-from scipy.stats import ttest_ind
+from pydantic import BaseModel, Field
 
 from gan_nas.configs import find_preset, resolve
-from gan_nas.data import Images
-from gan_nas.errors import InvalidInput
 from gan_nas.files import write_json
 from gan_nas.metrics.backbone import Backbone
-from gan_nas.metrics.classifier import in_domain_classifier
-from gan_nas.networks.weights import load_generator
-from gan_nas.scoring.generating import generate
-from gan_nas.scoring.scorer import Scorer
+from gan_nas.metrics.loading import load_backbone
 from gan_nas.search import drive, load_method
 from gan_nas.search.method import Method, SearchConfig, Task
 from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.spaces.random_genomes import sample_genomes
-from gan_nas.spaces.registry import space_names
+from gan_nas.studies.against_random import compared
 from gan_nas.studies.pictures import save_dots
-from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, numbers_in
+from gan_nas.studies.searches import DRAW, Search, parsed
+from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, numbers_in
 from gan_nas.training.config import TrainingConfig, presets_for
-from gan_nas.trials.comparison import SIGNIFICANT
 from gan_nas.trials.jobs import Jobs
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
-DRAW, RANDOM = "draw", "random"
 SHORT = (0.05, 0.15)  # of a preset's length: two searches that tell time from length
 TIMES = "times.json"
-LIMITS = [
-    "Searches of minutes: the papers' take GPU-days, and what is best may change with the length.",
-    "The settings are the presets' own; nothing was tuned on these seeds.",
-    "Spaces differ in size and cost, so only methods of one space are compared.",
-]
 
 
 class MethodsConfig(StudyConfig):
@@ -58,7 +43,7 @@ class MethodsConfig(StudyConfig):
         *("adversarialnas", "draw:degas", "random:degas", "degas"),
     )
     """What is compared: METHOD, or METHOD:SPACE where it searches any; draw:SPACE takes a genome at
-    random, without a search."""
+    random, without a search. @KEY=VALUE behind it changes a setting, as in degas@lr=0.1."""
     seconds: float = Field(default=90.0, gt=0)
     """Of one CPU thread, for a search."""
     seeds: int = Field(default=3, ge=2, le=100)
@@ -79,18 +64,6 @@ class MethodsConfig(StudyConfig):
     """Settings of these trainings on top of it."""
     training_seeds: int = Field(default=3, ge=1, le=100)
     """Trainings of each genome."""
-
-
-class Search(NamedTuple):
-    """What is compared: a method in a space, or a draw from it."""
-
-    method: str
-    space: str
-
-    @property
-    def name(self) -> str:
-        """Return it as it is asked for."""
-        return f"{self.method}:{self.space}" if self.method != self.space else self.method
 
 
 class Times(BaseModel):
@@ -131,7 +104,16 @@ class MethodsStudy(Study[MethodsConfig]):
         searches = parsed(task.config.searches)
         found = {search: _found(task, search) for search in searches}
         outcomes = _trained(task, [genome for genomes in found.values() for genome in genomes])
-        return compared(task, found, outcomes, _read(task).seconds)
+        times, config = _read(task), task.config
+        seconds = {
+            search: [
+                times.seconds[where]
+                for seed in range(config.seeds)
+                if (where := _where(search, config.seed + seed)) in times.seconds
+            ]
+            for search in searches
+        }
+        return compared(found, outcomes, seconds)
 
     def draw(self, findings: Findings, path: Path) -> None:
         """Draw each training as a dot, by what found its genome."""
@@ -140,23 +122,6 @@ class MethodsStudy(Study[MethodsConfig]):
 
 
 STUDY = MethodsStudy()
-
-
-def parsed(names: Sequence[str]) -> list[Search]:
-    """Read METHOD and METHOD:SPACE; raises InvalidInput for what there is not."""
-    searches = []
-    for name in names:
-        method, _, space = name.partition(":")
-        if method == DRAW:
-            known: Sequence[str] = space_names()
-        else:
-            chosen = load_method(method)
-            known = space_names() if "space" in chosen.Config.model_fields else chosen.spaces
-        space = space or known[0]
-        if space not in known:
-            raise InvalidInput(f"{method} does not search {space!r}; it can be {', '.join(known)}")
-        searches.append(Search(method, space))
-    return searches
 
 
 def training_of(config: MethodsConfig) -> TrainingConfig:
@@ -186,7 +151,7 @@ def search_config(
     }
     known = {name: value for name, value in options.items() if name in fields}
     found: SearchConfig = resolve(
-        method.Config, find_preset(method.presets, config.preset), sets, known
+        method.Config, find_preset(method.presets, config.preset), [*sets, *search.sets], known
     )
     return found
 
@@ -202,9 +167,13 @@ def _found(task: StudyTask[MethodsConfig], search: Search) -> list[Genome]:
     genomes = []
     for seed in range(config.seeds):
         length = _length(task, search)
-        where = f"searches/{search.method}-{search.space}-{config.seed + seed}"
+        where = _where(search, config.seed + seed)
         genomes.append(_searched(task, search, seed, length, where))
     return genomes
+
+
+def _where(search: Search, seed: int) -> str:
+    return f"searches/{search.folder(seed)}"
 
 
 def _length(task: StudyTask[MethodsConfig], search: Search) -> float:
@@ -213,7 +182,7 @@ def _length(task: StudyTask[MethodsConfig], search: Search) -> float:
     if search.name not in times.lengths:
         spent = []
         for length in SHORT:
-            where = f"timing/{search.method}-{search.space}-{length}"
+            where = f"timing/{search.folder(length)}"
             _searched(task, search, 0, length, where)
             spent.append(_read(task).seconds[where])
         per_length = max((spent[1] - spent[0]) / (SHORT[1] - SHORT[0]), 1e-9)
@@ -255,10 +224,13 @@ def _searched(
     return read_genome(Path(result.genomes[0].file))
 
 
-def _trained(
-    task: StudyTask[MethodsConfig], genomes: Sequence[Genome]
-) -> dict[tuple[str, int], tuple[Outcome, float | None]]:
-    """Train each genome with all seeds; returns outcomes, and the second judge's distances."""
+def second_judge(task: StudyTask[MethodsConfig]) -> Backbone:
+    """Return another network, which knows nothing of the first."""
+    return load_backbone("residual", task.real, task.cache, task.device, task.stop, task.progress)
+
+
+def _trained(task: StudyTask[MethodsConfig], genomes: Sequence[Genome]) -> dict[str, list[Outcome]]:
+    """Train each genome with all seeds; returns the outcomes of each, by its id."""
     config, training = task.config, training_of(task.config)
     evaluator = TrainEvaluator(
         config=training,
@@ -267,6 +239,8 @@ def _trained(
         resolution=config.resolution,
         device=task.device,
         backbone=task.judge,
+        judges=(second_judge(task),),
+        plain=True,
         cache=task.cache,
         stop=task.stop,
         progress=task.progress,
@@ -278,138 +252,15 @@ def _trained(
         for seed in range(config.training_seeds)
         for genome in different.values()
     ]
-    second = Scorer(
-        second_judge(task), task.real.at(config.resolution), config.resolution, cache=task.cache
-    )
-    judged = {}
+    trained: dict[str, list[Outcome]] = {name: [] for name in different}
     with Jobs(evaluator, task.jobs) as jobs:
         begun = [
             jobs.begin(trial, f"training {number}/{len(trials)}")
             for number, trial in enumerate(trials, start=1)
         ]
-        for trial, one in zip(trials, begun, strict=True):
-            outcome = jobs.outcome(one)
-            other = None
-            if outcome.status == "completed":
-                file = evaluator.run_of(trial) / "generator.safetensors"
-                other = _distance(second, file, training, task)
-            judged[trial.genome.genome_id, trial.seed] = outcome, other
-    return judged
-
-
-def second_judge(task: StudyTask[MethodsConfig]) -> Backbone:
-    """Return a network that has never heard of classes: it tells how images are turned."""
-    unlabelled: Images = replace(task.real, train_labels=None, held_out_labels=None)
-    return in_domain_classifier(unlabelled, task.cache, task.device, task.stop)
-
-
-def _distance(
-    scorer: Scorer, file: Path, training: TrainingConfig, task: StudyTask[MethodsConfig]
-) -> float:
-    generator = load_generator(file, task.device)
-    latent_dim = generator.about.genome.generator.latent_dim
-    fakes = generate(
-        generator, training.num_scored, latent_dim, training.seed, task.device, stop=task.stop
-    )
-    return float(scorer.score(fakes)[scorer.backbone.distance_name])
-
-
-class Sample(NamedTuple):
-    """Logarithms of a search's distances: of each training, and their means over each genome."""
-
-    all: list[float]
-    genomes: list[float]
-    second: list[float]
-    failed: int
-
-
-def compared(
-    task: StudyTask[MethodsConfig],
-    found: dict[Search, list[Genome]],
-    outcomes: dict[tuple[str, int], tuple[Outcome, float | None]],
-    seconds: dict[str, float],
-) -> Findings:
-    """Compare each search with random search in its space, by Welch's test over its seeds.
-
-    Distances are compared by their logarithms: geometric means, and ratios of these.
-    """
-    seeds = range(task.config.seed, task.config.seed + task.config.training_seeds)
-    samples = {}
-    for search, genomes in found.items():
-        pairs = [[outcomes[genome.genome_id, seed] for seed in seeds] for genome in genomes]
-        ended = [[pair for pair in pairs_of if pair[0].status == "completed"] for pairs_of in pairs]
-        samples[search] = Sample(
-            all=[log(pair[0].loss) for pairs_of in ended for pair in pairs_of],
-            genomes=[
-                fmean(log(pair[0].loss) for pair in pairs_of) for pairs_of in ended if pairs_of
-            ],
-            second=[
-                fmean(log(pair[1]) for pair in pairs_of if pair[1])
-                for pairs_of in ended
-                if pairs_of
-            ],
-            failed=sum(map(len, pairs)) - sum(map(len, ended)),
-        )
-    rows, findings = [], list[str]()
-    for search, sample in samples.items():
-        own = f"searches/{search.method}-{search.space}-"
-        spent = [used for where, used in seconds.items() if where.startswith(own)]
-        row: dict[str, JsonValue] = {
-            "search": search.name,
-            "space": search.space,
-            "seconds": fmean(spent) if spent else 0.0,
-            "distance": exp(fmean(sample.genomes)) if sample.genomes else None,
-            "spread": exp(stdev(sample.genomes)) if len(sample.genomes) > 1 else None,
-            "second_distance": exp(fmean(sample.second)) if sample.second else None,
-            "failed": sample.failed,
-            "distances": [exp(value) for value in sample.all],
-            "genomes": [genome.genome_id for genome in found[search]],
-        }
-        baseline = samples.get(Search(RANDOM, search.space))
-        if search.method != RANDOM and baseline is not None:
-            against, said = _against_random(search, sample.genomes, baseline.genomes)
-            row |= against
-            findings.append(said)
-        rows.append(row)
-    return Findings(
-        columns=[
-            Column(name="search", words="search"),
-            Column(name="seconds", words="CPU seconds", format=".0f"),
-            Column(name="distance", words="distance"),
-            Column(name="spread", words="spread", format=".2f"),
-            Column(name="second_distance", words="second judge"),
-            Column(name="failed", words="failed", format="d"),
-            Column(name="ratio", words="to random", format=".2f"),
-            Column(name="low", words="95 %: from", format=".2f"),
-            Column(name="high", words="to", format=".2f"),
-            Column(name="p_value", words="p", format=".2g"),
-        ],
-        rows=rows,
-        findings=findings,
-        limits=[f"{task.config.seeds} seeds: small differences go unseen.", *LIMITS],
-    )
-
-
-def _against_random(
-    search: Search, ours: list[float], theirs: list[float]
-) -> tuple[dict[str, JsonValue], str]:
-    """Compare with random search: the ratio of distances, its 95 % interval, Welch's p."""
-    if min(len(ours), len(theirs)) < 2:
-        return {}, f"{search.name}: too few trainings ended well to compare it with random search."
-    test = ttest_ind(ours, theirs, equal_var=False)
-    low, high = (exp(end) for end in test.confidence_interval())
-    ratio, p_value = exp(fmean(ours) - fmean(theirs)), float(test.pvalue)
-    better, much = ("lower", 1 - ratio) if ratio < 1 else ("higher", ratio - 1)
-    verdict = (
-        f"cannot be told from random search in {search.space}"
-        if p_value >= SIGNIFICANT
-        else f"{'beats' if ratio < 1 else 'loses to'} random search in {search.space}"
-    )
-    said = (
-        f"{search.name} {verdict}: its distances are {100 * much:.0f} % {better} (95 %: "
-        f"{low:.2f} to {high:.2f} times, p = {p_value:.2g})."
-    )
-    return {"ratio": ratio, "low": low, "high": high, "p_value": p_value}, said
+        for one in begun:
+            trained[one.trial.genome.genome_id].append(jobs.outcome(one))
+    return trained
 
 
 def _read(task: StudyTask[MethodsConfig]) -> Times:

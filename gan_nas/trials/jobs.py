@@ -222,10 +222,12 @@ def _on_a_gpu_of_its_own(evaluator: TrainEvaluator, number: int) -> TrainEvaluat
 
 
 def _shipped(evaluator: TrainEvaluator) -> TrainEvaluator:
-    """Return the evaluator without what belongs to this process, its network on the CPU."""
-    network = deepcopy(evaluator.backbone.network).cpu()
-    backbone = replace(evaluator.backbone, network=network)
-    return replace(evaluator, stop=never, progress=silent, backbone=backbone)
+    """Return the evaluator without what belongs to this process, its networks on the CPU."""
+    backbone, *judges = (
+        replace(judge, network=deepcopy(judge.network).cpu())
+        for judge in (evaluator.backbone, *evaluator.judges)
+    )
+    return replace(evaluator, stop=never, progress=silent, backbone=backbone, judges=tuple(judges))
 
 
 @contextmanager
@@ -261,7 +263,8 @@ def _work(mouth: Connection, evaluator: TrainEvaluator, num_threads: int) -> Non
     signal.signal(signal.SIGTERM, stop)
     Thread(target=listen, daemon=True).start()
     torch.set_num_threads(num_threads)
-    evaluator.backbone.network.to(evaluator.device)
+    for judge in (evaluator.backbone, *evaluator.judges):
+        judge.network.to(evaluator.device)
 
     def tell(**message: object) -> None:
         mouth.send_bytes(json.dumps(message).encode())

@@ -18,9 +18,12 @@ from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.runs.run import never
 from gan_nas.search import OWN, load_method
 from gan_nas.search.strategies.budget import planned, spent
+from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.studies import load_study
-from gan_nas.studies.methods import STUDY, TIMES, MethodsConfig, Search, Times, compared, parsed
+from gan_nas.studies.against_random import compared
+from gan_nas.studies.methods import STUDY, TIMES, MethodsConfig, Times, search_config
+from gan_nas.studies.searches import Search, parsed
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -119,9 +122,12 @@ def test_a_search_that_is_so_many_times_as_long_has_so_many_times_the_images(
     assert images(method.longer(config, factor)) == pytest.approx(factor * images(config), rel=0.2)
 
 
-def outcomes(**distances: float) -> tuple[dict[Any, Any], dict[Any, Any]]:
+def outcomes(
+    **distances: float,
+) -> tuple[dict[Search, list[Genome]], dict[str, list[Outcome]]]:
     """Return genomes and trainings of searches of AutoGAN's space with such distances."""
-    found, judged = {}, {}
+    found: dict[Search, list[Genome]] = {}
+    judged: dict[str, list[Outcome]] = {}
     for number, (name, distance) in enumerate(distances.items()):
         genomes = sample_genomes("autogan", 3, 7 + number)
         found[Search(name, "autogan")] = genomes
@@ -129,15 +135,15 @@ def outcomes(**distances: float) -> tuple[dict[Any, Any], dict[Any, Any]]:
             for seed in (0, 1):
                 loss = distance * exp(0.05 * (place - 1) + 0.02 * seed)
                 trial = Trial(genome=genome, images=1, seed=seed)
-                outcome = Outcome(trial=trial, status="completed", distance=loss)
-                judged[genome.genome_id, seed] = outcome, 2 * loss
+                scores = ({"images": 1, "frechet_distance[residual]": 2 * loss},)
+                outcome = Outcome(trial=trial, status="completed", distance=loss, scores=scores)
+                judged.setdefault(genome.genome_id, []).append(outcome)
     return found, judged
 
 
-def test_who_beats_random_search_is_said_and_who_cannot_be_told_from_it(tmp_path: Path) -> None:
+def test_who_beats_random_search_is_said_and_who_cannot_be_told_from_it() -> None:
     found, judged = outcomes(random=10.0, evolution=5.0, halving=10.2, nsga2=30.0)
-    config = {"searches": ("random:autogan",), "seeds": 3}
-    findings = compared(task(tmp_path, **config), found, judged, {})
+    findings = compared(found, judged, {search: [1.0] for search in found})
     better, same, worse = findings.findings
     assert "evolution:autogan beats random search in autogan: its distances are 50 %" in better
     assert "halving:autogan cannot be told from random search" in same
@@ -150,10 +156,23 @@ def test_who_beats_random_search_is_said_and_who_cannot_be_told_from_it(tmp_path
             assert row["low"] < row["ratio"] < row["high"]
 
 
-def test_what_there_is_not_is_refused() -> None:
+def test_what_there_is_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="unknown study 'method', did you mean methods"):
         load_study("method")
     with pytest.raises(InvalidInput, match="autogan does not search 'degas'; it can be autogan"):
         parsed(["autogan:degas"])
     with pytest.raises(InvalidInput, match="unknown method"):
         parsed(["luck"])
+    with pytest.raises(InvalidInput, match="unknown setting lr"):
+        STUDY.check(task(tmp_path, searches=("degas@lr=1@lrr=2",)))
+
+
+def test_a_search_can_have_settings_of_its_own() -> None:
+    plain, changed = parsed(["degas", "degas@lr=0.1@batch_size=9"])
+    assert (plain.name, changed.name) == ("degas", "degas@lr=0.1@batch_size=9")
+    assert plain.folder(0) != changed.folder(0)
+    assert changed.folder(0) == "degas-degas-lr-0.1-batch_size-9-0"
+    method: Any = load_method("degas")
+    config = MethodsConfig.model_validate(TINY)
+    assert search_config(method, plain, config, 0).model_dump()["batch_size"] == 8
+    assert search_config(method, changed, config, 0).model_dump()["batch_size"] == 9
