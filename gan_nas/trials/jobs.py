@@ -106,7 +106,9 @@ class Jobs:
                 if len(self._workers) == self.num:
                     return
                 assert isinstance(self.evaluator, TrainEvaluator), "others are not side by side"
-                idle = _Worker(_on_a_gpu_of_its_own(self.evaluator, len(self._workers)))
+                taken = {worker.number for worker in self._workers}
+                number = next(number for number in range(self.num) if number not in taken)
+                idle = _Worker(_on_a_gpu_of_its_own(self.evaluator, number), number)
                 self._workers.append(idle)
             idle.take(self._waiting.popleft())
 
@@ -162,7 +164,8 @@ class Jobs:
 class _Worker:
     """A job, seen from the process that began it."""
 
-    def __init__(self, evaluator: TrainEvaluator) -> None:
+    def __init__(self, evaluator: TrainEvaluator, number: int) -> None:
+        self.number = number
         self.task: Begun | None = None
         apart = get_context("spawn")
         self.ear, mouth = apart.Pipe()
