@@ -86,6 +86,12 @@ class StrategiesStudy(Study[StrategiesConfig]):
         files = {one: _file(task, *one) for one in wanted}
         missing = [one for one in wanted if not files[one].exists()]
         done = len(wanted) - len(missing)
+        if task.jobs == 1:
+            for one in missing:
+                write_json(files[one], curves(config, one[0], _seeds(config, one[1])))
+                done += 1
+                self._show(task, done, len(wanted))
+            missing = []
         with ProcessPoolExecutor(
             task.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
         ) as pool:
@@ -96,13 +102,11 @@ class StrategiesStudy(Study[StrategiesConfig]):
             for ended in as_completed(begun):
                 write_json(files[begun[ended]], ended.result())
                 done += 1
-                task.progress("searches", done * CHUNK, len(wanted) * CHUNK, {})
-                if task.stop():
+                try:
+                    self._show(task, done, len(wanted))
+                except Interrupted:
                     pool.shutdown(cancel_futures=True)
-                    raise Interrupted(
-                        f"stopped on request, the searches so far are in {task.directory}; run the "
-                        "same command again to go on"
-                    )
+                    raise
         found = {
             name: np.array(
                 [row for one, file in files.items() if one[0] == name for row in _rows(file)]
@@ -110,6 +114,16 @@ class StrategiesStudy(Study[StrategiesConfig]):
             for name in names
         }
         return compared(config, found)
+
+    @staticmethod
+    def _show(task: StudyTask[StrategiesConfig], done: int, wanted: int) -> None:
+        """Show how many chunks are done; raises Interrupted when somebody asked to stop."""
+        task.progress("searches", done * CHUNK, wanted * CHUNK, {})
+        if task.stop():
+            raise Interrupted(
+                f"stopped on request, the searches so far are in {task.directory}; run the same "
+                "command again to go on"
+            )
 
     def draw(self, findings: Findings, path: Path) -> None:
         """Draw the mean regret of each strategy over the budget, with its confidence."""

@@ -246,7 +246,10 @@ BICUBIC = "Pillow bicubic in float to 299, (x - 128) / 128"
 @pytest.mark.parametrize(
     ("protocol", "resize", "others", "said"),
     [
-        ((), "TF1 bilinear to 299", ("--features-precision", "bf16"), "-bf16"),
+        pytest.param(
+            *((), "TF1 bilinear to 299", ("--features-precision", "bf16"), "-bf16"),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             *(("--protocol", "cleanfid"), BICUBIC, ("--protocol", "pytorch-fid")),
             f"resizing '{BICUBIC}' there and 'PyTorch bilinear to 299",

@@ -13,8 +13,13 @@ from gan_nas.search import FOLDERS, load_method
 from gan_nas.search.method import Method
 
 # Of the strategies, which differ in what they ask for alone, one with each evaluator: random trains
-# its trials, evolution has shared weights; see test_strategies.py.
-METHODS = (*FOLDERS, "random", "evolution", "hill-climbing")
+# its trials, evolution has shared weights; see test_strategies.py. AdversarialNAS' searches take
+# longest, and have many tests of their own.
+SLOW = pytest.param("adversarialnas", marks=pytest.mark.slow)
+METHODS = (
+    *(SLOW if name == "adversarialnas" else name for name in FOLDERS),
+    *("random", "evolution", "hill-climbing"),
+)
 Searches = Callable[[str], tiny.Searched]
 
 

@@ -132,7 +132,10 @@ def test_an_iteration_is_algorithm_1_on_halves_of_a_batch(
         assert len({float(z[0, 0]) for z in latents}) == len(latents)  # none is used twice
 
 
-@pytest.mark.parametrize("discriminator", ["super", "autogan_grown"])  # sn_resnet is bequeathed
+# sn_resnet is bequeathed
+@pytest.mark.parametrize(
+    "discriminator", [pytest.param("super", marks=pytest.mark.slow), "autogan_grown"]
+)
 def test_the_generator_alone_is_searched_against_a_fixed_discriminator(
     tmp_path: Path, discriminator: str
 ) -> None:
@@ -148,7 +151,10 @@ def test_the_generator_alone_is_searched_against_a_fixed_discriminator(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"hard": True, "noise_on": "logprob", "num_latent_parts": 2, "ema_decay": 0.0},
+        pytest.param(
+            {"hard": True, "noise_on": "logprob", "num_latent_parts": 2, "ema_decay": 0.0},
+            marks=pytest.mark.slow,
+        ),
         {"mixture": "softmax", "passes": "apart", "first_cell_logits": 7, "precision": "bf16"},
     ],
     ids=str,

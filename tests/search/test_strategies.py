@@ -136,10 +136,10 @@ ELITE = {"selection": "elitist", "variation": "single"}
     ("name", "values"),
     [
         ("evolution", {}),
-        ("evolution", ELITE),
-        ("nsga2", {}),
+        pytest.param("evolution", ELITE, marks=pytest.mark.slow),
+        pytest.param("nsga2", {}, marks=pytest.mark.slow),
         ("reinforce", {}),
-        pytest.param("optuna", {}, marks=extras.needs_optuna),
+        pytest.param("optuna", {}, marks=[extras.needs_optuna, pytest.mark.slow]),
     ],
 )
 def test_who_learns_from_outcomes_beats_chance_where_neighbours_are_alike(
@@ -255,7 +255,7 @@ def test_rungs_train_the_best_longer() -> None:
 
 
 @extras.needs_optuna
-@pytest.mark.parametrize("space", ["adversarialnas", "toy"])
+@pytest.mark.parametrize("space", [pytest.param("adversarialnas", marks=pytest.mark.slow), "toy"])
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
     [
@@ -596,7 +596,7 @@ def side_by_side(name: str, num: int, state: State, trials: int) -> State:
     return State.model_validate_json(work.state.model_dump_json())
 
 
-@pytest.mark.parametrize("num", [2, 5])
+@pytest.mark.parametrize("num", [3])
 def test_what_jobs_are_asked_for_depends_neither_on_which_ends_first_nor_on_interruptions(
     name: str, num: int
 ) -> None:

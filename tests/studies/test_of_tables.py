@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from math import exp, log
 from pathlib import Path
@@ -57,6 +58,14 @@ def test_a_study_of_a_table_ends_in_a_report_a_table_and_a_picture(
     with Image.open(run / "study.png") as picture:
         assert picture.width > 500
     assert run_study(load_study(name), task(name, table, run)) == result
+
+
+@pytest.mark.slow
+def test_side_by_side_searches_come_to_the_same(table: Path, tmp_path: Path) -> None:
+    study = load_study("strategies")
+    alone = run_study(study, task("strategies", table, tmp_path / "a"))
+    both = run_study(study, replace(task("strategies", table, tmp_path / "b"), jobs=2))
+    assert both.rows == alone.rows
 
 
 def test_regret_never_rises_by_a_genome_that_is_known_to_be_best_and_ends_at_none(
