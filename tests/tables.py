@@ -4,7 +4,7 @@ from random import Random
 
 from gan_nas.scoring.protocols import Passport
 from gan_nas.trials.recipes import Recipe, find_recipe
-from gan_nas.trials.table import Entry, Judge, Row, Table
+from gan_nas.trials.table import Entry, Judge, RecordedTrial, Table
 
 # Two genomes, one of them in both frameworks, steps of two images each: seconds in all.
 TINY = (
@@ -60,7 +60,7 @@ def made_up(recipe: Recipe | None = None) -> Table:
         fails = one.number in (FAILED, EARLY)
         reached = {FAILED: 3, EARLY: 0}.get(one.number, len(moments))
         rows.append(
-            Row(
+            RecordedTrial(
                 genome=one.number,
                 framework=one.framework,
                 seed=one.seed,

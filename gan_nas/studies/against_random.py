@@ -9,8 +9,8 @@ from pydantic import JsonValue
 from scipy.stats import ttest_ind
 
 from gan_nas.spaces.genome import Genome
-from gan_nas.studies.searches import RANDOM, Search
-from gan_nas.studies.study import Column, Findings
+from gan_nas.studies.searches import RANDOM, Contender
+from gan_nas.studies.study import Findings, TableColumn
 from gan_nas.trials.comparison import SIGNIFICANT
 from gan_nas.trials.trial import Outcome
 
@@ -32,9 +32,9 @@ class Sample(NamedTuple):
 
 
 def compared(
-    found: Mapping[Search, Sequence[Genome]],
+    found: Mapping[Contender, Sequence[Genome]],
     outcomes: Mapping[str, Sequence[Outcome]],
-    seconds: Mapping[Search, Sequence[float]],
+    seconds: Mapping[Contender, Sequence[float]],
 ) -> Findings:
     """Compare each search with random search in its space, by Welch's test over its seeds.
 
@@ -65,24 +65,24 @@ def compared(
             "distances": [exp(value) for value in sample.all],
             "genomes": [genome.genome_id for genome in found[search]],
         }
-        baseline = samples.get(Search(RANDOM, search.space))
-        if search != Search(RANDOM, search.space) and baseline is not None:
+        baseline = samples.get(Contender(RANDOM, search.space))
+        if search != Contender(RANDOM, search.space) and baseline is not None:
             against, said = _against_random(search, sample.genomes, baseline.genomes)
             row |= against
             findings.append(said)
         rows.append(row)
     return Findings(
         columns=[
-            Column(name="search", words="search"),
-            Column(name="seconds", words="CPU seconds", format=".0f"),
-            Column(name="distance", words="distance"),
-            Column(name="spread", words="spread", format=".2f"),
-            Column(name="second_distance", words="second judge"),
-            Column(name="failed", words="failed", format="d"),
-            Column(name="ratio", words="to random", format=".2f"),
-            Column(name="low", words="95 %: from", format=".2f"),
-            Column(name="high", words="to", format=".2f"),
-            Column(name="p_value", words="p", format=".2g"),
+            TableColumn(name="search", words="search"),
+            TableColumn(name="seconds", words="CPU seconds", format=".0f"),
+            TableColumn(name="distance", words="distance"),
+            TableColumn(name="spread", words="spread", format=".2f"),
+            TableColumn(name="second_distance", words="second judge"),
+            TableColumn(name="failed", words="failed", format="d"),
+            TableColumn(name="ratio", words="to random", format=".2f"),
+            TableColumn(name="low", words="95 %: from", format=".2f"),
+            TableColumn(name="high", words="to", format=".2f"),
+            TableColumn(name="p_value", words="p", format=".2g"),
         ],
         rows=rows,
         findings=findings,
@@ -97,7 +97,7 @@ def _second(outcome: Outcome) -> float:
 
 
 def _against_random(
-    search: Search, ours: list[float], theirs: list[float]
+    search: Contender, ours: list[float], theirs: list[float]
 ) -> tuple[dict[str, JsonValue], str]:
     """Compare with random search: the ratio of distances, its 95 % interval, Welch's p."""
     if min(len(ours), len(theirs)) < 2:

@@ -23,7 +23,7 @@ from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.studies.against_random import compared
 from gan_nas.studies.pictures import save_dots
-from gan_nas.studies.searches import DRAW, Search, parsed
+from gan_nas.studies.searches import DRAW, Contender, parsed
 from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, numbers_in
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.trials.jobs import Jobs
@@ -136,7 +136,7 @@ def training_of(config: MethodsConfig) -> TrainingConfig:
 
 
 def search_config(
-    method: Method[Any, Any], search: Search, config: MethodsConfig, seed: int
+    method: Method[Any, Any], search: Contender, config: MethodsConfig, seed: int
 ) -> SearchConfig:
     """Return the settings of a search, of the preset's length."""
     fields = method.Config.model_fields
@@ -156,7 +156,7 @@ def search_config(
     return found
 
 
-def _found(task: StudyTask[MethodsConfig], search: Search) -> list[Genome]:
+def _found(task: StudyTask[MethodsConfig], search: Contender) -> list[Genome]:
     """Return what a search finds first, for each seed."""
     config = task.config
     if search.method == DRAW:
@@ -172,11 +172,11 @@ def _found(task: StudyTask[MethodsConfig], search: Search) -> list[Genome]:
     return genomes
 
 
-def _where(search: Search, seed: int) -> str:
+def _where(search: Contender, seed: int) -> str:
     return f"searches/{search.folder(seed)}"
 
 
-def _length(task: StudyTask[MethodsConfig], search: Search) -> float:
+def _length(task: StudyTask[MethodsConfig], search: Contender) -> float:
     """Return the length that fits into the time, of two short searches and their CPU times."""
     times = _read(task)
     if search.name not in times.lengths:
@@ -195,7 +195,7 @@ def _length(task: StudyTask[MethodsConfig], search: Search) -> float:
 
 
 def _searched(
-    task: StudyTask[MethodsConfig], search: Search, seed: int, length: float, where: str
+    task: StudyTask[MethodsConfig], search: Contender, seed: int, length: float, where: str
 ) -> Genome:
     """Search, and return the first genome; the CPU time goes into the times."""
     method = load_method(search.method)

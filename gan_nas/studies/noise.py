@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from gan_nas.errors import InvalidInput
 from gan_nas.studies.pictures import save_sorted
-from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, number_in
+from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, TableColumn, number_in
 from gan_nas.trials.agreement import between_seeds
 from gan_nas.trials.comparison import TINY
 from gan_nas.trials.table import Table, read_table
@@ -88,14 +88,14 @@ class NoiseStudy(Study[NoiseConfig]):
         ]
         return Findings(
             columns=[
-                Column(name="judge", words="distance of"),
-                Column(name="images", words="images", format=",d"),
-                Column(name="genomes", words="genomes", format="d"),
-                Column(name="genome_factor", words="between genomes", format=".3f"),
-                Column(name="seed_factor", words="between seeds", format=".3f"),
-                Column(name="share", words="share of the seed", format=".2f"),
-                Column(name="rank_correlation", words="rank correlation", format=".2f"),
-                Column(name="seeds_needed", words="seeds needed", format="d"),
+                TableColumn(name="judge", words="distance of"),
+                TableColumn(name="images", words="images", format=",d"),
+                TableColumn(name="genomes", words="genomes", format="d"),
+                TableColumn(name="genome_factor", words="between genomes", format=".3f"),
+                TableColumn(name="seed_factor", words="between seeds", format=".3f"),
+                TableColumn(name="share", words="share of the seed", format=".2f"),
+                TableColumn(name="rank_correlation", words="rank correlation", format=".2f"),
+                TableColumn(name="seeds_needed", words="seeds needed", format="d"),
             ],
             rows=rows,
             findings=findings,

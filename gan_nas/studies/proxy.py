@@ -19,7 +19,7 @@ from scipy.stats import kendalltau, spearmanr
 from gan_nas.errors import InvalidInput
 from gan_nas.spaces.frameworks import Framework
 from gan_nas.studies.pictures import save_intervals
-from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, number_in
+from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, TableColumn, number_in
 from gan_nas.trials.comparison import TINY
 from gan_nas.trials.table import Table, read_table
 
@@ -89,12 +89,12 @@ class ProxyStudy(Study[ProxyConfig]):
             limits.append("One seed is recorded: early scores share their noise with the end.")
         return Findings(
             columns=[
-                Column(name="predictor", words="predictor"),
-                Column(name="genomes", words="genomes", format="d"),
-                Column(name="spearman", words="Spearman", format=".3f"),
-                Column(name="low", words="95 %: from", format=".3f"),
-                Column(name="high", words="to", format=".3f"),
-                Column(name="kendall", words="Kendall", format=".3f"),
+                TableColumn(name="predictor", words="predictor"),
+                TableColumn(name="genomes", words="genomes", format="d"),
+                TableColumn(name="spearman", words="Spearman", format=".3f"),
+                TableColumn(name="low", words="95 %: from", format=".3f"),
+                TableColumn(name="high", words="to", format=".3f"),
+                TableColumn(name="kendall", words="Kendall", format=".3f"),
             ],
             rows=rows,
             findings=findings,

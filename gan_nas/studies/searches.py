@@ -11,7 +11,7 @@ from gan_nas.spaces.registry import space_names
 DRAW, RANDOM = "draw", "random"
 
 
-class Search(NamedTuple):
+class Contender(NamedTuple):
     """What is compared: a method in a space, or a draw from it."""
 
     method: str
@@ -31,7 +31,7 @@ class Search(NamedTuple):
         return f"{self.method}-{self.space}{changed}-{ending}"
 
 
-def parsed(names: Sequence[str]) -> list[Search]:
+def parsed(names: Sequence[str]) -> list[Contender]:
     """Read METHOD, METHOD:SPACE and settings behind it; raises InvalidInput for what is not."""
     searches = []
     for name in names:
@@ -45,5 +45,5 @@ def parsed(names: Sequence[str]) -> list[Search]:
         space = space or known[0]
         if space not in known:
             raise InvalidInput(f"{method} does not search {space!r}; it can be {', '.join(known)}")
-        searches.append(Search(method, space, tuple(sets)))
+        searches.append(Contender(method, space, tuple(sets)))
     return searches

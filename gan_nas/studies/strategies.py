@@ -27,10 +27,10 @@ from gan_nas.search import STRATEGIES, load_method
 from gan_nas.search.best import FREE
 from gan_nas.search.strategies.budget import is_spent, spent
 from gan_nas.search.strategies.method import StrategyMethod
-from gan_nas.search.strategies.strategy import Choices
+from gan_nas.search.strategies.strategy import Candidates
 from gan_nas.spaces.registry import load_space
 from gan_nas.studies.pictures import save_bands
-from gan_nas.studies.study import Column, Findings, Study, StudyConfig, StudyTask, numbers_in
+from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, TableColumn, numbers_in
 from gan_nas.trials.lookup import TableEvaluator
 from gan_nas.trials.table import Table, read_table
 from gan_nas.trials.trial import Outcome
@@ -190,7 +190,7 @@ def _curve(config: StrategiesConfig, name: str, seed: int) -> list[float]:
         },
         sets,
     )
-    choices = Choices(load_space(recipe.space), settings, lambda genome: FREE)
+    choices = Candidates(load_space(recipe.space), settings, lambda genome: FREE)
     assert isinstance(method, StrategyMethod)
     strategy = method.strategy(settings, choices, whole)
     evaluate = TableEvaluator(table=table)
@@ -283,14 +283,14 @@ def compared(config: StrategiesConfig, found: dict[str, NDArray[np.float64]]) ->
         limits.append(f"The table holds {len(table.rows)} of {table.planned} trials so far.")
     return Findings(
         columns=[
-            Column(name="strategy", words="strategy"),
-            Column(name="half", words=f"regret after {config.budget // 2}", format=".3f"),
-            Column(name="regret", words=f"after {config.budget}", format=".3f"),
-            Column(name="low", words="95 %: from", format=".3f"),
-            Column(name="high", words="to", format=".3f"),
-            Column(name="beats", words="beats random", format=".2f"),
-            Column(name="beats_low", words="95 %: from ", format=".2f"),
-            Column(name="beats_high", words="to ", format=".2f"),
+            TableColumn(name="strategy", words="strategy"),
+            TableColumn(name="half", words=f"regret after {config.budget // 2}", format=".3f"),
+            TableColumn(name="regret", words=f"after {config.budget}", format=".3f"),
+            TableColumn(name="low", words="95 %: from", format=".3f"),
+            TableColumn(name="high", words="to", format=".3f"),
+            TableColumn(name="beats", words="beats random", format=".2f"),
+            TableColumn(name="beats_low", words="95 %: from ", format=".2f"),
+            TableColumn(name="beats_high", words="to ", format=".2f"),
         ],
         rows=rows,
         findings=findings,

@@ -36,7 +36,7 @@ class StudyConfig(Settings):
     """Decides every random draw; of several seeds the first."""
 
 
-class Column(Result):
+class TableColumn(Result):
     """A column of the table: its name in rows, what it says, and how its numbers are written."""
 
     name: str
@@ -47,7 +47,7 @@ class Column(Result):
 class Findings(Result):
     """What a study has come to."""
 
-    columns: list[Column]
+    columns: list[TableColumn]
     rows: list[dict[str, JsonValue]]
     """The table, a dictionary a row; null where a number is not known."""
     findings: list[str]
@@ -183,7 +183,7 @@ def numbers_in(row: Mapping[str, JsonValue], name: str) -> list[float]:
     return [value for value in values if isinstance(value, int | float)]
 
 
-def as_csv(columns: Sequence[Column], rows: Sequence[Mapping[str, JsonValue]]) -> str:
+def as_csv(columns: Sequence[TableColumn], rows: Sequence[Mapping[str, JsonValue]]) -> str:
     """Return a table as CSV: the names of the columns, then all digits; nothing for null."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

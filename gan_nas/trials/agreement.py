@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from gan_nas.runs.results import Result
 from gan_nas.trials.comparison import TINY
-from gan_nas.trials.table import Row, Table
+from gan_nas.trials.table import RecordedTrial, Table
 
 FEWEST = 3  # genomes of which there is a rank correlation
 
@@ -32,7 +32,7 @@ class Moment(Result):
     """Rank correlation with the end of the same trials, the mean over seeds."""
 
 
-class Standing(Result):
+class Placed(Result):
     """A genome by its mean distance over seeds, in the first framework."""
 
     genome: int
@@ -65,13 +65,13 @@ class Summary(Result):
     """Rank correlation of both frameworks, of means over seeds."""
     seed_deviation: float | None
     """Standard deviation of the logarithm of distances that seeds alone make."""
-    best: tuple[Standing, ...]
+    best: tuple[Placed, ...]
 
 
 def summarised(table: Table, num_best: int) -> Summary:
     """Say in a page what a table holds and how far its numbers agree."""
     failed = Counter(row.status for row in table.rows if row.status != "completed")
-    first, second = means(table), means(table, measure=table.distances[1])
+    first, second = means_of_genomes(table), means_of_genomes(table, measure=table.distances[1])
     ranked = sorted(first, key=lambda number: first[number])[:num_best]
     return Summary(
         name=table.name,
@@ -98,11 +98,11 @@ def _moment(table: Table, images: int) -> Moment:
     )
 
 
-def _standing(table: Table, number: int, second: float | None) -> Standing:
+def _standing(table: Table, number: int, second: float | None) -> Placed:
     entry, rows = table.genomes[number], table.rows_of(number)
     values = [table.value(row, table.measures[0]) for row in rows if row.status == "completed"]
     known = [value for value in values if value is not None]
-    return Standing(
+    return Placed(
         genome=number,
         id=entry.id,
         words=entry.words,
@@ -127,13 +127,19 @@ def between_seeds(table: Table, images: int | None = None) -> float | None:
 def between_judges(table: Table) -> float | None:
     """Return the rank correlation of the first two judges' distances, of means over seeds."""
     first, second, *_ = table.distances
-    return _correlation(means(table, measure=first), means(table, measure=second))
+    return _correlation(
+        means_of_genomes(table, measure=first), means_of_genomes(table, measure=second)
+    )
 
 
 def between_frameworks(table: Table) -> float | None:
     """Return the rank correlation of both frameworks, of means over seeds."""
     other = table.recipe.second_framework
-    return None if other is None else _correlation(means(table), means(table, other))
+    return (
+        None
+        if other is None
+        else _correlation(means_of_genomes(table), means_of_genomes(table, other))
+    )
 
 
 def with_the_end(table: Table, images: int) -> float | None:
@@ -149,7 +155,7 @@ def with_the_end(table: Table, images: int) -> float | None:
     return fmean(known) if known else None
 
 
-def means(
+def means_of_genomes(
     table: Table, framework: str | None = None, measure: str | None = None
 ) -> dict[int, float]:
     """Return the mean of a measure at the end over the seeds of each genome that ended well."""
@@ -181,7 +187,7 @@ def _seeds(table: Table) -> list[int]:
     return sorted({row.seed for row in table.rows})
 
 
-def _of_framework(table: Table, framework: str | None) -> list[Row]:
+def _of_framework(table: Table, framework: str | None) -> list[RecordedTrial]:
     wanted = framework or table.recipe.framework
     return [row for row in table.rows if row.framework == wanted]
 

@@ -16,7 +16,7 @@ from gan_nas.runs.run import never
 from gan_nas.trials.agreement import seed_deviation
 from gan_nas.trials.comparison import TINY
 from gan_nas.trials.making import training_of
-from gan_nas.trials.table import Row, Table
+from gan_nas.trials.table import RecordedTrial, Table
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -26,7 +26,7 @@ MOST = 3.0  # standard deviations that seeds make: beyond, one of 370 trials is 
 class Checked(NamedTuple):
     """A recorded trial and the same one trained anew."""
 
-    row: Row
+    row: RecordedTrial
     recorded: float | None
     anew: Outcome
     is_equal: bool
@@ -92,7 +92,7 @@ def check(
     return checked
 
 
-def _beside(table: Table, row: Row, anew: Outcome) -> Checked:
+def _beside(table: Table, row: RecordedTrial, anew: Outcome) -> Checked:
     recorded = row.scores[-1][0] if row.status == "completed" else None
     scores = tuple(tuple(score[name] for name in table.measures) for score in anew.scores)
     noise = seed_deviation(table)

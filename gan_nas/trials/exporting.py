@@ -15,7 +15,7 @@ import numpy as np
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.files import write_atomically, write_text
 from gan_nas.spaces.registry import load_space
-from gan_nas.trials.table import Row, Table
+from gan_nas.trials.table import RecordedTrial, Table
 
 SECONDS = "elapsed_time"  # of the CPU, until a fidelity: simulations spend it
 
@@ -130,7 +130,7 @@ def _word(value: object) -> str:
     return str(value).lower()
 
 
-def _spent(table: Table, row: Row, images: int) -> dict[str, float]:
+def _spent(table: Table, row: RecordedTrial, images: int) -> dict[str, float]:
     """Return the times until a moment: its share of the whole training's."""
     share = images / table.moments[-1]
     return {

@@ -12,7 +12,7 @@ from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.forecast import Work
 from gan_nas.trials.evaluator import Evaluator, Means, Shared, Terms
-from gan_nas.trials.table import Row, Table, read_table, table_names
+from gan_nas.trials.table import RecordedTrial, Table, read_table, table_names
 from gan_nas.trials.trial import Outcome, Trial
 
 
@@ -121,7 +121,7 @@ class TableEvaluator(Evaluator):
             )
         return max(place for place, moment in enumerate(moments) if moment <= images)
 
-    def _values(self, row: Row, place: int) -> Values:
+    def _values(self, row: RecordedTrial, place: int) -> Values:
         named = zip(self.table.measures, row.scores[place], strict=True)
         return {"images": self.table.moments[place], **dict(named)}
 

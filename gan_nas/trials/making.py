@@ -37,7 +37,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.trials.jobs import Jobs
 from gan_nas.trials.recipes import Planned, Recipe, name_of
-from gan_nas.trials.table import Entry, Judge, Row, Table
+from gan_nas.trials.table import Entry, Judge, RecordedTrial, Table
 from gan_nas.trials.training import TrainEvaluator, steps_of
 from gan_nas.trials.trial import Outcome, Trial
 from gan_nas.versions import versions
@@ -149,7 +149,7 @@ def packed(directory: Path) -> Table:
             for number, genome in enumerate(genomes)
         ),
         rows=tuple(
-            Row(
+            RecordedTrial(
                 genome=one.number,
                 framework=one.framework,
                 seed=one.seed,

@@ -49,7 +49,7 @@ class Entry(Result):
     """Multiply-adds of the generator for an image, in the papers' order."""
 
 
-class Row(Result):
+class RecordedTrial(Result):
     """What came of a trial."""
 
     genome: int
@@ -86,7 +86,7 @@ class Table(Result):
     """Names of a row's values; the first is the distance that trials are compared by."""
     genomes: tuple[Entry, ...]
     """In the order of the space's generators."""
-    rows: tuple[Row, ...]
+    rows: tuple[RecordedTrial, ...]
     """In the order of the recipe's trials, those left out that have not ended yet."""
 
     @property
@@ -94,13 +94,13 @@ class Table(Result):
         """Tell whether all trials of the recipe have ended."""
         return len(self.rows) == self.planned
 
-    def rows_of(self, genome: int, framework: Framework | None = None) -> list[Row]:
+    def rows_of(self, genome: int, framework: Framework | None = None) -> list[RecordedTrial]:
         """Return the rows of a genome in a framework, the first if none is named, by seed."""
         wanted = framework or self.recipe.framework
         found = [row for row in self.rows if (row.genome, row.framework) == (genome, wanted)]
         return sorted(found, key=lambda row: row.seed)
 
-    def value(self, row: Row, measure: str, images: int | None = None) -> float | None:
+    def value(self, row: RecordedTrial, measure: str, images: int | None = None) -> float | None:
         """Return a row's value of a measure at a moment, the last one unless another is named.
 
         None where the trial has not come so far.

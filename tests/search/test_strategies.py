@@ -27,7 +27,7 @@ from gan_nas.search.strategies.budget import is_spent, planned, spent, whole
 from gan_nas.search.strategies.evolution import Evolution
 from gan_nas.search.strategies.reinforce import rewards
 from gan_nas.search.strategies.search import State
-from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
+from gan_nas.search.strategies.strategy import Candidates, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space, space_names
 from gan_nas.training.loop import train
@@ -43,7 +43,7 @@ def config_of(name: str, **values: Any) -> StrategyConfig:
 
 
 def strategy_of(name: str, config: StrategyConfig) -> Strategy[Any]:
-    choices = Choices(load_space(config.space), config, lambda genome: FREE)
+    choices = Candidates(load_space(config.space), config, lambda genome: FREE)
     strategy: Strategy[Any] = load_method(name).strategy(config, choices, whole(config))  # type: ignore[attr-defined]
     return strategy
 
@@ -102,7 +102,7 @@ def test_any_space_is_searched_and_no_genome_tried_twice_at_a_fidelity(
 @pytest.mark.parametrize("space", [*space_names(), "toy"])
 def test_a_genome_comes_back_from_the_numbers_of_its_options(space: str, plugin: Path) -> None:
     config = config_of("random", space=space)
-    choices = Choices(load_space(space), config, lambda genome: FREE)
+    choices = Candidates(load_space(space), config, lambda genome: FREE)
     assert all(len(set(options)) == len(options) > 1 for options in choices.places.values())
     random = Random(0)
     for _ in range(20):

@@ -23,7 +23,7 @@ from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.studies import load_study
 from gan_nas.studies.against_random import compared
 from gan_nas.studies.methods import STUDY, TIMES, MethodsConfig, Times, search_config
-from gan_nas.studies.searches import Search, parsed
+from gan_nas.studies.searches import Contender, parsed
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -124,13 +124,13 @@ def test_a_search_that_is_so_many_times_as_long_has_so_many_times_the_images(
 
 def outcomes(
     **distances: float,
-) -> tuple[dict[Search, list[Genome]], dict[str, list[Outcome]]]:
+) -> tuple[dict[Contender, list[Genome]], dict[str, list[Outcome]]]:
     """Return genomes and trainings of searches of AutoGAN's space with such distances."""
-    found: dict[Search, list[Genome]] = {}
+    found: dict[Contender, list[Genome]] = {}
     judged: dict[str, list[Outcome]] = {}
     for number, (name, distance) in enumerate(distances.items()):
         genomes = sample_genomes("autogan", 3, 7 + number)
-        found[Search(name, "autogan")] = genomes
+        found[Contender(name, "autogan")] = genomes
         for place, genome in enumerate(genomes):
             for seed in (0, 1):
                 loss = distance * exp(0.05 * (place - 1) + 0.02 * seed)

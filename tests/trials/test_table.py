@@ -18,7 +18,7 @@ from gan_nas.metrics.classifier import Kind, in_domain_classifier
 from gan_nas.search import STRATEGIES, drive, load_method
 from gan_nas.search.best import FREE
 from gan_nas.search.strategies.budget import is_spent, whole
-from gan_nas.search.strategies.strategy import Choices
+from gan_nas.search.strategies.strategy import Candidates
 from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.spaces.registry import load_space
@@ -234,7 +234,7 @@ def test_every_strategy_searches_a_table(name: str, table: Table) -> None:
     images = table.moments[-1]
     config = load_method(name).Config(space=table.recipe.space, trials=40, trial_images=images)
     space = load_space(config.space)
-    choices = Choices(space, config, lambda genome: FREE)
+    choices = Candidates(space, config, lambda genome: FREE)
     strategy = load_method(name).strategy(config, choices, whole(config))  # type: ignore[attr-defined]
     evaluator, outcomes = TableEvaluator(table=table), list[Outcome]()
     while not is_spent(config, outcomes) and (asked := strategy.ask()) is not None:

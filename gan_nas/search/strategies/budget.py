@@ -8,7 +8,7 @@ import torch
 
 from gan_nas.configs import find_preset, resolve
 from gan_nas.search.best import FREE
-from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
+from gan_nas.search.strategies.strategy import Candidates, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.training.config import TrainingConfig, presets_for
@@ -47,7 +47,7 @@ def example(config: StrategyConfig) -> Genome:
     )
 
 
-def terms_of(
+def evaluator_terms(
     strategy: type[Strategy[Any]],
     config: StrategyConfig,
     side: int,
@@ -115,7 +115,7 @@ def planned(strategy: type[Strategy[Any]], config: StrategyConfig) -> list[Trial
     )
     if config.trials is None and not limits:
         budget = budget.model_copy(update={"trials": 1})
-    choices = Choices(load_space(config.space), config, lambda genome: FREE)
+    choices = Candidates(load_space(config.space), config, lambda genome: FREE)
     asking, outcomes = strategy(strategy.rehearsal(config), choices, whole(config)), list[Outcome]()
     while not is_spent(budget, outcomes) and len(outcomes) < MOST_PLANNED:
         trial = asking.ask()

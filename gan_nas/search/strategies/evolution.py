@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from gan_nas.search.strategies.method import PRESETS, StrategyMethod
-from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
+from gan_nas.search.strategies.strategy import Candidates, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.trials.front import Point, crowded_order
 from gan_nas.trials.trial import Outcome, Trial
@@ -91,7 +91,7 @@ class Evolution(Strategy[EvolutionConfig]):
 
     grows_together = True
 
-    def __init__(self, config: EvolutionConfig, choices: Choices, trial_images: int) -> None:
+    def __init__(self, config: EvolutionConfig, choices: Candidates, trial_images: int) -> None:
         super().__init__(config, choices, trial_images)
         self._survivors: list[Outcome] = []
         self._num_ended = 0

@@ -10,7 +10,7 @@ from gan_nas.networks.cost import Cost, generator_cost, genome_price
 from gan_nas.networks.simulation import META
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.method import Column, Method, Task, times
-from gan_nas.search.strategies.budget import example, planned, spent, terms_of
+from gan_nas.search.strategies.budget import evaluator_terms, example, planned, spent
 from gan_nas.search.strategies.search import State as Record
 from gan_nas.search.strategies.search import StrategySearch
 from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
@@ -84,7 +84,7 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     def check(self, task: Task[C]) -> None:
         """Refuse spaces, presets, sides and budgets that trials cannot have."""
         config, evaluator = task.config, load_evaluator(task.config.evaluator)
-        terms = terms_of(self.strategy, config, task.side, task.channels, task.device)
+        terms = evaluator_terms(self.strategy, config, task.side, task.channels, task.device)
         evaluator.check(terms)
         if task.jobs > 1 and not evaluator.side_by_side:
             raise InvalidInput(
@@ -133,7 +133,7 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         """Return the size of the space, the number of trials, and one of its generators' cost."""
         trials = planned(self.strategy, config)
         cost = generator_cost(example(config).generator, side, channels)
-        terms = terms_of(self.strategy, config, side, channels, META)
+        terms = evaluator_terms(self.strategy, config, side, channels, META)
         return {
             "space": load_space(config.space).count(),
             "trials": len(trials),
@@ -144,7 +144,7 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     def work(self, config: C, side: int, channels: int, device: torch.device) -> Work:
         """Return the work of all trials, or of the weights that they share."""
         images = spent(config, planned(self.strategy, config))
-        terms = terms_of(self.strategy, config, side, channels, device)
+        terms = evaluator_terms(self.strategy, config, side, channels, device)
         return load_evaluator(config.evaluator).work(terms, images)
 
     def explain(self, result: SearchResult) -> str:

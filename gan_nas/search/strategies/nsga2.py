@@ -64,7 +64,7 @@ class NSGA2(Strategy[NSGA2Config]):
         for start in range(0, len(self.history) - size + 1, size):
             children = self.history[start : start + size]
             everyone = [member.outcome for member in alive] + children
-            alive = ranked(everyone, self.config.against)[:size]
+            alive = members_of(everyone, self.config.against)[:size]
         return alive
 
     @classmethod
@@ -76,7 +76,7 @@ class NSGA2(Strategy[NSGA2Config]):
     def best(cls, config: NSGA2Config, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
         """Return the front, at most `count` spread over it, by their distance."""
         kept = super().best(config, outcomes, len(outcomes))
-        members = ranked(kept, config.against)[:count]
+        members = members_of(kept, config.against)[:count]
         return sorted((member.outcome for member in members), key=lambda outcome: outcome.loss)
 
     def _child(self, survivors: Sequence[Member], random: Random) -> Genome:
@@ -90,7 +90,7 @@ class NSGA2(Strategy[NSGA2Config]):
         return self.choices.mutated(one, random)
 
 
-def ranked(outcomes: Sequence[Outcome], against: CostName) -> list[Member]:
+def members_of(outcomes: Sequence[Outcome], against: CostName) -> list[Member]:
     """Sort trials by their front, and those of a front by how alone they are."""
     points = [point_of(outcome, against) for outcome in outcomes]
     members = []

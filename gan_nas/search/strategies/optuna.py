@@ -25,7 +25,7 @@ from pydantic import Field
 from gan_nas.errors import InvalidInput
 from gan_nas.search.method import Task
 from gan_nas.search.strategies.method import PRESETS, StrategyMethod
-from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig, rungs_of
+from gan_nas.search.strategies.strategy import Candidates, Strategy, StrategyConfig, rungs_of
 from gan_nas.spaces.genome import Genome
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -61,7 +61,7 @@ class OptunaConfig(StrategyConfig):
 class OptunaStrategy(Strategy[OptunaConfig]):
     """A study that is asked and told."""
 
-    def __init__(self, config: OptunaConfig, choices: Choices, trial_images: int) -> None:
+    def __init__(self, config: OptunaConfig, choices: Candidates, trial_images: int) -> None:
         super().__init__(config, choices, trial_images)
         check_installed(config)
         import optuna

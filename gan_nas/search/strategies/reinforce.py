@@ -21,7 +21,7 @@ from pydantic import Field
 from gan_nas.networks.initialisation import initialise
 from gan_nas.search.controller import Controller, Reinforce
 from gan_nas.search.strategies.method import PRESETS, StrategyMethod
-from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
+from gan_nas.search.strategies.strategy import Candidates, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.streams import stream
 from gan_nas.trials.trial import Outcome, Trial
@@ -48,7 +48,7 @@ class ReinforceConfig(StrategyConfig):
 class ReinforceStrategy(Strategy[ReinforceConfig]):
     """A policy that makes likelier what was better than usual."""
 
-    def __init__(self, config: ReinforceConfig, choices: Choices, trial_images: int) -> None:
+    def __init__(self, config: ReinforceConfig, choices: Candidates, trial_images: int) -> None:
         super().__init__(config, choices, trial_images)
         self._drafts: list[list[int]] = []
         with torch.device("cpu"):

@@ -17,8 +17,15 @@ from gan_nas.networks.states import Saved
 from gan_nas.runs.results import Conclusion
 from gan_nas.search.best import Limit, Price
 from gan_nas.search.method import Find, Search, Task, Trained
-from gan_nas.search.strategies.budget import example, is_spent, planned, spent, terms_of, whole
-from gan_nas.search.strategies.strategy import Choices, Strategy, StrategyConfig
+from gan_nas.search.strategies.budget import (
+    evaluator_terms,
+    example,
+    is_spent,
+    planned,
+    spent,
+    whole,
+)
+from gan_nas.search.strategies.strategy import Candidates, Strategy, StrategyConfig
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.trials import load_evaluator
@@ -174,7 +181,7 @@ class StrategySearch(Search[State], Generic[C]):
         It must ask for just what was tried.
         """
         config = self.task.config
-        choices = Choices(load_space(config.space), config, self._price)
+        choices = Candidates(load_space(config.space), config, self._price)
         strategy = self.method(config, choices, whole(config))
         for outcome, known in zip(self.state.outcomes, self.state.known, strict=True):
             self._tell(strategy, known)
@@ -219,7 +226,7 @@ class StrategySearch(Search[State], Generic[C]):
     def evaluator(self) -> Evaluator:
         """Return what judges trials."""
         task = self.task
-        terms = terms_of(self.method, task.config, task.side, task.channels, task.device)
+        terms = evaluator_terms(self.method, task.config, task.side, task.channels, task.device)
         kind = load_evaluator(task.config.evaluator)
         return kind.begin(terms, task, self._folder, self.state.shared)
 

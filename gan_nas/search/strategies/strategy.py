@@ -69,7 +69,7 @@ class StrategyConfig(SearchConfig):
         return self
 
 
-class Choices:
+class Candidates:
     """The generators that a strategy chooses from: those of a space, of one width, within a limit.
 
     `price` tells the parameters and multiply-adds that the limit is on.
@@ -171,7 +171,7 @@ class Strategy(ABC, Generic[C]):
     grows_together: ClassVar[bool] = False
     """Whether fidelities above the lowest are of all genomes at once, as on shared weights."""
 
-    def __init__(self, config: C, choices: Choices, trial_images: int) -> None:
+    def __init__(self, config: C, choices: Candidates, trial_images: int) -> None:
         self.config, self.choices, self.trial_images = config, choices, trial_images
         self.history: list[Outcome] = []
         self.pending: list[Trial] = []
