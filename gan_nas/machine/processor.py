@@ -8,12 +8,16 @@ from pathlib import Path
 from gan_nas.machine.cores import ROOT, available_cores
 
 
-def processor_name(root: Path = ROOT) -> str:
-    """Return the processor's model and the cores that this process may use: for reports."""
-    model = platform.processor() or platform.machine()
+def processor_model(root: Path = ROOT) -> str:
+    """Return the processor's model as the system tells it."""
     with suppress(OSError):
-        text = (root / "proc/cpuinfo").read_text()
+        text = (root / "proc/cpuinfo").read_text(errors="replace")
         if found := re.search(r"^model name\s*: (.+)$", text, re.MULTILINE):
-            model = found[1].strip()
+            return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def processor_name(root: Path = ROOT) -> str:
+    """Return its model with the cores that this process may use: for reports."""
     cores = available_cores(root)
-    return f"{model}, {cores} core{'s' * (cores != 1)}"
+    return f"{processor_model(root)}, {cores} core{'s' * (cores != 1)}"

@@ -5,7 +5,6 @@ run again, the one that was under way goes on.
 """
 
 import json
-import platform
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from gan_nas.configs import defaults, find_preset, resolve
 from gan_nas.data import Images
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import read_text, write_json, write_text
+from gan_nas.machine.processor import processor_model
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.progress import Progress, silent
@@ -195,10 +195,7 @@ def processor(device: torch.device) -> str:
     """Name what computes: the GPU, or the model of the CPU where the system tells it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    known = Path("/proc/cpuinfo")
-    text = known.read_text(errors="replace") if known.exists() else ""
-    models = [line.partition(":")[2] for line in text.splitlines() if line.startswith("model name")]
-    return models[0].strip() if models else platform.processor() or platform.machine()
+    return processor_model()
 
 
 def _judge(
