@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import tables
 import tiny
 from commands import Command, sets
 
-import tables
 from gan_nas.cli.schema import MODELS, model_of
 from gan_nas.networks.weights import read_metadata
 from gan_nas.spaces.genome import Genome
