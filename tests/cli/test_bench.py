@@ -54,6 +54,7 @@ def test_bench_times_a_framework(gan_nas: Command) -> None:
     assert gan_nas("bench", "--framework", "r4gan").code == 2
 
 
+@pytest.mark.slow
 def test_bench_trains_a_genome_at_the_presets_own_widths(gan_nas: Command) -> None:
     options = ("--preset", "paper", "--resolution", 8, "--repeats", 1)
     measured = gan_nas("bench", "autogan-cifar10-top1", *options, "--json").json
