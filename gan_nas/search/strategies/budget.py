@@ -29,13 +29,12 @@ def training_of(config: StrategyConfig) -> TrainingConfig:
 
 def whole(config: StrategyConfig) -> int:
     """Return the images of a whole trial; on shared weights, of these before the first one."""
-    if load_evaluator(config.evaluator).shares_weights:
-        return config.supernet_images
-    images = config.trial_images
+    evaluator = load_evaluator(config.evaluator)
+    images = config.supernet_images if evaluator.shares_weights else config.trial_images
     if images is None:
         training = training_of(config)
         images = training.steps * training.num_critic * training.batch_size
-    return load_evaluator(config.evaluator).whole(config.evaluator, images)
+    return evaluator.whole(config.evaluator, images)
 
 
 def example(config: StrategyConfig) -> Genome:

@@ -10,7 +10,7 @@ from gan_nas.networks.cost import Cost, generator_cost, genome_price
 from gan_nas.networks.simulation import META
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.method import Column, Method, Task, times
-from gan_nas.search.strategies.budget import evaluator_terms, example, planned, spent
+from gan_nas.search.strategies.budget import evaluator_terms, example, planned, spent, whole
 from gan_nas.search.strategies.search import State as Record
 from gan_nas.search.strategies.search import StrategySearch
 from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
@@ -26,14 +26,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "demo": {
         "resolution": 16,
         "trial_images": 6_400,
-        "supernet_images": 64_000,
         "derived_width": 16,
     },
     "small": {
         "resolution": 32,
         "training": "small",
         "trial_images": 16_000,
-        "supernet_images": 160_000,
         "width": 32,
         "discriminator_width": 32,
         "derived_width": 32,
@@ -119,10 +117,11 @@ class StrategyMethod(Method[C, Record], Generic[C]):
 
     def _check_budget(self, config: C, *, grows: bool) -> None:
         """Refuse limits on images that shared weights reach at once, or never."""
-        if config.images is not None and config.images <= config.supernet_images:
+        warm_up = whole(config)
+        if config.images is not None and config.images <= warm_up:
             raise InvalidInput(
                 f"images = {config.images}, and the supernet alone sees supernet_images = "
-                f"{config.supernet_images}: raise the one or lower the other"
+                f"{warm_up}: raise the one or lower the other"
             )
         if not grows and (config.trials, config.seconds) == (None, None):
             raise InvalidInput(

@@ -45,9 +45,9 @@ class StrategyConfig(SearchConfig):
     trial_images: int | None = Field(default=None, ge=1)
     """Real images that a discriminator sees in a whole trial; none: as many as the training
     preset's (evaluator train)."""
-    supernet_images: int = Field(default=2_500_000, ge=1)
-    """Real images that the supernet's discriminator sees before the first trial: EAGAN's warm-up of
-    50 epochs of CIFAR-10 (evaluator shared)."""
+    supernet_images: int | None = Field(default=None, ge=1)
+    """Real images that the supernet's discriminator sees before the first trial; none: as many as
+    the training preset's (evaluator shared)."""
     training: str = "demo"
     """Preset of `retrain` that trials are trained by, for the space's own framework."""
     training_set: tuple[str, ...] = ()
