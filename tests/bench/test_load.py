@@ -30,6 +30,7 @@ def test_busy_processes_end_with_the_work_even_if_it_fails() -> None:
     assert not any(map(runs, lent))
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_told_by_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match=r"retrain ended with 2: .*unknown preset 'dmeo'"):
         time_beside(["retrain", "sngan-cifar10", "--preset", "dmeo"], tmp_path / "run", 0)

@@ -533,6 +533,7 @@ def test_a_search_of_which_no_trial_ends_well_says_so(
         tiny.run_search("random", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_moves_up_a_rung_is_trained_as_if_it_had_been_so_long(tmp_path: Path) -> None:
     result = tiny.run_search("halving", tmp_path / "run", trials=8)
     outcomes = outcomes_of(tmp_path / "run")
@@ -547,6 +548,7 @@ def test_what_moves_up_a_rung_is_trained_as_if_it_had_been_so_long(tmp_path: Pat
         assert alone.distance == outcome.distance
 
 
+@pytest.mark.slow
 def test_a_search_of_another_version_that_would_ask_otherwise_is_not_gone_on_with(
     tmp_path: Path,
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_gpu_is_asked_for_less_than_a_process() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from Linux")
+@pytest.mark.slow
 def test_the_largest_dry_run_takes_no_memory_to_speak_of(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom gan_nas.cli import run\n"

@@ -317,6 +317,7 @@ def stopper(calls: int) -> Callable[[], bool]:
     return lambda: next(left, None) is None
 
 
+@pytest.mark.slow
 def test_a_table_that_was_stopped_again_and_again_is_the_one_that_was_not(
     made: Path, images: Images, judged: dict[str, Any], tmp_path: Path
 ) -> None:
