@@ -81,13 +81,7 @@ class MethodsStudy(Study[MethodsConfig]):
     name = "methods"
     question = "Which way to search finds better genomes than a random draw, in equal time?"
     Config = MethodsConfig
-    presets: ClassVar = {
-        "demo": {},
-        "small": {
-            "seconds": 600.0,
-            "training_set": ("steps=1500", "score_every=1500"),
-        },
-    }
+    presets: ClassVar = {"demo": {}}
 
     def check(self, task: StudyTask[MethodsConfig]) -> None:
         """Refuse methods, spaces and settings that there are not."""
@@ -164,12 +158,11 @@ def _found(task: StudyTask[MethodsConfig], search: Contender) -> list[Genome]:
             sample_genomes(search.space, 1, config.seed + seed, config.width, config.width)[0]
             for seed in range(config.seeds)
         ]
-    genomes = []
-    for seed in range(config.seeds):
-        length = _length(task, search)
-        where = _where(search, config.seed + seed)
-        genomes.append(_searched(task, search, seed, length, where))
-    return genomes
+    length = _length(task, search)
+    return [
+        _searched(task, search, seed, length, _where(search, config.seed + seed))
+        for seed in range(config.seeds)
+    ]
 
 
 def _where(search: Contender, seed: int) -> str:
@@ -178,20 +171,20 @@ def _where(search: Contender, seed: int) -> str:
 
 def _length(task: StudyTask[MethodsConfig], search: Contender) -> float:
     """Return the length that fits into the time, of two short searches and their CPU times."""
+    if (known := _read(task).lengths.get(search.name)) is not None:
+        return known
+    spent = []
+    for short in SHORT:
+        where = f"timing/{search.folder(short)}"
+        _searched(task, search, 0, short, where)
+        spent.append(_read(task).seconds[where])
+    per_length = max((spent[1] - spent[0]) / (SHORT[1] - SHORT[0]), 1e-9)
+    start = max(0.0, spent[0] - SHORT[0] * per_length)
+    length = float(f"{max(SHORT[0], (task.config.seconds - start) / per_length):.3g}")
     times = _read(task)
-    if search.name not in times.lengths:
-        spent = []
-        for length in SHORT:
-            where = f"timing/{search.folder(length)}"
-            _searched(task, search, 0, length, where)
-            spent.append(_read(task).seconds[where])
-        per_length = max((spent[1] - spent[0]) / (SHORT[1] - SHORT[0]), 1e-9)
-        start = max(0.0, spent[0] - SHORT[0] * per_length)
-        length = max(SHORT[0], (task.config.seconds - start) / per_length)
-        times = _read(task)
-        times.lengths[search.name] = float(f"{length:.3g}")
-        _write(task, times)
-    return _read(task).lengths[search.name]
+    times.lengths[search.name] = length
+    _write(task, times)
+    return length
 
 
 def _searched(

@@ -64,8 +64,7 @@ class NoiseStudy(Study[NoiseConfig]):
 
     def identity(self, task: StudyTask[NoiseConfig]) -> dict[str, JsonValue]:
         """Return what tells the table from others."""
-        table = read_table(task.config.table)
-        return {"table": table.name, "version": table.recipe.version, "rows": len(table.rows)}
+        return read_table(task.config.table).identity
 
     def work(self, task: StudyTask[NoiseConfig]) -> Findings:
         """Take variances apart, for each judge and number of images."""

@@ -59,8 +59,7 @@ class ProxyStudy(Study[ProxyConfig]):
 
     def identity(self, task: StudyTask[ProxyConfig]) -> dict[str, JsonValue]:
         """Return what tells the table from others."""
-        table = read_table(task.config.table)
-        return {"table": table.name, "version": table.recipe.version, "rows": len(table.rows)}
+        return read_table(task.config.table).identity
 
     def work(self, task: StudyTask[ProxyConfig]) -> Findings:
         """Correlate each predictor with the end."""

@@ -6,10 +6,10 @@ recorded seeds that it did not see.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
-from math import inf, log
+from math import inf, lcm, log
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
@@ -38,6 +38,7 @@ from gan_nas.trials.trial import Outcome
 RANDOM = "random"
 CHUNK = 10  # searches between two looks at whether to stop
 NUM_RESAMPLES = 2_000  # of bootstrap intervals
+Chunk = tuple[str, int]  # a strategy, and the first of its runs
 CURVES = "curves"  # folder of what searches came to, a file a chunk
 
 
@@ -75,8 +76,7 @@ class StrategiesStudy(Study[StrategiesConfig]):
 
     def identity(self, task: StudyTask[StrategiesConfig]) -> dict[str, JsonValue]:
         """Return what tells the table from others."""
-        table = _table(task.config.table)
-        return {"table": table.name, "version": table.recipe.version, "rows": len(table.rows)}
+        return _table(task.config.table).identity
 
     def work(self, task: StudyTask[StrategiesConfig]) -> Findings:
         """Search the table again and again, several strategies side by side."""
@@ -86,27 +86,15 @@ class StrategiesStudy(Study[StrategiesConfig]):
         files = {one: _file(task, *one) for one in wanted}
         missing = [one for one in wanted if not files[one].exists()]
         done = len(wanted) - len(missing)
-        if task.jobs == 1:
-            for one in missing:
-                write_json(files[one], curves(config, one[0], _seeds(config, one[1])))
-                done += 1
-                self._show(task, done, len(wanted))
-            missing = []
-        with ProcessPoolExecutor(
-            task.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            begun = {
-                pool.submit(curves, config, name, _seeds(config, start)): (name, start)
-                for name, start in missing
-            }
-            for ended in as_completed(begun):
-                write_json(files[begun[ended]], ended.result())
-                done += 1
-                try:
-                    self._show(task, done, len(wanted))
-                except Interrupted:
-                    pool.shutdown(cancel_futures=True)
-                    raise
+        for one, rows in _searched(task, missing):
+            write_json(files[one], rows)
+            done += 1
+            task.progress("searches", done * CHUNK, len(wanted) * CHUNK, {})
+            if task.stop():
+                raise Interrupted(
+                    f"stopped on request, the searches so far are in {task.directory}; run the "
+                    "same command again to go on"
+                )
         found = {
             name: np.array(
                 [row for one, file in files.items() if one[0] == name for row in _rows(file)]
@@ -114,16 +102,6 @@ class StrategiesStudy(Study[StrategiesConfig]):
             for name in names
         }
         return compared(config, found)
-
-    @staticmethod
-    def _show(task: StudyTask[StrategiesConfig], done: int, wanted: int) -> None:
-        """Show how many chunks are done; raises Interrupted when somebody asked to stop."""
-        task.progress("searches", done * CHUNK, wanted * CHUNK, {})
-        if task.stop():
-            raise Interrupted(
-                f"stopped on request, the searches so far are in {task.directory}; run the same "
-                "command again to go on"
-            )
 
     def draw(self, findings: Findings, path: Path) -> None:
         """Draw the mean regret of each strategy over the budget, with its confidence."""
@@ -162,6 +140,29 @@ def _rows(file: Path) -> list[list[float]]:
     return rows
 
 
+def _searched(
+    task: StudyTask[StrategiesConfig], chunks: Sequence[Chunk]
+) -> Iterator[tuple[Chunk, list[list[float]]]]:
+    """Yield each chunk with its curves when it ends, here or in as many processes as jobs."""
+    config = task.config
+    if task.jobs == 1:
+        for name, start in chunks:
+            yield (name, start), curves(config, name, _seeds(config, start))
+        return
+    pool = ProcessPoolExecutor(
+        task.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    try:
+        begun = {
+            pool.submit(curves, config, name, _seeds(config, start)): (name, start)
+            for name, start in chunks
+        }
+        for ended in as_completed(begun):
+            yield begun[ended], ended.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def curves(config: StrategiesConfig, name: str, seeds: Sequence[int]) -> list[list[float]]:
     """Search with each seed; returns the regret after each whole trial of the budget.
 
@@ -194,7 +195,7 @@ def _curve(config: StrategiesConfig, name: str, seed: int) -> list[float]:
     assert isinstance(method, StrategyMethod)
     strategy = method.strategy(settings, choices, whole)
     evaluate = TableEvaluator(table=table)
-    values = _unseen(config.table, seed % 60)
+    values = _unseen(config.table, seed % _period(config.table))
     best, mean = min(values.values()), fmean(values.values())
     outcomes: list[Outcome] = []
     regrets = [mean - best] * config.budget
@@ -216,6 +217,13 @@ def _curve(config: StrategiesConfig, name: str, seed: int) -> list[float]:
 def _place(outcome: Outcome) -> tuple[int, float]:
     """Return what is lower for the better one: the longer training, then the distance."""
     return -outcome.trial.images, outcome.loss
+
+
+@cache
+def _period(reference: str) -> int:
+    """Return after how many seeds all genomes are answered by the same recorded ones again."""
+    table = _table(reference)
+    return lcm(*(len(table.rows_of(number)) or 1 for number in range(len(table.genomes))))
 
 
 @cache

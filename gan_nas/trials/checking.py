@@ -1,6 +1,7 @@
 """Checking a table: some of its trials are trained anew and stand beside what is recorded."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import log, sqrt
 from pathlib import Path
 from random import Random
@@ -15,9 +16,8 @@ from gan_nas.progress import Progress, silent
 from gan_nas.runs.run import never
 from gan_nas.trials.agreement import seed_deviation
 from gan_nas.trials.comparison import TINY
-from gan_nas.trials.making import training_of
+from gan_nas.trials.making import evaluator_of
 from gan_nas.trials.table import RecordedTrial, Table
-from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
 MOST = 3.0  # standard deviations that seeds make: beyond, one of 370 trials is by chance
@@ -73,19 +73,9 @@ def check(
     drawn = Random(seed).sample(table.rows, min(count, len(table.rows)))  # noqa: S311
     checked = []
     for row in drawn:
-        evaluator = TrainEvaluator(
-            config=training_of(table.recipe, row.framework),
-            folder=folder / row.framework,
-            images=images,
-            resolution=table.recipe.resolution,
-            device=device,
-            backbone=judges[0],
-            judges=tuple(judges[1:]),
-            plain=True,
-            cache=cache,
-            stop=stop,
-            progress=progress,
-        )
+        where = folder / row.framework
+        evaluator = evaluator_of(table.recipe, row.framework, where, images, judges, device)
+        evaluator = replace(evaluator, cache=cache, stop=stop, progress=progress)
         genome = table.recipe.genomes()[row.genome]
         trial = Trial(genome=genome, images=table.recipe.images, seed=row.seed)
         checked.append(_beside(table, row, evaluator(trial)))

@@ -89,19 +89,8 @@ def make(
         if not (directory / PASSPORTS).exists():
             write_json(directory / PASSPORTS, _passports(recipe, images, judges, device, cache))
         for framework, group in groupby(planned, attrgetter("framework")):
-            evaluator = TrainEvaluator(
-                config=training_of(recipe, framework),
-                folder=directory / TRIALS,
-                images=images,
-                resolution=recipe.resolution,
-                device=device,
-                backbone=judges[0],
-                judges=tuple(judges[1:]),
-                plain=True,
-                cache=cache,
-                stop=stop,
-                progress=progress,
-            )
+            evaluator = evaluator_of(recipe, framework, directory / TRIALS, images, judges, device)
+            evaluator = replace(evaluator, cache=cache, stop=stop, progress=progress)
             _judge(directory, recipe, genomes, list(group), evaluator, jobs)
     return Made(sum(path_of(directory, one).exists() for one in planned), len(planned))
 
@@ -161,6 +150,27 @@ def packed(directory: Path) -> Table:
             )
             for one, outcome in outcomes.items()
         ),
+    )
+
+
+def evaluator_of(
+    recipe: Recipe,
+    framework: Framework,
+    folder: Path,
+    images: Images,
+    judges: Sequence[Backbone],
+    device: torch.device,
+) -> TrainEvaluator:
+    """Return what trains the trials of a recipe, in a framework and a folder."""
+    return TrainEvaluator(
+        config=training_of(recipe, framework),
+        folder=folder,
+        images=images,
+        resolution=recipe.resolution,
+        device=device,
+        backbone=judges[0],
+        judges=tuple(judges[1:]),
+        plain=True,
     )
 
 

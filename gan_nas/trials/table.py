@@ -6,7 +6,7 @@ It is one file of JSON with a hash of itself. In the field: NAS-Bench-101 (Ying 
 from importlib.resources import files
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from gan_nas.errors import Incompatible, InvalidInput, explain, nearest
 from gan_nas.files import read_text, seal, unseal, write_text
@@ -93,6 +93,11 @@ class Table(Result):
     def is_complete(self) -> bool:
         """Tell whether all trials of the recipe have ended."""
         return len(self.rows) == self.planned
+
+    @property
+    def identity(self) -> dict[str, JsonValue]:
+        """Return what tells it from other tables, and from itself when it held less."""
+        return {"table": self.name, "version": self.recipe.version, "rows": len(self.rows)}
 
     def rows_of(self, genome: int, framework: Framework | None = None) -> list[RecordedTrial]:
         """Return the rows of a genome in a framework, the first if none is named, by seed."""

@@ -598,7 +598,7 @@ def side_by_side(name: str, num: int, state: State, trials: int) -> State:
     return State.model_validate_json(work.state.model_dump_json())
 
 
-@pytest.mark.parametrize("num", [3])
+@pytest.mark.parametrize("num", [5])  # more than the trials before an interruption
 def test_what_jobs_are_asked_for_depends_neither_on_which_ends_first_nor_on_interruptions(
     name: str, num: int
 ) -> None:
