@@ -14,6 +14,7 @@ from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_
 from gan_nas.streams import stream
 from gan_nas.training.losses import full
 from gan_nas.training.objectives import Hinge, Objective, Random
+from gan_nas.training.recording import WARM_UP, Recorded
 
 Precision = Literal["float32", "bf16"]
 Turn = Literal["last", "first"]
@@ -65,9 +66,11 @@ class GAN:
         self._learning_rates, self._beta1 = (generator_lr, discriminator_lr), betas[0]
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
-        # What a step calls; `compile` replaces them.
+        # What a step calls; `compile` and `record` replace them.
         self._generate: Callable[[Tensor], Tensor] = generator
         self._discriminate = discriminator
+        self._train_discriminator: Callable[..., Tensor] = self._descend_discriminator
+        self._train_generator: Callable[..., Tensor] = self._descend_generator
 
     @property
     def device(self) -> torch.device:
@@ -79,20 +82,39 @@ class GAN:
         self._generate = torch.compile(self.generator)
         self._discriminate = torch.compile(self.discriminator)  # type: ignore[assignment]
 
+    def record(self) -> None:
+        """Let a GPU record the kernels of both steps and repeat them at one launch (`Recorded`).
+
+        The networks then have to compute the same way in every step: no paths that change, and
+        `idle_weights` skipped. To be called before the first step.
+        """
+        for optimizer in self._optimizers:
+            group = optimizer.param_groups[0]
+            group.update(lr=torch.tensor(group["lr"], device=self.device), capturable=True)
+        self._train_discriminator = Recorded(self._descend_discriminator, self._constants)
+        self._train_generator = Recorded(self._descend_generator, self._constants)
+
+    @property
+    def warm_up(self) -> int:
+        """Return how many first steps take another time than those after them."""
+        return WARM_UP + 1 if isinstance(self._train_generator, Recorded) else 1
+
     def set_rates(self, lr_factor: float, beta2: float) -> None:
         """Set both learning rates to their first values times a factor, and Adam's second decay."""
-        optimizers = self.generator_optimizer, self.discriminator_optimizer
-        for optimizer, rate in zip(optimizers, self._learning_rates, strict=True):
-            optimizer.param_groups[0].update(lr=lr_factor * rate, betas=(self._beta1, beta2))
+        for optimizer, first in zip(self._optimizers, self._learning_rates, strict=True):
+            group, rate = optimizer.param_groups[0], lr_factor * first
+            group["betas"] = self._beta1, beta2
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def discriminator_step(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
         """Update the discriminator; returns its loss as a scalar on the device.
 
         real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim).
         """
-        loss = self.discriminator_loss(real, z, random)
-        descend(self.discriminator_optimizer, loss, self.idle_weights)
-        return loss.detach()
+        return self._train_discriminator(real, z, random)
 
     def generator_step(
         self, z: Tensor, random: Random = None, real: Tensor | None = None
@@ -102,12 +124,10 @@ class GAN:
         `real` are real images, for objectives that need some. The discriminator is frozen: its
         weights get no gradient, its power iteration goes on.
         """
-        with gradients(self.discriminator_weights, needed=False):
-            loss = self.generator_loss(z, random, real)
-            descend(self.generator_optimizer, loss, self.idle_weights)
+        loss = self._train_generator(z, random, real)
         self._update_averages()
         self.generator_steps += 1
-        return loss.detach()
+        return loss
 
     def discriminator_loss(self, real: Tensor, z: Tensor, random: Random = None) -> Tensor:
         """Return the discriminator's loss; the generator's graph is never built."""
@@ -166,6 +186,25 @@ class GAN:
                 self.discriminator_optimizer, self.discriminator
             ),
         }
+
+    @property
+    def _optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        return self.generator_optimizer, self.discriminator_optimizer
+
+    def _constants(self) -> object:
+        """Return what the steps depend on that is no tensor, and may change between them."""
+        return self.objective, *(opt.param_groups[0]["betas"] for opt in self._optimizers)
+
+    def _descend_discriminator(self, real: Tensor, z: Tensor, random: Random) -> Tensor:
+        loss = self.discriminator_loss(real, z, random)
+        descend(self.discriminator_optimizer, loss, self.idle_weights)
+        return loss.detach()
+
+    def _descend_generator(self, z: Tensor, random: Random, real: Tensor | None) -> Tensor:
+        with gradients(self.discriminator_weights, needed=False):
+            loss = self.generator_loss(z, random, real)
+            descend(self.generator_optimizer, loss, self.idle_weights)
+        return loss.detach()
 
     def _saved(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> Saved:
         saved = saved_optimizer(optimizer, network)

@@ -50,7 +50,7 @@ def new_gan(
     with torch.device("meta"):
         generator = build(genome.generator, resolution, image_channels)
         discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
-    return GAN(
+    gan = GAN(
         fresh(generator, config.seed, "generator weights", device, config.generator_init),
         fresh(
             discriminator,
@@ -68,6 +68,9 @@ def new_gan(
         objective=objective_of(config, pace),
         augment=diffaugment if config.augment == "diffaugment" else None,
     )
+    if device.type == "cuda" and build is build_generator and not config.compile:
+        gan.record()
+    return gan
 
 
 OBJECTIVES: dict[Framework, Callable[[TrainingConfig, Pace], Objective]] = {

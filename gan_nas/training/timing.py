@@ -42,6 +42,8 @@ class Phase(NamedTuple):
     parts: tuple[str, str] = ("discriminator", "generator")
     generate: Callable[[], object] = lambda: None
     """Makes a batch of images, as scores do."""
+    warm_up: int = 1
+    """How many first steps of either kind take another time than those after them."""
 
 
 class PhaseTime(NamedTuple):
@@ -117,6 +119,7 @@ def gan_phase(
         batch_size,
         steps,
         generate=generate,
+        warm_up=gan.warm_up,
     )
 
 
@@ -125,7 +128,8 @@ def time_phase(phase: Phase, repeats: int, budget: float = float("inf")) -> Phas
 
     Stops after `repeats`, or when `budget` seconds are spent and one was timed.
     """
-    seconds_of(phase)
+    for _ in range(phase.warm_up):
+        seconds_of(phase)
     times = list(_repeated(phase, repeats, budget))
     first, second = (median(part) for part in zip(*times, strict=True))
     return PhaseTime(
