@@ -244,4 +244,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     torch = sys.modules.get("torch")  # not imported here: it takes seconds
     if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    if not isinstance(error, RuntimeError):
+        return False
+    # The second: more numbers in a tensor than a GPU's kernels can count.
+    return any(words in str(error) for words in ("can't allocate memory", "INT_MAX elements"))

@@ -141,7 +141,7 @@ def _reproducibility() -> list[Finding]:
         Finding(
             "determinism",
             True,
-            "a CPU repeats a run bit for bit",
-            "keep versions, settings and --threads equal; on a GPU last digits may differ",
+            "a run repeats itself bit for bit",
+            "keep versions, settings and --threads equal, or the model of the GPU",
         )
     ]

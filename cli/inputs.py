@@ -12,6 +12,7 @@ from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.machine.cores import available_cores, idle_cores
+from gan_nas.machine.repeatable import fix_workspaces
 from gan_nas.machine.threads import number_is_given
 from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
@@ -73,6 +74,8 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
     if threads is not None:
         torch.set_num_threads(threads)
     found = _found_device(device)
+    if found.type == "cuda":
+        fix_workspaces()
     if threads is None and found.type == "cpu" and not number_is_given():
         torch.set_num_threads(idle_cores())
     return found

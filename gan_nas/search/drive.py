@@ -14,6 +14,7 @@ import torch
 from gan_nas.configs import defaults, resolve
 from gan_nas.data import Images
 from gan_nas.errors import Interrupted, InvalidInput
+from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
@@ -64,7 +65,10 @@ def search(
     task = with_backbone(method, task, "search", directory, progress)
     method.check(task)
     absent = _absent(method, task)
-    with Run.open(directory, _settings(method, task), task.stop, absent=absent) as run:
+    with (
+        repeatable(task.device),
+        Run.open(directory, _settings(method, task), task.stop, absent=absent) as run,
+    ):
         if run.finished:
             return run.result(SearchResult)
         run.begin(again=again)

@@ -3,7 +3,7 @@
 The steps are made once on the meta device, at full size, which costs half a second and nothing
 else: that tells the bytes alive at once and the multiply-adds. Then a sample of the same work is
 timed on the device, with fewer images, smaller ones or narrower networks where the whole would
-take long or much memory, and its time is scaled up by the multiply-adds.
+take a CPU long, and its time is scaled up by the multiply-adds.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ from gan_nas.training.timing import Phase, PhaseTime, StepTimes, seconds_of, tim
 
 MOST_MACS = 2e9  # of a sample's two steps: a tenth of a second on a core
 MOST_BYTES = 64 << 20  # that a sample keeps alive
+SHARE_OF_FREE = 0.25  # of a GPU's memory, that a sample keeps alive there
 LEAST_BATCH, LEAST_SIDE, LEAST_WIDTH = 4, 16, 8
 REPEATS, BUDGET = 30, 1.0  # steps and seconds that a prediction may take
 
@@ -139,9 +140,17 @@ class Work:
         return phase, StepTimes(*shares)
 
     def scale_of(self, full: Simulated) -> Scale:
-        """Return the scale of a sample: fewer images first, then smaller ones, then widths."""
+        """Return the scale of a sample: fewer images first, then smaller ones, then widths.
+
+        On a GPU, which takes as long for small networks as for larger ones, only fewer images, and
+        only as far as its memory asks for it.
+        """
+        most_batches = max(1, self.batch_size // LEAST_BATCH)
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            return Scale(min(ceil(full.training / (SHARE_OF_FREE * free)), most_batches))
         needed = max(sum(full.macs) / MOST_MACS, full.training / MOST_BYTES, 1.0)
-        batch = min(ceil(needed), max(1, self.batch_size // LEAST_BATCH))
+        batch = min(ceil(needed), most_batches)
         needed /= batch
         side = width = 1
         while needed > 1 and self.side % (16 * side) == 0 and self.side // side > LEAST_SIDE:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gan_nas.configs import defaults
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
@@ -123,7 +124,10 @@ def train(
         "config": defaults(TrainingConfig),
         "genome": {name: defaults(type(part)) for name, part in parts.items()},
     }
-    with Run.open(directory, settings, stop, absent=absent, length=length) as run:
+    with (
+        repeatable(device),
+        Run.open(directory, settings, stop, absent=absent, length=length) as run,
+    ):
         if run.finished:
             return run.result(TrainingResult)
         run.begin(again=again)

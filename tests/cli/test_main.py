@@ -73,6 +73,7 @@ def test_wrong_usage_is_one_sentence_and_exit_2(
         (OSError(errno.EACCES, "Permission denied", "there"), 3, "there: Permission denied"),
         (torch.OutOfMemoryError("CUDA out of memory"), 3, "the memory does not"),
         (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"), 3, "memory"),
+        (RuntimeError("upsample: less than INT_MAX elements, but got [9]"), 3, "memory"),
         (MemoryError(), 3, "the memory does not suffice: free some"),
         (KeyError("oops"), 70, "bug in gan-nas (KeyError: 'oops')"),
     ],

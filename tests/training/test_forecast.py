@@ -63,6 +63,16 @@ def test_a_sample_of_any_work_is_small(name: str) -> None:
             assert scale == Scale()
 
 
+def test_on_a_gpu_only_memory_makes_a_sample_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = training(32, 32, batch_size=64, generator_batch_size=64)
+    full = work.simulated[0]
+    work.device = torch.device("cuda")
+    for share, batch in ((8, 1), (2, 2), (1e-3, 16)):
+        free = int(share * full.training), 0
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: free)
+        assert work.scale_of(full) == Scale(batch)
+
+
 def test_times_are_scaled_up_by_the_multiply_adds() -> None:
     full = training(32, 32, batch_size=64, generator_batch_size=64)
     assert full.scale_of(full.simulated[0]).batch > 1

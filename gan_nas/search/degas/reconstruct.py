@@ -12,6 +12,7 @@ from torch import nn
 
 from gan_nas.configs import defaults
 from gan_nas.data import Images
+from gan_nas.machine.repeatable import repeatable
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.cost import generator_cost
 from gan_nas.progress import Progress, silent
@@ -58,7 +59,8 @@ def reconstruct(
         "versions": versions(),
         "genome": genome.model_dump(mode="json"),
     }
-    with Run.open(directory, settings, stop, absent={"config": defaults(Config)}) as run:
+    absent = {"config": defaults(Config)}
+    with repeatable(device), Run.open(directory, settings, stop, absent=absent) as run:
         if run.finished:
             return run.result(ReconstructionResult)
         run.begin(again=again)
