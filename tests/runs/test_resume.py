@@ -18,6 +18,13 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+# AdversarialNAS' takes the longest by far, and is stopped again and again in every run of the tests.
+SELDOM = [
+    pytest.param(kind, marks=pytest.mark.slow) if kind == "adversarialnas" else kind
+    for kind in sorted(tiny.RUNS)
+]
+
+
 class Looks:
     """Counts how often a run asks whether to stop, and says yes from a place on."""
 
@@ -59,6 +66,7 @@ def interrupted_again_and_again(
     raise AssertionError("it makes no progress between interruptions")
 
 
+@pytest.mark.parametrize("kind", SELDOM, indirect=True)
 def test_another_seed_gives_other_bytes(kind: str, tmp_path: Path) -> None:
     """That the same seed gives the same is what all of the others say."""
     weights = []
@@ -98,6 +106,7 @@ def killed_run() -> Iterator[Callable[..., int]]:
         asked.close()
 
 
+@pytest.mark.parametrize("kind", SELDOM, indirect=True)
 @pytest.mark.parametrize(
     "share",
     [0.7, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.2, 0.45, 0.95))],
