@@ -26,6 +26,13 @@ class Searched(NamedTuple):
     run: Path
 
 
+class Studied(NamedTuple):
+    """A finished study, and the command that it came of."""
+
+    command: list[str]
+    run: Path
+
+
 Command = Callable[..., Answer]
 
 COMMANDS = (

@@ -1,15 +1,17 @@
 """A small data set, finished searches and one trained generator for all tests of commands."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from shutil import copytree
 
 import numpy as np
 import pytest
 import torch
-from commands import STUDY, Answer, Command, Searched, sets
+from commands import STUDY, Answer, Command, Searched, Studied, sets
 from PIL import Image
+from tables import made_up
 from tiny import SETTINGS, TRAINING
 
 from gan_nas.cli import run
@@ -72,12 +74,23 @@ def finished_searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def studied(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study."""
-    directory = tmp_path_factory.mktemp("studies") / "methods"
-    options = ["--data", str(folder), "--run", str(directory), *sets(STUDY)]
-    assert run(["study", "methods", *options]) == 0
-    return directory
+def studies(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Studied]:
+    """Finished studies by name."""
+    table = tmp_path_factory.mktemp("tables") / "made up.json"
+    made_up().save(table)
+    options = {
+        "noise": ["--set", f"table={table}"],
+        "methods": ["--data", str(folder), *sets(STUDY)],
+    }
+
+    @cache
+    def finished(name: str) -> Studied:
+        directory = tmp_path_factory.mktemp("studies") / name
+        command = ["study", name, *options[name], "--run", str(directory)]
+        assert run(command) == 0
+        return Studied(command, directory)
+
+    return finished
 
 
 # AdversarialNAS' takes as long as both others, and is asked by other tests.

@@ -1,12 +1,13 @@
 """The schema of each result is printed, and what is written fits the model that it is of."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tables
 import tiny
-from commands import Command, sets
+from commands import Command, Studied, sets
 
 from gan_nas.cli.schema import MODELS, model_of
 from gan_nas.networks.weights import read_metadata
@@ -37,7 +38,11 @@ def test_a_name_without_a_schema_gets_a_suggestion(gan_nas: Command) -> None:
 
 
 def test_what_is_written_fits_its_model(
-    gan_nas: Command, trained: Path, finished_search: Path, studied: Path, tmp_path: Path
+    gan_nas: Command,
+    trained: Path,
+    finished_search: Path,
+    studies: Callable[[str], Studied],
+    tmp_path: Path,
 ) -> None:
     written = tmp_path / "scores.json"
     assert gan_nas("score", trained, "-n", 20, "-o", written).code == 0
@@ -50,7 +55,7 @@ def test_what_is_written_fits_its_model(
         "plan": gan_nas("retrain", "ctgan-cifar10", "--width", 4, "--dry-run", "--json").out,
         "search-result": (finished_search / "result.json").read_text(),
         "derived-result": gan_nas("derive", finished_search, "--top-k", 1, "--json").out,
-        "study-result": (studied / "study.json").read_text(),
+        "study-result": (studies("noise").run / "study.json").read_text(),
         "training-result": (trained.parent / "result.json").read_text(),
         "reconstruction-result": gan_nas(*reconstruct, *sets(tiny.DEGAS), "--json").out,
     }

@@ -18,7 +18,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-# AdversarialNAS' takes the longest by far, and is stopped again and again in every run of the tests.
+# AdversarialNAS' takes the longest by far, and every run of the tests stops it again and again.
 SELDOM = [
     pytest.param(kind, marks=pytest.mark.slow) if kind == "adversarialnas" else kind
     for kind in sorted(tiny.RUNS)
