@@ -53,8 +53,11 @@ def study(
     seeds each: who beats random search in its space, by how much, with what confidence. strategies
     searches a table of trials that are recorded, hundreds of times: regret against budget, and the
     probability to beat random search; noise tells how much of a score is the seed, and how many
-    seeds a claim needs; proxy what tells early which genomes end well. A study's directory then
-    holds study.json, study.csv and study.png, and what they were made of.
+    seeds a claim needs; proxy what tells early which genomes end well. reward, reset, levels and
+    discriminator compare a part of AutoGAN's or AdversarialNAS' search with what stands in for it;
+    transfer what was found on other data with what was found on these; leaderboard trains the
+    published genomes alike, scaling some at several widths. A study's directory then holds
+    study.json, study.csv and study.png, and what they were made of.
 
     Example: gan-nas study strategies
     """

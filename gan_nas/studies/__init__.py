@@ -8,7 +8,10 @@ from gan_nas.errors import InvalidInput, nearest
 if TYPE_CHECKING:
     from gan_nas.studies.study import Study
 
-STUDIES = ("strategies", "noise", "proxy", "methods")
+STUDIES = (
+    *("strategies", "noise", "proxy", "methods"),
+    *("reward", "reset", "levels", "discriminator", "leaderboard", "scaling", "transfer"),
+)
 
 
 def load_study(name: str) -> "Study[Any]":

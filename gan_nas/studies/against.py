@@ -1,9 +1,8 @@
-"""Is a search better than random search in its space? By how much, and how sure is that?"""
+"""Is a search better than another? By how much, and how sure is that?"""
 
 from collections.abc import Mapping, Sequence
-from math import exp, log
-from statistics import fmean, stdev
-from typing import NamedTuple
+from math import exp
+from statistics import fmean
 
 from pydantic import JsonValue
 from scipy.stats import ttest_ind
@@ -11,10 +10,10 @@ from scipy.stats import ttest_ind
 from gan_nas.spaces.genome import Genome
 from gan_nas.studies.searches import RANDOM, Contender
 from gan_nas.studies.study import Findings, TableColumn
+from gan_nas.studies.trainings import sampled
 from gan_nas.trials.comparison import SIGNIFICANT
 from gan_nas.trials.trial import Outcome
 
-SECOND = "frechet_distance[residual"  # the second judge's, of labelled data and others
 LIMITS = [
     "Searches of minutes: the papers' take GPU-days, and what is best may change with the length.",
     "The settings are the presets' own; nothing was tuned on these seeds.",
@@ -22,52 +21,31 @@ LIMITS = [
 ]
 
 
-class Sample(NamedTuple):
-    """Logarithms of a search's distances: of each training, and their means over each genome."""
-
-    all: list[float]
-    genomes: list[float]
-    second: list[float]
-    failed: int
-
-
 def compared(
     found: Mapping[Contender, Sequence[Genome]],
     outcomes: Mapping[str, Sequence[Outcome]],
     seconds: Mapping[Contender, Sequence[float]],
+    baselines: Mapping[Contender, Contender],
 ) -> Findings:
-    """Compare each search with random search in its space, by Welch's test over its seeds.
+    """Compare each search with its baseline, by Welch's test over its seeds.
 
     `found` are the genomes of a search's seeds, `outcomes` the trainings of a genome, by its id,
     `seconds` what each of a search's seeds took of the CPU. Distances are compared by their
     logarithms: geometric means, and ratios of these.
     """
-    samples = {}
-    for search, genomes in found.items():
-        trained = [outcomes[genome.genome_id] for genome in genomes]
-        ended = [[one for one in each if one.status == "completed"] for each in trained]
-        samples[search] = Sample(
-            all=[log(one.loss) for each in ended for one in each],
-            genomes=[fmean(log(one.loss) for one in each) for each in ended if each],
-            second=[fmean(log(_second(one)) for one in each) for each in ended if each],
-            failed=sum(map(len, trained)) - sum(map(len, ended)),
-        )
+    samples = {search: sampled(genomes, outcomes) for search, genomes in found.items()}
     rows, findings, num_seeds = [], list[str](), max(map(len, found.values()))
     for search, sample in samples.items():
         row: dict[str, JsonValue] = {
             "search": search.name,
             "space": search.space,
             "seconds": fmean(seconds[search]) if seconds[search] else 0.0,
-            "distance": exp(fmean(sample.genomes)) if sample.genomes else None,
-            "spread": exp(stdev(sample.genomes)) if len(sample.genomes) > 1 else None,
-            "second_distance": exp(fmean(sample.second)) if sample.second else None,
-            "failed": sample.failed,
-            "distances": [exp(value) for value in sample.all],
+            **sample.row(),
             "genomes": [genome.genome_id for genome in found[search]],
         }
-        baseline = samples.get(Contender(RANDOM, search.space))
-        if search != Contender(RANDOM, search.space) and baseline is not None:
-            against, said = _against_random(search, sample.genomes, baseline.genomes)
+        if (baseline := baselines.get(search)) is not None:
+            theirs = samples[baseline].genomes
+            against, said = _against(search, sample.genomes, baseline, theirs)
             row |= against
             findings.append(said)
         rows.append(row)
@@ -79,7 +57,7 @@ def compared(
             TableColumn(name="spread", words="spread", format=".2f"),
             TableColumn(name="second_distance", words="second judge"),
             TableColumn(name="failed", words="failed", format="d"),
-            TableColumn(name="ratio", words="to random", format=".2f"),
+            TableColumn(name="ratio", words="ratio", format=".2f"),
             TableColumn(name="low", words="95 %: from", format=".2f"),
             TableColumn(name="high", words="to", format=".2f"),
             TableColumn(name="p_value", words="p", format=".2g"),
@@ -90,29 +68,22 @@ def compared(
     )
 
 
-def _second(outcome: Outcome) -> float:
-    """Return the distance by the second judge."""
-    (name,) = (name for name in outcome.scores[-1] if name.startswith(SECOND))
-    return float(outcome.scores[-1][name])
-
-
-def _against_random(
-    search: Contender, ours: list[float], theirs: list[float]
+def _against(
+    search: Contender, ours: list[float], baseline: Contender, theirs: list[float]
 ) -> tuple[dict[str, JsonValue], str]:
-    """Compare with random search: the ratio of distances, its 95 % interval, Welch's p."""
+    """Compare with a baseline: the ratio of distances, its 95 % interval, Welch's p."""
+    other = f"random search in {search.space}" if baseline.method == RANDOM else baseline.name
     if min(len(ours), len(theirs)) < 2:
-        return {}, f"{search.name}: too few trainings ended well to compare it with random search."
+        return {}, f"{search.name}: too few trainings ended well to compare it with {other}."
     test = ttest_ind(ours, theirs, equal_var=False)
     low, high = (exp(end) for end in test.confidence_interval())
     ratio, p_value = exp(fmean(ours) - fmean(theirs)), float(test.pvalue)
     better, much = ("lower", 1 - ratio) if ratio < 1 else ("higher", ratio - 1)
-    verdict = (
-        f"cannot be told from random search in {search.space}"
-        if p_value >= SIGNIFICANT
-        else f"{'beats' if ratio < 1 else 'loses to'} random search in {search.space}"
-    )
+    verdict = "beats" if ratio < 1 else "loses to"
+    if p_value >= SIGNIFICANT:
+        verdict = "cannot be told from"
     said = (
-        f"{search.name} {verdict}: its distances are {100 * much:.0f} % {better} (95 %: "
+        f"{search.name} {verdict} {other}: its distances are {100 * much:.0f} % {better} (95 %: "
         f"{low:.2f} to {high:.2f} times, p = {p_value:.2g})."
     )
     return {"ratio": ratio, "low": low, "high": high, "p_value": p_value}, said

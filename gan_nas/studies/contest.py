@@ -1,4 +1,4 @@
-"""All ways to search at equal time, several seeds each, beside genomes that are just drawn.
+"""Searches at equal time, several seeds each: what studies that compare searches are made of.
 
 A search is as long as fits into so many seconds of one CPU thread: that is measured first, on two
 short searches by each method. What it finds first is trained anew, alike for all, with several
@@ -8,62 +8,42 @@ seeds, and judged by a second network, too. Methods are compared within their sp
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, Field
 
 from gan_nas.configs import find_preset, resolve
 from gan_nas.files import write_json
-from gan_nas.metrics.backbone import Backbone
-from gan_nas.metrics.loading import load_backbone
 from gan_nas.search import drive, load_method
 from gan_nas.search.method import Method, SearchConfig, Task
-from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome, read_genome
 from gan_nas.spaces.random_genomes import sample_genomes
-from gan_nas.studies.against_random import compared
+from gan_nas.studies.against import compared
 from gan_nas.studies.pictures import save_dots
 from gan_nas.studies.searches import DRAW, Contender, parsed
-from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, numbers_in
-from gan_nas.training.config import TrainingConfig, presets_for
-from gan_nas.trials.jobs import Jobs
-from gan_nas.trials.training import TrainEvaluator
-from gan_nas.trials.trial import Outcome, Trial
+from gan_nas.studies.study import Findings, Study, StudyTask, numbers_in
+from gan_nas.studies.trainings import TrainingsConfig, train_all, training_of
 
 SHORT = (0.05, 0.15)  # of a preset's length: two searches that tell time from length
 TIMES = "times.json"
 
 
-class MethodsConfig(StudyConfig):
-    """Settings of the comparison."""
+class ContestConfig(TrainingsConfig):
+    """Settings of a comparison of searches."""
 
-    searches: tuple[str, ...] = (
-        *("draw:autogan", "random:autogan", "evolution:autogan", "nsga2:autogan"),
-        *("halving:autogan", "autogan", "draw:adversarialnas", "random:adversarialnas"),
-        *("adversarialnas", "draw:degas", "random:degas", "degas"),
-    )
+    searches: tuple[str, ...]
     """What is compared: METHOD, or METHOD:SPACE where it searches any; draw:SPACE takes a genome at
     random, without a search. @KEY=VALUE behind it changes a setting, as in degas@lr=0.1."""
-    seconds: float = Field(default=90.0, gt=0)
-    """Of one CPU thread, for a search."""
+    seconds: float | None = Field(default=90.0, gt=0)
+    """Of one CPU thread, for a search; none: as long as its preset says."""
     seeds: int = Field(default=3, ge=2, le=100)
     """Searches by each method, and genomes that are drawn."""
     preset: str = "demo"
     """Of the searches."""
     search_set: tuple[str, ...] = ()
     """Settings of searches on top of it, for those methods that have them."""
-    resolution: int = Field(default=16, ge=8, le=512)
-    """Side of the images."""
     width: int = Field(default=16, ge=1, le=2048)
     """Of both networks of the genomes that are trained."""
-    framework: Framework = "hinge-sn"
-    """How genomes that were found are trained."""
-    training: str = "demo"
-    """Preset of these trainings."""
-    training_set: tuple[str, ...] = ("steps=500", "score_every=500")
-    """Settings of these trainings on top of it."""
-    training_seeds: int = Field(default=3, ge=1, le=100)
-    """Trainings of each genome."""
 
 
 class Times(BaseModel):
@@ -75,15 +55,20 @@ class Times(BaseModel):
     """CPU seconds of each search, by its folder."""
 
 
-class MethodsStudy(Study[MethodsConfig]):
-    """What `gan-nas study methods` runs."""
+Q = TypeVar("Q", bound=ContestConfig)
 
-    name = "methods"
-    question = "Which way to search finds better genomes than a random draw, in equal time?"
-    Config = MethodsConfig
+
+class Contest(Study[Q]):
+    """Compares searches; its subclasses ask a question and name who is compared."""
+
     presets: ClassVar = {"demo": {}}
 
-    def check(self, task: StudyTask[MethodsConfig]) -> None:
+    def baselines(self, searches: Sequence[Contender]) -> dict[Contender, Contender]:
+        """Return what each search is compared with: the first of all, in its space."""
+        first = searches[0]
+        return {one: first for one in searches if one != first and one.space == first.space}
+
+    def check(self, task: StudyTask[Q]) -> None:
         """Refuse methods, spaces and settings that there are not."""
         config = task.config
         searches = parsed(config.searches)
@@ -93,21 +78,13 @@ class MethodsStudy(Study[MethodsConfig]):
                 method = load_method(search.method)
                 method.longer(search_config(method, search, config, 0), 1.0)
 
-    def work(self, task: StudyTask[MethodsConfig]) -> Findings:
+    def work(self, task: StudyTask[Q]) -> Findings:
         """Search, train what was found, compare."""
         searches = parsed(task.config.searches)
-        found = {search: _found(task, search) for search in searches}
-        outcomes = _trained(task, [genome for genomes in found.values() for genome in genomes])
-        times, config = _read(task), task.config
-        seconds = {
-            search: [
-                times.seconds[where]
-                for seed in range(config.seeds)
-                if (where := _where(search, config.seed + seed)) in times.seconds
-            ]
-            for search in searches
-        }
-        return compared(found, outcomes, seconds)
+        found = {search: find(task, search) for search in searches}
+        outcomes = train_all(task, [genome for genomes in found.values() for genome in genomes])
+        seconds = {search: seconds_of(task, search) for search in searches}
+        return compared(found, outcomes, seconds, self.baselines(searches))
 
     def draw(self, findings: Findings, path: Path) -> None:
         """Draw each training as a dot, by what found its genome."""
@@ -115,22 +92,8 @@ class MethodsStudy(Study[MethodsConfig]):
         save_dots(groups, path, "distance of a training (lower is better)", self.question)
 
 
-STUDY = MethodsStudy()
-
-
-def training_of(config: MethodsConfig) -> TrainingConfig:
-    """Return how genomes that were found are trained."""
-    preset = find_preset(presets_for("autogan", config.framework), config.training)
-    return resolve(
-        TrainingConfig,
-        preset,
-        config.training_set,
-        {"framework": config.framework, "seed": config.seed},
-    )
-
-
 def search_config(
-    method: Method[Any, Any], search: Contender, config: MethodsConfig, seed: int
+    method: Method[Any, Any], search: Contender, config: ContestConfig, seed: int
 ) -> SearchConfig:
     """Return the settings of a search, of the preset's length."""
     fields = method.Config.model_fields
@@ -150,8 +113,8 @@ def search_config(
     return found
 
 
-def _found(task: StudyTask[MethodsConfig], search: Contender) -> list[Genome]:
-    """Return what a search finds first, for each seed."""
+def find(task: StudyTask[Q], search: Contender) -> list[Genome]:
+    """Search, and return what is found first, for each seed; the same call goes on."""
     config = task.config
     if search.method == DRAW:
         return [
@@ -165,12 +128,24 @@ def _found(task: StudyTask[MethodsConfig], search: Contender) -> list[Genome]:
     ]
 
 
+def seconds_of(task: StudyTask[Q], search: Contender) -> list[float]:
+    """Return what the searches took of the CPU; nothing for genomes that are drawn."""
+    times, config = _read(task), task.config
+    return [
+        times.seconds[where]
+        for seed in range(config.seeds)
+        if (where := _where(search, config.seed + seed)) in times.seconds
+    ]
+
+
 def _where(search: Contender, seed: int) -> str:
     return f"searches/{search.folder(seed)}"
 
 
-def _length(task: StudyTask[MethodsConfig], search: Contender) -> float:
+def _length(task: StudyTask[Q], search: Contender) -> float:
     """Return the length that fits into the time, of two short searches and their CPU times."""
+    if task.config.seconds is None:
+        return 1.0
     if (known := _read(task).lengths.get(search.name)) is not None:
         return known
     spent = []
@@ -188,7 +163,7 @@ def _length(task: StudyTask[MethodsConfig], search: Contender) -> float:
 
 
 def _searched(
-    task: StudyTask[MethodsConfig], search: Contender, seed: int, length: float, where: str
+    task: StudyTask[Q], search: Contender, seed: int, length: float, where: str
 ) -> Genome:
     """Search, and return the first genome; the CPU time goes into the times."""
     method = load_method(search.method)
@@ -217,49 +192,10 @@ def _searched(
     return read_genome(Path(result.genomes[0].file))
 
 
-def second_judge(task: StudyTask[MethodsConfig]) -> Backbone:
-    """Return another network, which knows nothing of the first."""
-    return load_backbone("residual", task.real, task.cache, task.device, task.stop, task.progress)
-
-
-def _trained(task: StudyTask[MethodsConfig], genomes: Sequence[Genome]) -> dict[str, list[Outcome]]:
-    """Train each genome with all seeds; returns the outcomes of each, by its id."""
-    config, training = task.config, training_of(task.config)
-    evaluator = TrainEvaluator(
-        config=training,
-        folder=task.directory / "trainings",
-        images=task.real,
-        resolution=config.resolution,
-        device=task.device,
-        backbone=task.judge,
-        judges=(second_judge(task),),
-        plain=True,
-        cache=task.cache,
-        stop=task.stop,
-        progress=task.progress,
-    )
-    images = training.steps * training.num_critic * training.batch_size
-    different = {genome.genome_id: genome for genome in genomes}
-    trials = [
-        Trial(genome=genome, images=images, seed=config.seed + seed)
-        for seed in range(config.training_seeds)
-        for genome in different.values()
-    ]
-    trained: dict[str, list[Outcome]] = {name: [] for name in different}
-    with Jobs(evaluator, task.jobs) as jobs:
-        begun = [
-            jobs.begin(trial, f"training {number}/{len(trials)}")
-            for number, trial in enumerate(trials, start=1)
-        ]
-        for one in begun:
-            trained[one.trial.genome.genome_id].append(jobs.outcome(one))
-    return trained
-
-
-def _read(task: StudyTask[MethodsConfig]) -> Times:
+def _read(task: StudyTask[Q]) -> Times:
     path = task.directory / TIMES
     return Times.model_validate_json(path.read_text()) if path.exists() else Times()
 
 
-def _write(task: StudyTask[MethodsConfig], times: Times) -> None:
+def _write(task: StudyTask[Q], times: Times) -> None:
     write_json(task.directory / TIMES, times.model_dump())

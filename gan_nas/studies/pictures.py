@@ -102,6 +102,40 @@ def save_bands(
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
 
 
+def save_lines(
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    path: Path,
+    x_label: str,
+    y_label: str,
+    title: str,
+) -> None:
+    """Draw points (x, y), both positive, joined in their order, on logarithmic axes.
+
+    Lines differ in colour (Okabe and Ito's) and marks. Writes one PNG.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, points), style in zip(lines.items(), cycle(STYLES[1:]), strict=False):
+        colour, dashes, mark = style
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, color=colour, linestyle=dashes, marker=mark, ms=5, label=name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axis.set_minor_formatter(lambda value, _: f"{value:,g}")
+    axes.tick_params(labelsize=8, which="both")
+    axes.set_xlabel(x_label, fontsize=9)
+    axes.set_ylabel(y_label, fontsize=9)
+    axes.set_title(title, fontsize=9)
+    axes.legend(fontsize=8, frameon=False)
+    axes.grid(alpha=0.3, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+
+
 def save_sorted(
     values: Sequence[Sequence[float]], path: Path, x_label: str, y_label: str, title: str
 ) -> None:

@@ -6,7 +6,7 @@ that the predictor did not see, as a search that trains on would meet other nois
 al. 2019), Fig. 7, reports 0.779 for scores on shared weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
 from statistics import fmean
@@ -16,11 +16,15 @@ import numpy as np
 from pydantic import Field, JsonValue
 from scipy.stats import kendalltau, spearmanr
 
-from gan_nas.errors import InvalidInput
+from gan_nas.errors import Interrupted, InvalidInput
+from gan_nas.networks.cost import generator_cost
 from gan_nas.spaces.frameworks import Framework
+from gan_nas.spaces.genome import Genome
 from gan_nas.studies.pictures import save_intervals
 from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, TableColumn, number_in
+from gan_nas.studies.zero_cost import zero_cost_proxies
 from gan_nas.trials.comparison import TINY
+from gan_nas.trials.making import training_of
 from gan_nas.trials.table import Table, read_table
 
 FEWEST = 10  # genomes that a correlation is made of
@@ -37,6 +41,9 @@ class ProxyConfig(StudyConfig):
     seen: int = Field(default=0, ge=0)
     """Place of the seed that predictors see; the others are predicted, or it where there are
     none."""
+    zero_cost: bool = True
+    """Whether all genomes are built, untrained, for what their gradients tell: half a second
+    each."""
 
 
 class ProxyStudy(Study[ProxyConfig]):
@@ -66,9 +73,12 @@ class ProxyStudy(Study[ProxyConfig]):
         config, table = task.config, read_table(task.config.table)
         ends = _ends(table, config.seen)
         random = np.random.default_rng(config.seed)
+        found = predictors(table, config.seen)
+        if config.zero_cost:
+            found |= _of_untrained(task, table)
         rows = [
             row
-            for name, predictor in predictors(table, config.seen).items()
+            for name, predictor in found.items()
             if (row := _correlated(name, predictor, ends, random)) is not None
         ]
         free = [row for row in rows if str(row["predictor"]) in FREE]
@@ -110,7 +120,11 @@ class ProxyStudy(Study[ProxyConfig]):
 
 
 STUDY = ProxyStudy()
-FREE = ("few parameters", "few multiply-adds", "distance after 0 images")
+SMALL_GRADIENT, HIGH_RANK = "small gradient, untrained", "high effective rank, untrained"
+FREE = (
+    *("few parameters", "few multiply-adds", "distance after 0 images"),
+    *(SMALL_GRADIENT, HIGH_RANK),
+)
 
 
 def predictors(table: Table, seen: int) -> dict[str, Predictor]:
@@ -133,6 +147,31 @@ def predictors(table: Table, seen: int) -> dict[str, Predictor]:
             table, seen, table.moments[-1], table.measures[0], second
         )
     return found
+
+
+def _of_untrained(task: StudyTask[ProxyConfig], table: Table) -> dict[str, Predictor]:
+    """Return the zero-cost proxies of all genomes, of the seed that predictors see."""
+    recipe, genomes = table.recipe, table.recipe.genomes()
+    channels = _channels(table, genomes)
+    config = training_of(recipe, recipe.framework).model_copy(update={"seed": task.config.seen})
+    found: dict[str, dict[int, float]] = {SMALL_GRADIENT: {}, HIGH_RANK: {}}
+    for number, genome in enumerate(genomes):
+        told = zero_cost_proxies(genome, config, recipe.resolution, channels)
+        found[SMALL_GRADIENT][number] = told["gradient norm"]
+        found[HIGH_RANK][number] = -told["effective rank"]
+        task.progress("genomes", number + 1, len(genomes), {})
+        if task.stop():
+            raise Interrupted("stopped on request; the same command begins anew")
+    return dict(found)
+
+
+def _channels(table: Table, genomes: Sequence[Genome]) -> int:
+    """Return the channels of a table's images, of which it tells what generators they make."""
+    sizes = {
+        channels: generator_cost(genomes[0].generator, table.recipe.resolution, channels).parameters
+        for channels in (1, 3)
+    }
+    return next((c for c, size in sizes.items() if size == table.genomes[0].parameters), 3)
 
 
 def _values(

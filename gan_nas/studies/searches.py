@@ -18,12 +18,14 @@ class Contender(NamedTuple):
     space: str
     sets: tuple[str, ...] = ()
     """Settings of its own, KEY=VALUE."""
+    elsewhere: str = ""
+    """The data it searches on, where these are others than those of the study."""
 
     @property
     def name(self) -> str:
-        """Return it as it is asked for."""
+        """Return it as it is asked for, and the data where these are others."""
         method = f"{self.method}:{self.space}" if self.method != self.space else self.method
-        return "@".join([method, *self.sets])
+        return "@".join([method, *self.sets]) + (self.elsewhere and f" on {self.elsewhere}")
 
     def folder(self, ending: object) -> str:
         """Return the name of a folder of its runs."""

@@ -155,7 +155,10 @@ def test_the_generator_alone_is_searched_against_a_fixed_discriminator(
             {"hard": True, "noise_on": "logprob", "num_latent_parts": 2, "ema_decay": 0.0},
             marks=pytest.mark.slow,
         ),
-        {"mixture": "softmax", "passes": "apart", "first_cell_logits": 7, "precision": "bf16"},
+        pytest.param(
+            {"mixture": "softmax", "passes": "apart", "first_cell_logits": 7, "precision": "bf16"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=str,
 )

@@ -470,7 +470,8 @@ def test_a_bad_trial_is_an_outcome_and_the_search_goes_on(
 @pytest.mark.parametrize(
     "name",
     [
-        "halving",
+        "evolution",
+        pytest.param("halving", marks=pytest.mark.slow),  # rungs: test_retraining stops them
         pytest.param("nsga2", marks=pytest.mark.slow),
         pytest.param("reinforce", marks=pytest.mark.slow),
         pytest.param("optuna", marks=[pytest.mark.slow, extras.needs_optuna]),
@@ -559,6 +560,7 @@ def test_a_search_of_another_version_that_would_ask_otherwise_is_not_gone_on_wit
         work.advance()
 
 
+@pytest.mark.slow
 def test_derive_takes_limits(tmp_path: Path) -> None:
     result = tiny.run_search("random", tmp_path, trials=5)
     rows = tiny.derive(tmp_path, 5)

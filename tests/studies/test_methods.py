@@ -21,8 +21,9 @@ from gan_nas.search.strategies.budget import planned, spent
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.studies import load_study
-from gan_nas.studies.against_random import compared
-from gan_nas.studies.methods import STUDY, TIMES, MethodsConfig, Times, search_config
+from gan_nas.studies.against import compared
+from gan_nas.studies.contest import TIMES, Times, search_config
+from gan_nas.studies.methods import STUDY, MethodsConfig
 from gan_nas.studies.searches import Contender, parsed
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
 from gan_nas.trials.trial import Outcome, Trial
@@ -143,7 +144,8 @@ def outcomes(
 
 def test_who_beats_random_search_is_said_and_who_cannot_be_told_from_it() -> None:
     found, judged = outcomes(random=10.0, evolution=5.0, halving=10.2, nsga2=30.0)
-    findings = compared(found, judged, {search: [1.0] for search in found})
+    seconds = {search: [1.0] for search in found}
+    findings = compared(found, judged, seconds, STUDY.baselines(list(found)))
     better, same, worse = findings.findings
     assert "evolution:autogan beats random search in autogan: its distances are 50 %" in better
     assert "halving:autogan cannot be told from random search" in same

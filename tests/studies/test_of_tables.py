@@ -18,9 +18,14 @@ from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.runs.run import never
 from gan_nas.studies import STUDIES, load_study
 from gan_nas.studies.noise import parts_of, seeds_needed
+from gan_nas.studies.proxy import HIGH_RANK, SMALL_GRADIENT, ProxyConfig
 from gan_nas.studies.strategies import StrategiesConfig, compared, curves
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
 
+FEW: dict[str, dict[str, Any]] = {
+    "strategies": {"runs": 10, "budget": 3, "strategies": ("evolution",)},
+    "proxy": {"zero_cost": False},
+}
 OF_TABLES = [name for name in STUDIES if not load_study(name).needs_images]
 
 
@@ -32,8 +37,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def task(name: str, table: Path, directory: Path, stop: Any = never) -> StudyTask[Any]:
-    few = {"runs": 10, "budget": 3, "strategies": ("evolution",)} if name == "strategies" else {}
-    config = load_study(name).Config.model_validate({"table": str(table)} | few)
+    config = load_study(name).Config.model_validate({"table": str(table)} | FEW.get(name, {}))
     return StudyTask(config=config, directory=directory, stop=stop)
 
 
@@ -58,6 +62,18 @@ def test_a_study_of_a_table_ends_in_a_report_a_table_and_a_picture(
     with Image.open(run / "study.png") as picture:
         assert picture.width > 500
     assert run_study(load_study(name), task(name, table, run)) == result
+
+
+@pytest.mark.slow
+def test_what_untrained_networks_tell_is_a_predictor_of_all_genomes(
+    table: Path, tmp_path: Path
+) -> None:
+    whole = replace(
+        task("proxy", table, tmp_path / "run"), config=ProxyConfig(table=str(table), zero_cost=True)
+    )
+    rows = {row["predictor"]: row for row in run_study(load_study("proxy"), whole).rows}
+    for name in (SMALL_GRADIENT, HIGH_RANK):
+        assert rows[name]["genomes"] == rows["few parameters"]["genomes"]
 
 
 @pytest.mark.slow
