@@ -36,7 +36,9 @@ def score(
     ] = "default",
     metrics: Annotated[
         str,
-        typer.Option(metavar="LIST", help="Of is, fid, kid, prdc, fid-infinity, with commas."),
+        typer.Option(
+            metavar="LIST", help="Of is, fid, kid, prdc, fid-infinity, mind, fwd, with commas."
+        ),
     ] = "is,fid",
     repeats: Annotated[
         int,

@@ -19,18 +19,22 @@ from gan_nas.metrics.inception_score import inception_style_score, shuffled_orde
 from gan_nas.metrics.jackknife import group_of_each, jackknife, moments_without_each
 from gan_nas.metrics.kid import kernel_distance, usable_subset_size
 from gan_nas.metrics.manifold import Neighbours, manifold_scores
+from gan_nas.metrics.mind import sliced_distance
 from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.wavelets import PacketMoments, wavelet_distance
 
-Measure = Literal["is", "fid", "kid", "prdc", "fid-infinity"]
+Measure = Literal["is", "fid", "kid", "prdc", "fid-infinity", "mind", "fwd"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 USUAL: tuple[Measure, ...] = ("is", "fid")
-PAIRWISE = {"kid", "prdc"}  # compare single images, so they need features of real ones
+PAIRWISE = {"kid", "prdc", "mind"}  # compare single images, so they need features of real ones
+OF_IMAGES = PAIRWISE | {"fwd"}  # look at the real images themselves: no file of statistics will do
 FRECHET = {"fid", "fid-infinity"}  # need the moments of real images
 KEEPING = PAIRWISE | {"fid-infinity"}
 
 MOST = 10_000  # features of either side that are compared singly: 82 MB of Inception's 2048-d
 SEED = 2020  # of the subsets that measures draw, and of the order of a shuffled score
 PAPERS = Neighbours()
+FWD = "frechet_wavelet_distance"  # of pixels, whatever the backbone
 
 
 class Embedded(NamedTuple):
@@ -39,6 +43,8 @@ class Embedded(NamedTuple):
     moments: Moments
     logits: Tensor | None  # (N, K)
     features: Tensor | None  # (N, d), float32 on the CPU
+    packets: PacketMoments | None = None  # of all images
+    few_packets: PacketMoments | None = None  # of the images at the places asked for
 
 
 def embed(
@@ -56,8 +62,14 @@ def embed(
     moments: Moments | None = None
     all_logits: list[Tensor] = []
     all_features: list[Tensor] = []
+    packets: PacketMoments | None = None
+    few_packets: PacketMoments | None = None
     for batch in batches:
         start = moments.count if moments else 0
+        if "fwd" in measures:
+            packets = _merged(packets, batch)
+            if places is not None:
+                few_packets = _merged(few_packets, at_places(batch, start, places))
         features, logits = backbone.embed(batch)
         moments = moments.update(features) if moments else Moments.of(features)
         if keep_logits and logits is not None:
@@ -72,7 +84,16 @@ def embed(
         moments,
         torch.cat(all_logits) if all_logits else None,
         torch.cat(all_features) if all_features else None,
+        packets,
+        few_packets,
     )
+
+
+def _merged(packets: PacketMoments | None, images: Tensor) -> PacketMoments | None:
+    if not len(images):
+        return packets
+    more = PacketMoments.of(images)
+    return packets.merge(more) if packets else more
 
 
 def values_of(
@@ -85,10 +106,12 @@ def values_of(
     splits: int,
     shuffle: bool,
     neighbours: Neighbours = PAPERS,
+    real_packets: PacketMoments | None = None,
 ) -> dict[str, float]:
     """Return the asked measures by name, each deviation or error beside its value.
 
-    `reference` is needed for fid and fid-infinity, `real_features` (M, d) for kid and prdc.
+    `reference` is needed for fid and fid-infinity, `real_features` (M, d) for kid, prdc and mind,
+    `real_packets` for fwd.
     Measures that the images are too few for raise InvalidInput.
     """
     values: dict[str, float] = {}
@@ -118,6 +141,13 @@ def values_of(
         name = _name("fid-infinity", backbone)
         line = fid_infinity(fake.features, reference, SEED)
         values |= {name: line.distance, f"{name}_error": line.standard_error}
+    if "mind" in measures and real_features is not None and fake.features is not None:
+        generated = evenly(fake.features, MOST)
+        values[_name("mind", backbone)] = sliced_distance(real_features, generated, seed=SEED)
+    if "fwd" in measures:
+        assert real_packets is not None
+        assert fake.packets is not None
+        values[FWD] = wavelet_distance(real_packets, fake.packets)
     return values
 
 
@@ -183,5 +213,9 @@ def smallest_number(
 def _name(measure: str, backbone: Backbone) -> str:
     if backbone.canonical:
         return {"fid-infinity": "fid_infinity"}.get(measure, measure)
-    words = {"kid": "kernel_distance", "fid-infinity": "frechet_distance_infinity"}
+    words = {
+        "kid": "kernel_distance",
+        "fid-infinity": "frechet_distance_infinity",
+        "mind": "sliced_distance",
+    }
     return f"{words.get(measure, measure)}[{backbone.name}]"

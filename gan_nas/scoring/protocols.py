@@ -29,6 +29,8 @@ OF_MEASURES = {
     "density_neighbours",
     "pairwise_images",
     "fid_infinity_sizes",
+    "mind_directions",
+    "fwd_levels",
     "draws_seed",
 }
 
@@ -131,8 +133,10 @@ class Passport(BaseModel):
     kid_subsets: int | None = None
     precision_neighbours: int | None = None  # and of recall
     density_neighbours: int | None = None  # and of coverage
-    pairwise_images: int | None = None  # most of either side that kid and prdc look at
+    pairwise_images: int | None = None  # most of either side that kid, prdc, mind look at
     fid_infinity_sizes: int | None = None
+    mind_directions: int | None = None
+    fwd_levels: int | None = None
     draws_seed: int | None = None  # of what measures draw
     torch: str
     gan_nas: str
@@ -262,7 +266,7 @@ def find_protocol(name: str) -> Protocol:
 
 def is_distance(score: str) -> bool:
     """Tell whether lower is better, by the name of a score."""
-    return score.startswith(("frechet_distance", "fid", "kernel_distance", "kid"))
+    return score.startswith(("frechet", "fid", "kernel_distance", "kid", "sliced", "mind"))
 
 
 def by_importance(names: Iterable[str]) -> list[str]:

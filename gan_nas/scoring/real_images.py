@@ -14,6 +14,7 @@ from gan_nas.metrics.cache import cached
 from gan_nas.metrics.evenly import even_places, evenly, evenly_of_parts
 from gan_nas.metrics.measures import MOST, embed
 from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.wavelets import PacketMoments
 from gan_nas.progress import Progress, silent
 from gan_nas.scoring.reference import ReferenceSplit
 
@@ -81,6 +82,26 @@ class RealImages:
         key = f"{self.key}, {number} {WORDS[split]} images"
         tensors = cached(self.cache, "moments", key, compute)
         return Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
+
+    def packets(self, split: ReferenceSplit) -> PacketMoments:
+        """Return the moments of a split's wavelet packets, from the cache if they are there."""
+        if split == "all":
+            return self.packets("train").merge(self.packets("held-out"))
+        (pixels,) = self.parts(split)
+
+        def compute() -> dict[str, Tensor]:
+            moments: PacketMoments | None = None
+            for chunk in self.at_side(pixels):
+                more = PacketMoments.of(chunk).cpu()
+                moments = moments.merge(more) if moments else more
+            assert moments is not None
+            count = torch.tensor(moments.count, device="cpu")
+            return {"count": count, "mean": moments.mean, "scatter": moments.scatter}
+
+        images = f"{self.images.fingerprint} {self.side} px, {self.resizing}"
+        key = f"packets of {images}, {len(pixels)} {WORDS[split]} images"
+        tensors = cached(self.cache, "packets", key, compute)
+        return PacketMoments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
 
     def features(self, split: ReferenceSplit) -> Tensor:
         """Return the features of at most 10,000 images of a split, float32 on the CPU."""

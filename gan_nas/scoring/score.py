@@ -13,7 +13,7 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.fid_infinity import SMALLEST
 from gan_nas.metrics.loading import load_backbone
 from gan_nas.metrics.manifold import Neighbours
-from gan_nas.metrics.measures import PAIRWISE, parse_measures, smallest_number
+from gan_nas.metrics.measures import OF_IMAGES, parse_measures, smallest_number
 from gan_nas.metrics.statistics import load_statistics
 from gan_nas.networks.weights import Generator
 from gan_nas.progress import Progress, silent
@@ -146,8 +146,8 @@ def score(
 
 def needs_images(measures: str, backbone: Backbone | str, reference: Path | None) -> bool:
     """Tell whether real images are needed: whoever has a reference may lack them."""
-    pairwise = PAIRWISE & set(parse_measures(measures))
-    return reference is None or backbone == "classifier" or bool(pairwise)
+    looked_at = OF_IMAGES & set(parse_measures(measures))
+    return reference is None or backbone == "classifier" or bool(looked_at)
 
 
 def warn_if_changed(subject: Subject, images: Images) -> None:

@@ -20,6 +20,7 @@ from gan_nas.metrics.manifold import Neighbours
 from gan_nas.metrics.measures import (
     FRECHET,
     MOST,
+    OF_IMAGES,
     PAIRWISE,
     PAPERS,
     SEED,
@@ -31,8 +32,10 @@ from gan_nas.metrics.measures import (
     smallest_number,
     values_of,
 )
+from gan_nas.metrics.mind import NUM_DIRECTIONS
 from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics
+from gan_nas.metrics.wavelets import levels_for
 from gan_nas.progress import Progress, silent
 from gan_nas.scoring.protocols import Compared, Comparison, Passport, Quantise
 from gan_nas.scoring.real_images import RealImages
@@ -83,7 +86,7 @@ class Scorer:
                 f"the backbone {backbone.name} knows no classes, so that no score can be made of "
                 "its logits; ask for fid, too"
             )
-        if images is None and (statistics is None or PAIRWISE & set(measures)):
+        if images is None and (statistics is None or OF_IMAGES & set(measures)):
             raise InvalidInput(
                 f"{', '.join(measures)} cannot be made of statistics alone: name the real images"
             )
@@ -178,7 +181,7 @@ class Scorer:
         features = evenly(fake.features, size)
         values = self._values(fake, self.measures, self.num_splits, self._reference, self.split)
         logits = None if fake.logits is None else evenly(fake.logits, size)
-        few = Embedded(Moments.of(features), logits, features)
+        few = Embedded(Moments.of(features), logits, features, fake.few_packets)
         generated, own = self._beside(few, num, deviations=deviations)
         real, theirs = self._real(num, deviations=deviations)
         return values, Comparison(
@@ -208,7 +211,7 @@ class Scorer:
             split = self._split_of_reference
             resizing = str(about.get("real_resize", "unknown"))
             fingerprint = self.statistics.fingerprint
-            if PAIRWISE & set(self.measures):  # these look at the images themselves
+            if OF_IMAGES & set(self.measures):  # these look at the images themselves
                 fingerprint += f" and {self.images.fingerprint}"
         else:
             name, fingerprint = self.images.name, self.images.fingerprint
@@ -254,7 +257,11 @@ class Scorer:
             settings["density_neighbours"] = self.neighbours.density
         if "fid-infinity" in measures:
             settings["fid_infinity_sizes"] = NUM_SIZES
-        if self.shuffle or {"kid", "fid-infinity"} & measures:
+        if "mind" in measures:
+            settings["mind_directions"] = NUM_DIRECTIONS
+        if "fwd" in measures:
+            settings["fwd_levels"] = levels_for(self.side)
+        if self.shuffle or {"kid", "fid-infinity", "mind"} & measures:
             settings["draws_seed"] = SEED
         return settings
 
@@ -358,6 +365,7 @@ class Scorer:
             splits=splits,
             shuffle=self.shuffle,
             neighbours=self.neighbours,
+            real_packets=self._known.packets(split) if "fwd" in measures else None,
         )
 
     def _checked(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:

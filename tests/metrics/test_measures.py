@@ -30,10 +30,13 @@ from gan_nas.metrics.measures import (
     smallest_number,
     values_of,
 )
+from gan_nas.metrics.mind import sliced_distance
 from gan_nas.metrics.moments import Moments
+from gan_nas.metrics.wavelets import PacketMoments, wavelet_distance
 from gan_nas.scoring.scorer import Scorer
 
 REAL, FAKE = 300, 200
+OF_FEATURES = [measure for measure in MEASURES if measure not in ("is", "fwd")]
 
 
 class Pixels(nn.Module):
@@ -83,7 +86,14 @@ def compared(
 ) -> dict[str, float]:
     reference = None if set(measures) == {"is"} else FrechetReference(real.moments)
     return values_of(
-        fake, judge, measures, reference, real.features, splits=splits, shuffle=shuffle
+        fake,
+        judge,
+        measures,
+        reference,
+        real.features,
+        splits=splits,
+        shuffle=shuffle,
+        real_packets=real.packets,
     )
 
 
@@ -95,6 +105,7 @@ def test_every_measure_equals_the_pure_function_on_the_same_features() -> None:
     shares = manifold_scores(real, fake)
     kernel = kernel_distance(real, fake, subset_size=FAKE // 2, seed=SEED)
     line = fid_infinity(fake, reference, SEED)
+    packets = [PacketMoments.of(images(num, seed)) for num, seed in ((REAL, 0), (FAKE, 1))]
     for shuffle in (False, True):
         order = shuffled_order(FAKE, SEED) if shuffle else None
         score, deviation = inception_style_score(logits, 4, order)
@@ -110,6 +121,8 @@ def test_every_measure_equals_the_pure_function_on_the_same_features() -> None:
             "coverage[mine]": shares.coverage,
             "frechet_distance_infinity[mine]": line.distance,
             "frechet_distance_infinity[mine]_error": line.standard_error,
+            "sliced_distance[mine]": sliced_distance(real, fake, seed=SEED),
+            "frechet_wavelet_distance": wavelet_distance(*packets),
         }
         assert measured(judge, shuffle=shuffle) == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
@@ -137,8 +150,10 @@ def test_only_the_canonical_backbone_may_call_its_numbers_is_fid_and_kid() -> No
         "coverage",
         "fid_infinity",
         "fid_infinity_error",
+        "mind",
+        "frechet_wavelet_distance",
     ]
-    names = measured(backbone(name="inception"))
+    names = set(measured(backbone(name="inception"))) - {"frechet_wavelet_distance"}
     assert all("[inception]" in name or name.startswith("classifier_score") for name in names)
 
 
@@ -163,7 +178,7 @@ def test_too_few_images_are_refused_and_just_enough_are_not(measure: Measure) ->
     least = smallest_number([measure])
     assert least == {"kid": 4, "prdc": 6, "fid-infinity": 150}.get(measure, 2)
     assert measured(backbone(), [measure], splits=1, num=least)
-    if measure != "is":
+    if measure not in ("is", "mind"):
         with pytest.raises(InvalidInput):
             measured(backbone(), [measure], splits=1, num=least - 1)
     with pytest.raises(InvalidInput, match="no images to score"):
@@ -236,7 +251,7 @@ class Spoilt(Pixels):
 
 @pytest.mark.parametrize(
     ("side", "measure"),
-    [*product(["real", "generated"], MEASURES[1:]), ("generated", "is")],
+    [*product(["real", "generated"], OF_FEATURES), ("generated", "is")],
 )
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_features_that_are_not_finite_fail_the_run_by_every_measure(
@@ -249,7 +264,7 @@ def test_features_that_are_not_finite_fail_the_run_by_every_measure(
         compared(real, fake, good, [measure])
 
 
-@pytest.mark.parametrize("measure", ["fid", "kid", "prdc", "fid-infinity"])
+@pytest.mark.parametrize("measure", OF_FEATURES)
 def test_features_of_other_dimensions_are_incompatible(measure: Measure) -> None:
     judge = backbone()
     real = embed(judge, [images(REAL, 0)], MEASURES)

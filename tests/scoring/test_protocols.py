@@ -46,6 +46,8 @@ PASSPORT = Passport(
     density_neighbours=5,
     pairwise_images=10_000,
     fid_infinity_sizes=15,
+    mind_directions=1000,
+    fwd_levels=4,
     draws_seed=2020,
     torch="2.15.0",
     gan_nas="0.1.0",
@@ -182,6 +184,8 @@ def test_files_of_version_0_1_are_completed_by_what_was_fixed_then() -> None:
         "density_neighbours": 3,
         "pairwise_images": 10_000,
         "fid_infinity_sizes": 15,
+        "mind_directions": None,
+        "fwd_levels": None,
         "draws_seed": 2020,
     }
     assert old.comparison is None

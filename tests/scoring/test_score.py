@@ -79,7 +79,7 @@ def test_the_images_of_a_lineage_are_found_and_told_when_they_changed(
         ({"num": 1}, "1 images are too few for is,fid; take at least 2"),
         ({"num": 9, "splits": 5}, "too few for is,fid in 5 splits; take at least 10"),
         ({"protocol": "autogam"}, "did you mean autogan"),
-        ({"measures": "fud"}, "did you mean fid"),
+        ({"measures": "fids"}, "did you mean fid"),
         ({"backbone": "none"}, "unknown backbone"),
     ],
 )

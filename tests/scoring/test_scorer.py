@@ -354,7 +354,7 @@ def test_statistics_without_passport_are_said_to_be_unknown(
     assert passport.num_real is None
 
 
-@pytest.mark.parametrize("measure", ["kid", "prdc"])
+@pytest.mark.parametrize("measure", ["kid", "prdc", "mind", "fwd"])
 def test_measures_of_single_images_need_images_and_name_them(
     digits: Images, backbone: Backbone, statistics: Statistics, measure: Measure
 ) -> None:
@@ -375,7 +375,12 @@ def test_measures_that_real_images_are_too_few_for_are_left_out(
 ) -> None:
     images = Images("few", digits.train, digits.held_out[:3])
     scorer = Scorer(backbone, images, 8, measures=MEASURES)
-    assert scorer.real(360).keys() == {"frechet_distance[classifier]", "classifier_score"}
+    assert scorer.real(360).keys() == {
+        "frechet_distance[classifier]",
+        "classifier_score",
+        "sliced_distance[classifier]",
+        "frechet_wavelet_distance",
+    }
     assert scorer.score([digits.held_out]).keys() > scorer.real(360).keys()
 
 
