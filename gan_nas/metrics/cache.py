@@ -16,7 +16,7 @@ Tensors = dict[str, Tensor]
 
 # By kind of numbers. Raised whenever the code that makes them changes: older files are then made
 # anew, though nothing in their keys tells that they are old.
-FORMATS = {"moments": 2, "real": 2}
+FORMATS = {"moments": 2, "packets": 1, "real": 2}
 
 
 def cached(cache: Path | None, kind: str, key: str, compute: Callable[[], Tensors]) -> Tensors:

@@ -384,6 +384,18 @@ def test_measures_that_real_images_are_too_few_for_are_left_out(
     assert scorer.score([digits.held_out]).keys() > scorer.real(360).keys()
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+def test_no_measure_changes_by_what_is_kept_between_runs(
+    digits: Images, backbone: Backbone, measure: Measure, tmp_path: Path
+) -> None:
+    batches = torch.split(digits.held_out, 100)
+    values = [
+        Scorer(backbone, digits, 8, cache=cache, measures=(measure,)).score(batches)
+        for cache in (None, tmp_path, tmp_path)
+    ]
+    assert values[0] == values[1] == values[2]
+
+
 def test_passes_over_real_images_report_and_stop(digits: Images, backbone: Backbone) -> None:
     said: list[tuple[int, int]] = []
     Scorer(backbone, digits, 8, progress=lambda _, done, total, __: said.append((done, total)))
