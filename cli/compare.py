@@ -21,7 +21,10 @@ from gan_nas.spaces.published import load_genome
 def compare(
     first: Annotated[
         str,
-        typer.Argument(metavar="A", help=f"{options.GENOME_IN_WORDS}; or scores of gan-nas score."),
+        typer.Argument(
+            metavar="A",
+            help=f"{options.GENOME_IN_WORDS}; or scores of gan-nas score, or a folder of them.",
+        ),
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     resolution: options.Resolution = 32,
@@ -37,8 +40,10 @@ def compare(
     side by side, edge by edge. Known scores are as their sources report them, each under its own
     protocol.
 
-    Files that gan-nas score -o wrote are compared number by number. Exits with 1 when a difference
-    exceeds the noise of gan-nas score --repeats, and with 4 when the scores were made differently.
+    Files that gan-nas score -o wrote are compared number by number, or two folders, each with those
+    of several trainings of one genome. Exits with 1 when a difference exceeds the noise: of the
+    training seeds for folders, else of the latents, which gan-nas score --repeats tells; and with 4
+    when the scores were made differently.
     """
     if are_scores(first, second):
         differ = compare_scores(

@@ -235,25 +235,21 @@ def _fixed_settings(scores: Mapping[str, Any], passport: Mapping[str, Any]) -> d
     return settings
 
 
-def exceeds_noise(a: Scores, b: Scores, name: str) -> bool | None:
-    """Tell whether two values differ by more than noise would in one case of twenty.
+def exceeds(difference: float, errors: Sequence[float], counts: Sequence[int]) -> bool:
+    """Tell whether a difference of two means is more than noise would be in one case of twenty.
 
     That is twice the standard error of their difference for many repeats, and more for few, whose
-    errors are themselves uncertain: Student's t with Welch's degrees of freedom (Welch 1947). None
-    where either was scored once, so that nothing is known of its noise.
+    errors are themselves uncertain: Student's t with Welch's degrees of freedom (Welch 1947). The
+    standard `errors` of both means are of so many repeats each, two or more.
     """
-    if name not in a.errors or name not in b.errors:
-        return None
-    squares = [scores.errors[name] ** 2 for scores in (a, b)]
-    difference = abs(a.scores[name] - b.scores[name])
+    squares = [error**2 for error in errors]
     if not any(squares):
-        return difference > 0
+        return difference != 0
     from scipy.special import stdtrit  # here, since help texts need no SciPy
 
-    repeats = [max(2, scores.passport.repeats) for scores in (a, b)]
-    uncertain = sum(square**2 / (n - 1) for square, n in zip(squares, repeats, strict=True))
+    uncertain = sum(square**2 / (n - 1) for square, n in zip(squares, counts, strict=True))
     degrees = sum(squares) ** 2 / uncertain
-    return difference > float(stdtrit(degrees, TWO_DEVIATIONS)) * sqrt(sum(squares))
+    return abs(difference) > float(stdtrit(degrees, TWO_DEVIATIONS)) * sqrt(sum(squares))
 
 
 def find_protocol(name: str) -> Protocol:

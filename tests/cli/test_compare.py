@@ -118,6 +118,30 @@ def test_scores_differ_when_the_difference_exceeds_the_noise(
     assert f"{distances[1]:.4g}" in table.out
 
 
+def test_folders_of_several_trainings_tell_the_noise_of_seeds(
+    gan_nas: Command, tmp_path: Path
+) -> None:
+    for name, distances in (("one genome", (3.0, 4.0, 5.0)), ("other", (4.0, 5.0, 6.0, 5.0))):
+        (tmp_path / name).mkdir()
+        for number, distance in enumerate(distances):
+            scored(tmp_path / name / f"{number}.json", distance, 0.01, seed=0)
+    a, b = tmp_path / "one genome", tmp_path / "other"
+    answer = gan_nas("compare", a, b, "--json")
+    assert answer.code == 0
+    assert answer.json["beyond_seeds"][FRECHET] is False
+    assert answer.json["beyond_noise"][FRECHET] is True
+    assert answer.json["differences"][FRECHET] == pytest.approx(1)
+    assert [len(answer.json[side]) for side in "ab"] == [3, 4]
+    shown = gan_nas("compare", a, b)
+    assert "4 ± 1" in shown.out
+    assert "from 3 and 4 of them" in shown.err.replace("\n", " ")
+    alone = gan_nas("compare", a / "0.json", b)
+    assert alone.code == 1
+    assert "training seeds change" in alone.err.replace("\n", " ")
+    (tmp_path / "empty").mkdir()
+    assert gan_nas("compare", a, tmp_path / "empty").code == 2
+
+
 def test_scores_of_different_passports_are_not_compared_unless_told_to(
     gan_nas: Command, tmp_path: Path
 ) -> None:

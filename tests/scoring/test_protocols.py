@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from gan_nas.errors import InvalidInput
+from gan_nas.scoring.comparing import compare
 from gan_nas.scoring.protocols import (
     INCIDENTAL,
     OF_MEASURES,
@@ -15,7 +16,6 @@ from gan_nas.scoring.protocols import (
     Passport,
     Scores,
     differing,
-    exceeds_noise,
     find_protocol,
     is_distance,
     say_differences,
@@ -150,7 +150,7 @@ def test_older_passports_are_read() -> None:
 def test_a_difference_is_more_than_noise_beyond_two_standard_errors_of_many_repeats(
     a: Scores, b: Scores, beyond: bool | None
 ) -> None:
-    assert exceeds_noise(a, b, "fid") is beyond
+    assert compare(a, b).beyond_noise["fid"] is beyond
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,29 @@ def test_few_repeats_are_less_sure_of_their_noise(repeats: int, quantile: float)
             scores(10, 0.5 / sqrt(2), repeats),
             scores(10 + factor * noise, 0.5 / sqrt(2), repeats),
         )
-        assert exceeds_noise(a, b, "fid") is exceeds_noise(b, a, "fid") is beyond
+        for pair in ((a, b), (b, a)):
+            assert compare(*pair).beyond_noise["fid"] is beyond
+
+
+def test_seeds_of_trainings_are_noise_of_their_own() -> None:
+    """Latents say that every pair differs; seeds that the genomes need not."""
+    near = [scores(value, 0.01, 5) for value in (10.0, 12.0, 14.0)]
+    far = [scores(value, 0.01, 5) for value in (30.0, 31.0, 32.0)]
+    same = [scores(value, 0.01, 5) for value in (11.0, 13.0, 15.0)]
+    assert compare(near[0], near[1]).beyond_noise == {"fid": True}
+    assert compare(near[0], near[1]).beyond_seeds == {"fid": None}
+    apart, alike = compare(near, far), compare(near, same)
+    assert (apart.values["fid"], alike.values["fid"]) == (19, 1)
+    assert apart.beyond_seeds == {"fid": True}
+    assert alike.beyond_seeds == {"fid": False}
+    assert alike.beyond_noise == {"fid": True}
+    ours = alike.means[0]["fid"]
+    assert (ours.value, ours.deviation, ours.trainings) == (12, 2, 3)
+    assert ours.error == pytest.approx(0.01 / sqrt(3))
+    assert compare(near, far[0]).beyond_seeds == {"fid": None}
+    equal = [scores(1.0, None, 1)] * 2
+    assert compare(equal, equal).beyond_seeds == {"fid": False}
+    assert compare(equal, equal).beyond_noise == {"fid": None}
 
 
 @pytest.mark.parametrize("setting", sorted(OF_MEASURES))
