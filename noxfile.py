@@ -77,6 +77,15 @@ def slow(session: nox.Session) -> None:
     run(session, "pytest", "-m", "slow", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["wheel"], default=False)
+def torture(session: nox.Session) -> None:
+    """Kill every command a thousand times and let it go on; what follows -- goes to the script."""
+    add(session, "tests")
+    script = str(ROOT / "tests" / "torture.py")
+    folder = session.create_tmp()
+    run(session, "python", script, "--folder", folder, *(session.posargs or ("--kills", "1000")))
+
+
 def group(name: str) -> list[str]:
     """List the requirements of a dependency group."""
     return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))

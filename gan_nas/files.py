@@ -8,6 +8,8 @@ import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -30,9 +32,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises MissingResource when the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{host()}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(path.parent, path.name)
         temporary.unlink(missing_ok=True)
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         write(temporary)
@@ -44,6 +47,37 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def remove_strays(folder: Path, name: str = "") -> None:
+    """Remove what processes of this machine that were killed left of their writing into a folder.
+
+    Only of a file called `name`, if one is named.
+    """
+    ours = re.compile(rf"\.{re.escape(name) if name else '.+'}\.{re.escape(host())}\.(\d+)\.tmp")
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        found = ours.fullmatch(entry.name)
+        if found and not _is_alive(int(found[1])):
+            with suppress(OSError):
+                Path(entry.path).unlink()
+
+
+def host() -> str:
+    """Return what tells this machine from others that share a disk, fit for the name of a file."""
+    return re.sub("[^0-9A-Za-z-]+", "-", platform.node())[:20] or "-"
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine lives, to be on the safe side."""
+    if WINDOWS:
+        return pid == os.getpid()  # what is open cannot be removed there anyway
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

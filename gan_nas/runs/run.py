@@ -6,9 +6,11 @@ below one may be a link or anything but a plain file or folder.
 
 import math
 import os
+import re
 import secrets
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
@@ -17,7 +19,15 @@ from filelock import lock_descriptor
 from torch import Tensor
 
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
-from gan_nas.files import open_own, sync, unwritable, write_json
+from gan_nas.files import (
+    host,
+    open_own,
+    read_text,
+    remove_strays,
+    sync,
+    unwritable,
+    write_json,
+)
 from gan_nas.runs import logs
 from gan_nas.runs.checkpoints import Checkpoint as Checkpoint
 from gan_nas.runs.checkpoints import (
@@ -29,7 +39,17 @@ from gan_nas.runs.checkpoints import (
     step_of,
     write_checkpoint,
 )
-from gan_nas.runs.folders import CONFIG, LOCK, LOG, OUTCOME, RESULT, RESULTS, check_entries, is_ours
+from gan_nas.runs.folders import (
+    CONFIG,
+    FOLDERS,
+    LOCK,
+    LOG,
+    OUTCOME,
+    RESULT,
+    RESULTS,
+    check_entries,
+    is_ours,
+)
 from gan_nas.runs.results import Result
 from gan_nas.runs.stored import Failure, check_settings, read_config, read_outcome, read_result
 from gan_nas.runs.stored import stored_config as stored_config
@@ -128,6 +148,8 @@ class Run:
         check_entries(directory)
         lock = _lock(directory)
         try:
+            for folder in (directory, *(directory / name for name in FOLDERS)):
+                remove_strays(folder)
             if (directory / CONFIG).exists():
                 run_id, stored = read_config(directory)
                 longer = length and length.of(directory, stored, config)
@@ -246,6 +268,7 @@ class Run:
 
     def finish(self, result: R) -> R:
         """Write the result, the last file of a run, and return it."""
+        remove_old(self.directory, self.good_step)  # if a kill was between a save and this
         write_json(self.path(RESULT), result.model_dump(mode="json"))
         return result
 
@@ -298,10 +321,22 @@ def _lock(directory: Path) -> int:
     if not is_free:
         os.close(descriptor)
         raise InvalidInput(
-            f"another process is working in {directory}; wait for its end or choose another run "
-            "directory"
+            f"another process{_holder(directory)} is working in {directory}; wait for its end or "
+            "choose another run directory"
         )
+    with suppress(OSError):  # nice to know, and no more
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()} on {host()}\n".encode())
     return descriptor
+
+
+def _holder(directory: Path) -> str:
+    """Say who holds the lock, if it tells."""
+    try:
+        told = re.fullmatch(r"(\d+ on [\w-]+)\n", read_text(directory / LOCK, 100, follow=False))
+    except InvalidInput:
+        return ""
+    return f" ({told[1]})" if told else ""
 
 
 def _finite(value: Any) -> Any:

@@ -220,7 +220,10 @@ def test_a_directory_left_by_a_kill_during_creation_is_taken(tmp_path: Path) -> 
 
 
 def test_two_processes_cannot_work_on_one_run(run: Run) -> None:
-    with pytest.raises(InvalidInput, match="another process"):
+    with pytest.raises(InvalidInput, match=rf"another process \({os.getpid()} on .+\) is working"):
+        Run.open(run.directory, CONFIG)
+    run.path(".lock").write_text("whoever\n")
+    with pytest.raises(InvalidInput, match="another process is working"):
         Run.open(run.directory, CONFIG)
     run.close()
     with Run.open(run.directory, CONFIG):
