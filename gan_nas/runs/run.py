@@ -55,6 +55,7 @@ from gan_nas.runs.stored import Failure, check_settings, read_config, read_outco
 from gan_nas.runs.stored import stored_config as stored_config
 
 R = TypeVar("R", bound=Result)
+HOLDER = re.compile(r"(\d+ on [\w-]+)\n")  # what a lock tells
 
 
 def never() -> bool:
@@ -325,15 +326,17 @@ def _lock(directory: Path) -> int:
             "choose another run directory"
         )
     with suppress(OSError):  # nice to know, and no more
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()} on {host()}\n".encode())
+        if HOLDER.fullmatch(os.read(descriptor, 100).decode("ascii", "replace") or "0 on -\n"):
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, f"{os.getpid()} on {host()}\n".encode())
     return descriptor
 
 
 def _holder(directory: Path) -> str:
     """Say who holds the lock, if it tells."""
     try:
-        told = re.fullmatch(r"(\d+ on [\w-]+)\n", read_text(directory / LOCK, 100, follow=False))
+        told = HOLDER.fullmatch(read_text(directory / LOCK, 100, follow=False))
     except InvalidInput:
         return ""
     return f" ({told[1]})" if told else ""
