@@ -163,6 +163,8 @@ def search(
         show_result(result)
         return
     show_ranking(chosen, result)
+    if chosen.evidence:
+        remark(f"{chosen.evidence} gan-nas study methods asks it of your data.", style="dim")
     best = result.genomes[0].file
     side = result.resolution
     for_all = partial(

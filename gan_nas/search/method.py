@@ -221,6 +221,9 @@ class Method(ABC, Generic[C, S]):
     """What its generators are made of."""
     scores: ClassVar[frozenset[str]] = frozenset({"search", "derive"})
     """Which of both looks at images through a backbone."""
+    evidence: ClassVar[str] = ""
+    """What was measured of what it finds, beside random search (docs/evidence.md): in a sentence,
+    which a search ends with."""
 
     @abstractmethod
     def start(self, task: Task[C], state: S | None = None) -> Search[S]:

@@ -212,3 +212,13 @@ def test_derive_needs_a_finished_search(gan_nas: Command, trained: Path, tmp_pat
     assert gan_nas("derive").code == 2
     assert "is not a run directory" in gan_nas("derive", tmp_path).err
     assert "is a run of retrain, not of a search" in gan_nas("derive", trained.parent).err
+
+
+def test_a_search_ends_with_what_was_measured_of_its_method(
+    gan_nas: Command, searched: Searched
+) -> None:
+    again = gan_nas("search", *searched.options, "--run", searched.run)
+    assert again.code == 0
+    evidence = load_method(searched.method).evidence
+    assert "random search" in evidence
+    assert evidence in " ".join(again.err.split())

@@ -24,6 +24,10 @@ class AutoGAN(Method[Settings, Record]):
 
     name = "autogan"
     title = "AutoGAN"
+    evidence = (
+        "Measured on digits, 90 s a search: "
+        "not to be told from random search (distances 14 % lower, p = 0.27)."
+    )
     spaces = ("autogan",)
     Config = Settings
     State = Record

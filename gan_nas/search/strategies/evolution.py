@@ -180,6 +180,10 @@ class EvolutionSearch(StrategyMethod[EvolutionConfig]):
     """What `gan-nas search --method evolution` runs."""
 
     name, title = "evolution", "Regularised evolution"
+    evidence = (
+        "Measured on digits, 90 s a search: not to be told from random search "
+        "(distances 5 % higher, p = 0.74)."
+    )
     Config, strategy = EvolutionConfig, Evolution
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {**PRESETS, "eagan": EAGAN}
 

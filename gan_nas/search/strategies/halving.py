@@ -53,6 +53,10 @@ class HalvingSearch(StrategyMethod[HalvingConfig]):
     """What `gan-nas search --method halving` runs."""
 
     name, title = "halving", "Successive halving"
+    evidence = (
+        "Measured on digits, 90 s a search: not to be told from random search "
+        "(distances 2 % lower, p = 0.86)."
+    )
     Config, strategy = HalvingConfig, Halving
     presets = PRESETS
 

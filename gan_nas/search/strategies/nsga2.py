@@ -111,6 +111,10 @@ class NSGA2Search(StrategyMethod[NSGA2Config]):
     """What `gan-nas search --method nsga2` runs."""
 
     name, title = "nsga2", "NSGA-II"
+    evidence = (
+        "Measured on digits, 90 s a search: not to be told from random search "
+        "(distances 4 % lower, p = 0.68)."
+    )
     Config, strategy = NSGA2Config, NSGA2
     presets = PRESETS
     columns: ClassVar = [*StrategyMethod.columns, Column("latency_ms", ".3g", best="lowest")]
