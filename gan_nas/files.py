@@ -7,16 +7,19 @@ device in the place of a file is refused before it can lead elsewhere, never end
 import errno
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from gan_nas.errors import InvalidInput, MissingResource
+
+logger = logging.getLogger(__name__)
 
 SEAL = "seal"
 # Windows lacks the first two, and needs the third, as it would translate line ends. Python itself
@@ -38,7 +41,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         remove_strays(path.parent, path.name)
         temporary.unlink(missing_ok=True)
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        mode = stat.S_IMODE(temporary.stat().st_mode)  # as the user wants it for new files
         write(temporary)
+        temporary.chmod(mode)  # safetensors makes it anew, for the user alone
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
@@ -78,6 +83,20 @@ def _is_alive(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
+
+
+@contextmanager
+def kept_if_possible(cache: Path) -> Iterator[None]:
+    """Go on, with a warning, where the cache cannot be written: what it holds can be made again."""
+    try:
+        yield
+    except MissingResource as error:
+        logger.warning(
+            "what takes time is not kept (%s) but made anew by each command: set GAN_NAS_CACHE to "
+            "a folder that can be written, it is %s",
+            error,
+            cache,
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,18 +2,28 @@ import errno
 import json
 import os
 import socket
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from gan_nas.data import cache_dir
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.files import (
     entries_below,
+    host,
+    kept_if_possible,
     kind_of,
     open_regular,
     read_bytes,
     read_text,
+    remove_strays,
     write_atomically,
     write_json,
     write_text,
@@ -139,3 +149,51 @@ def test_entries_are_listed_as_they_are(tmp_path: Path, special: Path) -> None:
         "folder/inner/file": "a file",
         "folder/loop": "a link",
     }
+
+
+def test_a_file_is_for_whom_the_user_says_whoever_wrote_it(tmp_path: Path) -> None:
+    """Safetensors makes files anew, for the user alone."""
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a.json", "{}")
+        tensors = {"x": torch.zeros(2, device="cpu")}
+        write_atomically(tmp_path / "b.safetensors", lambda path: save_file(tensors, path))
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {0o640}
+
+
+def test_strays_of_dead_processes_of_this_machine_are_removed_and_no_others(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mine, other = host(), "elsewhere"
+    gone = [f".a.json.{mine}.{dead.pid}.tmp", f".b.c.json.{mine}.{dead.pid}.tmp"]
+    stay = [
+        *(f".a.json.{mine}.{os.getppid()}.tmp", f".a.json.{other}.{dead.pid}.tmp"),
+        *(".tmp", ".a.tmp", "a.json", f".a.json.{mine}.{10**30}.tmp", f".a.json.{mine}.x.tmp"),
+    ]
+    for name in (*gone, *stay):
+        (tmp_path / name).write_text("half")
+    write_text(tmp_path / "a.json", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {*stay, gone[1]}
+    remove_strays(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(stay)
+    remove_strays(tmp_path / "no such folder")
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    kept = []
+    with kept_if_possible(tmp_path / "file" / "cache"):
+        write_text(tmp_path / "file" / "cache" / "x.json", "{}")
+        kept.append("x")
+    assert not kept
+    assert "set GAN_NAS_CACHE" in caplog.text
+    with pytest.raises(KeyError), kept_if_possible(tmp_path):
+        raise KeyError
+    nobody = RuntimeError("Could not determine home directory.")
+    monkeypatch.setattr(Path, "expanduser", Mock(side_effect=nobody))
+    assert str(cache_dir()).startswith(os.devnull)

@@ -65,4 +65,7 @@ def data_root() -> Path:
 
 
 def _folder(variable: str, default: Path) -> Path:
-    return Path(os.environ.get(variable) or default).expanduser()
+    try:
+        return Path(os.environ.get(variable) or default).expanduser()
+    except RuntimeError:  # nobody knows of a home: nothing is kept, which is warned of when it is
+        return Path(os.devnull) / "gan-nas"

@@ -35,6 +35,7 @@ from gan_nas.data.survey import (
     resizing_in_words,
 )
 from gan_nas.errors import InvalidInput
+from gan_nas.files import kept_if_possible
 from gan_nas.machine.cores import available_cores
 from gan_nas.progress import Progress, silent
 
@@ -88,7 +89,13 @@ def _stored(cache: Path | None, key: str, make: Callable[[], Making]) -> store.S
     shape, facts, batches = make()
     if cache is None or prod(shape) < STORED_FROM:
         return store.Stored(torch.cat(list(batches)), facts)
-    return store.keep(cache, key, shape, _hashed(batches, shape, facts), facts)
+    kept: store.Stored | None = None
+    with kept_if_possible(cache):
+        kept = store.keep(cache, key, shape, _hashed(batches, shape, facts), facts)
+    if kept is None:
+        shape, facts, batches = make()  # some of the batches are gone
+        kept = store.Stored(torch.cat(list(_hashed(batches, shape, facts))), facts)
+    return kept
 
 
 def _from_files(

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_nas.files import write_atomically
+from gan_nas.files import kept_if_possible, write_atomically
 from gan_nas.metrics.backbone import hash_tensors
 
 Tensors = dict[str, Tensor]
@@ -32,8 +32,9 @@ def cached(cache: Path | None, kind: str, key: str, compute: Callable[[], Tensor
     tensors = _read(path, key)
     if tensors is None:
         tensors = {name: tensor.contiguous().cpu() for name, tensor in compute().items()}
-        about = json.dumps(_about(key, tensors))
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, {"gan_nas": about}))
+        about = {"gan_nas": json.dumps(_about(key, tensors))}
+        with kept_if_possible(cache):
+            write_atomically(path, lambda temporary: save_file(tensors, temporary, about))
     return tensors
 
 

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from gan_nas.data import Images, resize
 from gan_nas.data.batches import take
 from gan_nas.errors import Interrupted, RunFailed
-from gan_nas.files import open_regular, write_atomically
+from gan_nas.files import kept_if_possible, open_regular, write_atomically
 from gan_nas.metrics.backbone import Backbone, full_precision, hash_tensors
 from gan_nas.metrics.small_resnet import SmallResNet
 from gan_nas.streams import stream
@@ -126,7 +126,8 @@ def in_domain_classifier(
         return found[0]
     trained = train_classifier(images, device, stop, progress, kind=kind)
     if path is not None:
-        save_classifier(path, trained, images)
+        with kept_if_possible(path.parent):
+            save_classifier(path, trained, images)
     return trained
 
 
