@@ -15,7 +15,7 @@ from PIL import Image
 
 from gan_nas.data import Images, Preparation, image_folder, load_images
 from gan_nas.data import image_files as files
-from gan_nas.errors import Interrupted, MissingResource
+from gan_nas.errors import Interrupted
 
 RANDOM = np.random.RandomState(0)
 
@@ -145,14 +145,17 @@ def test_two_processes_may_make_the_same_set_at_once(folder: Path, cache: Path) 
     assert len(list(cache.iterdir())) == 2
 
 
-def test_a_cache_that_cannot_be_written_is_named(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_cache_that_cannot_be_written_is_named_and_done_without(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    usual = load_images(str(folder))
     monkeypatch.setattr(image_folder, "STORED_FROM", 0)
     (tmp_path / "file").touch()
     monkeypatch.setenv("GAN_NAS_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(MissingResource, match="cache"):
-        load_images(str(folder))
+    images = load_images(str(folder))
+    assert "set GAN_NAS_CACHE" in caplog.text
+    assert images.fingerprint == usual.fingerprint
+    assert torch.equal(images.train, usual.train)
 
 
 def test_an_npz_is_loaded_as_its_images_are(cache: Path, tmp_path: Path) -> None:
