@@ -107,7 +107,7 @@ def test_lengths_are_measured_so_that_a_search_takes_the_seconds(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", OWN)
-@pytest.mark.parametrize("factor", [0.3, 3.0])
+@pytest.mark.parametrize("factor", [pytest.param(0.3, marks=pytest.mark.slow), 3.0])
 def test_a_search_that_is_so_many_times_as_long_has_so_many_times_the_images(
     name: str, factor: float
 ) -> None:
