@@ -13,7 +13,8 @@ import platform
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises MissingResource when the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{host()}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_strays(path.parent, path.name)
@@ -43,7 +44,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         mode = stat.S_IMODE(temporary.stat().st_mode)  # as the user wants it for new files
         write(temporary)
-        temporary.chmod(mode)  # safetensors makes it anew, for the user alone
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            with suppress(OSError):  # some file systems know no modes
+                temporary.chmod(mode)  # safetensors makes it anew, for the user alone
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
@@ -54,22 +57,33 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink()
 
 
-def remove_strays(folder: Path, name: str = "") -> None:
-    """Remove what processes of this machine that were killed left of their writing into a folder.
+def remove_strays(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left of their writing into a folder that nobody else writes to.
 
-    Only of a file called `name`, if one is named.
+    Only of a file called `name`, if one is named; others may then write to the folder as well, and
+    nothing is removed but what processes of this machine left that are dead.
     """
-    ours = re.compile(rf"\.{re.escape(name) if name else '.+'}\.{re.escape(host())}\.(\d+)\.tmp")
+    stray = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.([0-9a-f]+)\.(\d+)\.tmp")
     for entry in os.scandir(folder) if folder.is_dir() else ():
-        found = ours.fullmatch(entry.name)
-        if found and not _is_alive(int(found[1])):
+        found = stray.fullmatch(entry.name)
+        if found and (name is None or (found[1] == _machine() and not _is_alive(int(found[2])))):
             with suppress(OSError):
                 Path(entry.path).unlink()
 
 
 def host() -> str:
-    """Return what tells this machine from others that share a disk, fit for the name of a file."""
-    return re.sub("[^0-9A-Za-z-]+", "-", platform.node())[:20] or "-"
+    """Return this machine's name, in plain letters."""
+    return re.sub("[^0-9A-Za-z-]+", "-", platform.node()) or "-"
+
+
+@cache
+def _machine() -> str:
+    """Return what tells apart those whose processes have numbers of their own: containers, too."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:8]
 
 
 def _is_alive(pid: int) -> bool:
@@ -85,18 +99,14 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-@contextmanager
-def kept_if_possible(cache: Path) -> Iterator[None]:
-    """Go on, with a warning, where the cache cannot be written: what it holds can be made again."""
-    try:
-        yield
-    except MissingResource as error:
-        logger.warning(
-            "what takes time is not kept (%s) but made anew by each command: set GAN_NAS_CACHE to "
-            "a folder that can be written, it is %s",
-            error,
-            cache,
-        )
+def warn_not_kept(cache: Path, error: MissingResource) -> None:
+    """Say that the cache cannot be written: what it holds can be made again, so work goes on."""
+    logger.warning(
+        "what takes time is not kept (%s) but made anew by each command: set GAN_NAS_CACHE to "
+        "a folder that can be written, it is %s",
+        error,
+        cache,
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -34,8 +34,8 @@ from gan_nas.data.survey import (
     look_through,
     resizing_in_words,
 )
-from gan_nas.errors import InvalidInput
-from gan_nas.files import kept_if_possible
+from gan_nas.errors import InvalidInput, MissingResource
+from gan_nas.files import warn_not_kept
 from gan_nas.machine.cores import available_cores
 from gan_nas.progress import Progress, silent
 
@@ -89,13 +89,12 @@ def _stored(cache: Path | None, key: str, make: Callable[[], Making]) -> store.S
     shape, facts, batches = make()
     if cache is None or prod(shape) < STORED_FROM:
         return store.Stored(torch.cat(list(batches)), facts)
-    kept: store.Stored | None = None
-    with kept_if_possible(cache):
-        kept = store.keep(cache, key, shape, _hashed(batches, shape, facts), facts)
-    if kept is None:
-        shape, facts, batches = make()  # some of the batches are gone
-        kept = store.Stored(torch.cat(list(_hashed(batches, shape, facts))), facts)
-    return kept
+    try:
+        return store.keep(cache, key, shape, _hashed(batches, shape, facts), facts)
+    except MissingResource as error:
+        warn_not_kept(cache, error)
+    shape, facts, batches = make()  # some of the batches are gone
+    return store.Stored(torch.cat(list(_hashed(batches, shape, facts))), facts)
 
 
 def _from_files(

@@ -9,7 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_nas.files import kept_if_possible, write_atomically
+from gan_nas.errors import MissingResource
+from gan_nas.files import warn_not_kept, write_atomically
 from gan_nas.metrics.backbone import hash_tensors
 
 Tensors = dict[str, Tensor]
@@ -33,8 +34,10 @@ def cached(cache: Path | None, kind: str, key: str, compute: Callable[[], Tensor
     if tensors is None:
         tensors = {name: tensor.contiguous().cpu() for name, tensor in compute().items()}
         about = {"gan_nas": json.dumps(_about(key, tensors))}
-        with kept_if_possible(cache):
+        try:
             write_atomically(path, lambda temporary: save_file(tensors, temporary, about))
+        except MissingResource as error:
+            warn_not_kept(cache, error)
     return tensors
 
 

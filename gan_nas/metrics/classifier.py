@@ -34,8 +34,9 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, resize
 from gan_nas.data.batches import take
-from gan_nas.errors import Interrupted, RunFailed
-from gan_nas.files import kept_if_possible, open_regular, write_atomically
+from gan_nas.errors import Interrupted, MissingResource, RunFailed
+from gan_nas.files import open_regular, warn_not_kept, write_atomically
+from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone, full_precision, hash_tensors
 from gan_nas.metrics.small_resnet import SmallResNet
 from gan_nas.streams import stream
@@ -126,8 +127,10 @@ def in_domain_classifier(
         return found[0]
     trained = train_classifier(images, device, stop, progress, kind=kind)
     if path is not None:
-        with kept_if_possible(path.parent):
+        try:
             save_classifier(path, trained, images)
+        except MissingResource as error:
+            warn_not_kept(path.parent, error)
     return trained
 
 
@@ -142,7 +145,9 @@ def train_classifier(
     """Train a classifier of a data set; see in_domain_classifier."""
     network = _empty(images, device, kind)
     _initialise(network, f"{kind} {images.fingerprint} initialisation")
-    _train(network, images.to(device), f"{kind} {images.fingerprint} data order", stop, progress)
+    with repeatable(torch.device(device)):
+        order = f"{kind} {images.fingerprint} data order"
+        _train(network, images.to(device), order, stop, progress)
     return _backbone(network, images, _accuracy(network, images.to(device)))
 
 

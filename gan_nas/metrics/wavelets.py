@@ -17,6 +17,7 @@ from gan_nas.metrics.moments import Moments
 
 MOST_LEVELS = 4  # the authors', for 256 px
 SMALLEST_PACKET = 2  # pixels along its side
+MOST_NUMBERS = 200_000_000  # of all covariances: 1.5 GiB, as the authors' 256 px in colour need
 
 
 def levels_for(side: int) -> int:
@@ -54,7 +55,15 @@ class PacketMoments:
     @classmethod
     def of(cls, images: Tensor) -> "PacketMoments":
         """Return the moments of uint8 images (N, C, S, S), on their device; N >= 1."""
-        x = packets(images, levels_for(images.shape[-1]))
+        levels = levels_for(images.shape[-1])
+        dim = images[0].numel() // 4**levels
+        if 4**levels * dim**2 > MOST_NUMBERS:
+            raise InvalidInput(
+                f"fwd would need {8 * 4**levels * dim**2 >> 30} GiB for images of "
+                f"{images.shape[-1]} px, which can be halved {levels} times: leave it out, or "
+                "score at a side that is a multiple of 16, 256 at most"
+            )
+        x = packets(images, levels)
         mean = x.mean(1)
         x = x - mean[:, None]
         return cls(len(images), mean, x.mT @ x)
@@ -65,7 +74,7 @@ class PacketMoments:
         delta = other.mean - self.mean
         between = delta[:, :, None] * delta[:, None, :] * (self.count * other.count / count)
         mean = self.mean + delta * (other.count / count)
-        return PacketMoments(count, mean, self.scatter + other.scatter + between)
+        return PacketMoments(count, mean, between.add_(self.scatter).add_(other.scatter))
 
     def cpu(self) -> "PacketMoments":
         """Move means and scatters to the CPU."""

@@ -1,6 +1,6 @@
 """Layers that several spaces share."""
 
-from functools import lru_cache
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_nas.networks.slots import selected
+from gan_nas.networks.spectral import without_autocast
 
 
 def to_map(x: Tensor, side: int, like: Tensor) -> Tensor:
@@ -55,15 +56,15 @@ def bilinear_by_matrices(x: Tensor, factor: int) -> Tensor:
     an order left to chance, and what it falls back on to avoid that is slow.
     """
     num, channels, height, width = x.shape
+    across, down = (_linear_weights(n, factor, x.device).to(x.dtype) for n in (width, height))
     x = x.movedim(1, 3)  # how images lie in memory in channels_last
-    across = _linear_weights(width, factor, x.device).to(x.dtype)
-    x = across.expand(num * height, -1, -1).bmm(x.reshape(num * height, width, channels))
-    down = _linear_weights(height, factor, x.device).to(x.dtype)
-    x = down.expand(num, -1, -1).bmm(x.reshape(num, height, -1))
+    with without_autocast(x.device):  # which knows products, and not interpolation
+        x = across.expand(num * height, -1, -1).bmm(x.reshape(num * height, width, channels))
+        x = down.expand(num, -1, -1).bmm(x.reshape(num, height, -1))
     return x.view(num, factor * height, factor * width, channels).movedim(3, 1)
 
 
-@lru_cache(maxsize=64)
+@cache  # for good: what a GPU has recorded reads them
 def _linear_weights(size: int, factor: int, device: torch.device) -> Tensor:
     """Return the matrix (factor * size, size) that scales a line."""
     with torch.no_grad():

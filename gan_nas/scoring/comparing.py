@@ -1,6 +1,7 @@
 """Two files of scores: whether they may be compared, and differ by more than noise."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
@@ -126,7 +127,18 @@ def read_side(path: Path) -> list[Scores]:
     """
     if not path.is_dir():
         return [read_scores(path)]
-    return [read_scores(file) for file in sorted(path.glob("*.json")) if holds_scores(file)]
+    side = []
+    for file in sorted(path.glob("*.json")):
+        with suppress(InvalidInput):  # a run has other files as well
+            side.append(read_scores(file))
+    if len(names := {scores.name for scores in side}) > 1:
+        raise InvalidInput(
+            f"{path} holds scores of {' and '.join(sorted(map(str, names)))}: put those of one "
+            "genome's trainings into a folder of their own"
+        )
+    if not side:
+        raise InvalidInput(f"{path} holds no file of scores")
+    return side
 
 
 def read_scores(path: Path) -> Scores:
@@ -142,4 +154,9 @@ def holds_scores(path: Path) -> bool:
     """Tell whether a file looks like one of scores, or a folder has one that does."""
     if path.is_dir():
         return any(map(holds_scores, path.glob("*.json")))
-    return path.suffix == ".json" and path.is_file() and '"passport"' in read_text(path, LIMIT)
+    if path.suffix != ".json" or not path.is_file() or path.stat().st_size > LIMIT:
+        return False
+    try:
+        return '"passport"' in read_text(path, LIMIT)
+    except InvalidInput:
+        return False

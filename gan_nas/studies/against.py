@@ -1,7 +1,7 @@
 """Is a search better than another? By how much, and how sure is that?"""
 
 from collections.abc import Mapping, Sequence
-from math import exp
+from math import exp, isfinite
 from statistics import fmean
 
 from pydantic import JsonValue
@@ -78,6 +78,8 @@ def _against(
     test = ttest_ind(ours, theirs, equal_var=False)
     low, high = (exp(end) for end in test.confidence_interval())
     ratio, p_value = exp(fmean(ours) - fmean(theirs)), float(test.pvalue)
+    if not isfinite(p_value):
+        return {}, f"{search.name}: its trainings and those of {other} are all alike."
     better, much = ("lower", 1 - ratio) if ratio < 1 else ("higher", ratio - 1)
     verdict = "beats" if ratio < 1 else "loses to"
     if p_value >= SIGNIFICANT:

@@ -19,7 +19,14 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome, published_names
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.studies.pictures import save_dots
-from gan_nas.studies.study import Findings, Study, StudyTask, TableColumn, numbers_in
+from gan_nas.studies.study import (
+    Findings,
+    Study,
+    StudyTask,
+    TableColumn,
+    number_in,
+    numbers_in,
+)
 from gan_nas.studies.trainings import TrainingsConfig, sampled, train_all, training_of
 from gan_nas.trials.comparison import Standing, is_clear, ranked
 
@@ -87,7 +94,7 @@ class LeaderboardStudy(Study[LeaderboardConfig]):
                 TableColumn(name="reported", words="FID reported"),
             ],
             rows=rows,
-            findings=[_winner(standings), *_order(rows, config.reported_on)],
+            findings=[_winner(standings, genomes), *_order(rows, config.reported_on)],
             limits=[
                 f"{config.training_seeds} seeds: small differences go unseen.",
                 f"Width {config.width} and {training_of(config).steps:,} steps: the papers train "
@@ -122,8 +129,9 @@ def _distance(row: Mapping[str, JsonValue]) -> float:
     return value if isinstance(value, int | float) else float("inf")
 
 
-def _winner(standings: Sequence[Standing]) -> str:
-    first = standings[0].name
+def _winner(standings: Sequence[Standing], genomes: Mapping[str, Genome]) -> str:
+    names = {genome.genome_id: name for name, genome in genomes.items()}
+    first = names[standings[0].id]
     if is_clear(standings):
         return f"{first} is best, by more than seeds explain."
     return "No genome is best by more than seeds explain."
@@ -131,23 +139,18 @@ def _winner(standings: Sequence[Standing]) -> str:
 
 def _order(rows: Sequence[Mapping[str, JsonValue]], data: str) -> list[str]:
     """Say how the order agrees with the reported one."""
-    both = [
-        (log(_distance(row)), reported)
-        for row in rows
-        if isinstance(reported := row["reported"], int | float) and row["distance"] is not None
-    ]
+    known = [row for row in rows if row["reported"] is not None and row["distance"] is not None]
+    both = [(log(_distance(row)), number_in(row, "reported")) for row in known]
     if len(both) < FEWEST:
         return []
     ours, theirs = zip(*both, strict=True)
     spearman, kendall = spearmanr(ours, theirs), kendalltau(ours, theirs)
-    between, within = stdev(ours), fmean(_within(row) for row in rows)
-    return [
+    said = [
         f"Rank correlation with the FIDs reported on {data}, of {len(both)} genomes: Spearman "
         f"{spearman.statistic:.2f} (p = {spearman.pvalue:.2g}), Kendall {kendall.statistic:.2f}.",
-        f"Genomes differ by a factor of {exp(between):.2f}, seeds of one by {exp(within):.2f}.",
     ]
-
-
-def _within(row: Mapping[str, JsonValue]) -> float:
-    spread = row["spread"]
-    return log(spread) if isinstance(spread, int | float) else 0.0
+    spreads = [log(number_in(row, "spread")) for row in known if row["spread"] is not None]
+    if spreads:
+        between, within = exp(stdev(ours)), exp(fmean(spreads))
+        said.append(f"Genomes differ by a factor of {between:.2f}, seeds of one by {within:.2f}.")
+    return said

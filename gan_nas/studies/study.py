@@ -89,6 +89,8 @@ class StudyTask(Generic[C]):
     jobs: int = 1
     """Trainings, or searches, at once."""
     cache: Path | None = None
+    data_root: Path | None = None
+    """Where other data sets lie, if not in the usual place."""
     stop: Callable[[], bool] = never
     progress: Progress = silent
 

@@ -114,8 +114,12 @@ class Sample(NamedTuple):
 
 
 def sampled(genomes: Sequence[Genome], outcomes: Mapping[str, Sequence[Outcome]]) -> Sample:
-    """Gather the trainings of genomes from the outcomes of each, by its id."""
-    trained = [outcomes[genome.genome_id] for genome in genomes]
+    """Gather the trainings of genomes from the outcomes of each, by its id.
+
+    A genome that was found twice counts once: its trainings are the same.
+    """
+    different = {genome.genome_id: genome for genome in genomes}
+    trained = [outcomes[name] for name in different]
     ended = [[one for one in each if one.status == "completed"] for each in trained]
     return Sample(
         all=[log(one.loss) for each in ended for one in each],

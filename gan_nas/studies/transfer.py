@@ -34,7 +34,7 @@ class TransferStudy(Contest[TransferConfig]):
     def check(self, task: StudyTask[TransferConfig]) -> None:
         """Refuse what is no search, and the same data twice."""
         super().check(task)
-        if load_images(task.config.found_on).fingerprint == task.real.fingerprint:
+        if load_images(task.config.found_on, task.data_root).fingerprint == task.real.fingerprint:
             raise InvalidInput(
                 f"found_on: {task.config.found_on} are the images that are trained on, too; name "
                 "other ones by --set found_on=DATA or --data"
@@ -62,7 +62,9 @@ STUDY = TransferStudy()
 
 def _on_other_data(task: StudyTask[TransferConfig]) -> StudyTask[TransferConfig]:
     """Return the same task on the other data, with their own judge, in a folder of its own."""
-    images = load_images(task.config.found_on, stop=task.stop, progress=task.progress)
+    images = load_images(
+        task.config.found_on, task.data_root, stop=task.stop, progress=task.progress
+    )
     judge = load_backbone("classifier", images, task.cache, task.device, task.stop, task.progress)
     directory = task.directory / "elsewhere"
     return replace(task, images=images, backbone=judge, directory=directory)

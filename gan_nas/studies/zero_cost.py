@@ -32,15 +32,26 @@ def zero_cost_proxies(
     latent_dim = genome.generator.latent_dim
     return {  # in this order: a pass in train mode moves the norms' statistics
         "effective rank": effective_rank(gan.generator, latent_dim, config.seed),
-        "gradient norm": gradient_norm(gan, latent_dim, config.seed),
+        "gradient norm": gradient_norm(
+            gan, latent_dim, (image_channels, resolution, resolution), config.seed
+        ),
     }
 
 
-def gradient_norm(gan: GAN, latent_dim: int, seed: int) -> float:
-    """Return the length of the gradient of the generator's first loss, over all its weights."""
-    z = torch.randn(NUM_IMAGES, latent_dim, generator=stream(seed, "proxy"), device="cpu")
+def gradient_norm(gan: GAN, latent_dim: int, shape: tuple[int, int, int], seed: int) -> float:
+    """Return the length of the gradient of the generator's first loss, over all its weights.
+
+    Noise of a `shape` (C, S, S) stands for real images in losses that need some.
+    """
+    random = stream(seed, "proxy")
+    z = torch.randn(NUM_IMAGES, latent_dim, generator=random, device="cpu")
+    real = None
+    if gan.objective.reals != "none":
+        real = torch.rand(NUM_IMAGES, *shape, generator=random, device="cpu") * 2 - 1
     with gradients(gan.discriminator_weights, needed=False):
-        found = torch.autograd.grad(gan.generator_loss(z), gan.generator_weights, allow_unused=True)
+        found = torch.autograd.grad(
+            gan.generator_loss(z, random, real), gan.generator_weights, allow_unused=True
+        )
     squares = [part.double().square().sum() for part in found if part is not None]
     return float(torch.stack(squares).sum().sqrt())
 

@@ -15,6 +15,7 @@ import torch
 
 from gan_nas.configs import Settings
 from gan_nas.data import Images
+from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import BATCH_SIZE
 from gan_nas.metrics.classifier import SmallCNN
 from gan_nas.networks.simulation import META, LiveBytes
@@ -88,7 +89,7 @@ class Simulated(NamedTuple):
 class Work:
     """The phases of a run, which `build` makes at any scale on any device.
 
-    `side` and `batch_size` are those at full size.
+    `side` and `batch_size` are those at full size; `recorded` steps are those of `GAN.record`.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class Work:
         side: int,
         batch_size: int,
         device: torch.device,
+        recorded: bool = False,
     ) -> None:
         self.build, self.side, self.batch_size, self.device = build, side, batch_size, device
+        self.recorded = recorded
 
     @cached_property
     def simulated(self) -> list[Simulated]:
@@ -116,7 +119,9 @@ class Work:
                     macs.append(live.count(step))
                     beyond.append(live.beyond)
                 # In the first steps gradients and optimisers' buffers are not there yet.
-                bytes_of_phase = live.now + max(beyond), live.now + generating, live.now
+                # What a GPU records keeps the memory of either step for itself.
+                most = sum(beyond) if self.recorded else max(beyond)
+                bytes_of_phase = live.now + most, live.now + generating, live.now
                 found.append(Simulated((macs[0], macs[1]), *bytes_of_phase, phase.batch_size))
         return found
 
@@ -142,20 +147,20 @@ class Work:
     def scale_of(self, full: Simulated) -> Scale:
         """Return the scale of a sample: fewer images first, then smaller ones, then widths.
 
-        On a GPU, which takes as long for small networks as for larger ones, only fewer images, and
-        only as far as its memory asks for it.
+        On a GPU, which takes as long for small networks as for larger ones, only as far as its
+        memory asks for it.
         """
-        most_batches = max(1, self.batch_size // LEAST_BATCH)
+        most_bytes, needed = MOST_BYTES, sum(full.macs) / MOST_MACS
         if self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
-            return Scale(min(ceil(full.training / (SHARE_OF_FREE * free)), most_batches))
-        needed = max(sum(full.macs) / MOST_MACS, full.training / MOST_BYTES, 1.0)
-        batch = min(ceil(needed), most_batches)
+            most_bytes, needed = round(SHARE_OF_FREE * free), 1.0
+        needed = max(needed, full.training / most_bytes, 1.0)
+        batch = min(ceil(needed), max(1, self.batch_size // LEAST_BATCH))
         needed /= batch
         side = width = 1
         while needed > 1 and self.side % (16 * side) == 0 and self.side // side > LEAST_SIDE:
             side, needed = 2 * side, needed / 4
-        while needed > 1 or full.kept / (side * width) ** 2 > MOST_BYTES:
+        while needed > 1 or full.kept / (side * width) ** 2 > most_bytes:
             width, needed = 2 * width, needed / 4
         return Scale(batch, side, width)
 
@@ -163,8 +168,9 @@ class Work:
         """Predict the times of all phases from samples, in about a second."""
         found = []
         for number in range(len(self.simulated)):
-            phase, shares = self.sample(number)
-            timed = time_phase(phase, REPEATS, BUDGET / len(self.simulated))
+            with repeatable(self.device):  # as it will be computed
+                phase, shares = self.sample(number)
+                timed = time_phase(phase, REPEATS, BUDGET / len(self.simulated))
             times = StepTimes(*(t * s for t, s in zip(timed.times, shares, strict=True)))
             found.append(timed._replace(times=times, batch_size=self.simulated[number].batch_size))
         return found
@@ -196,8 +202,9 @@ def memory_bytes(
         default=0,
     )
     scoring = over.scoring * _scoring_bytes(images) if scores else 0.0
-    # On a GPU what training has freed serves scoring whole.
-    steps = alive + scoring if work.device.type == "cpu" else max(alive, scoring)
+    # On a GPU what training has freed serves scoring whole, where nothing is recorded.
+    apart = work.device.type == "cpu" or work.recorded
+    steps = alive + scoring if apart else max(alive, scoring)
     return over.base + round(max(steps, start)) + data
 
 

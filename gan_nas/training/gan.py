@@ -66,11 +66,10 @@ class GAN:
         self._learning_rates, self._beta1 = (generator_lr, discriminator_lr), betas[0]
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
-        # What a step calls; `compile` and `record` replace them.
+        # What a step calls; `compile` replaces them.
         self._generate: Callable[[Tensor], Tensor] = generator
         self._discriminate = discriminator
-        self._train_discriminator: Callable[..., Tensor] = self._descend_discriminator
-        self._train_generator: Callable[..., Tensor] = self._descend_generator
+        self._recorded: tuple[Recorded[GAN], Recorded[GAN]] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -91,13 +90,15 @@ class GAN:
         for optimizer in self._optimizers:
             group = optimizer.param_groups[0]
             group.update(lr=torch.tensor(group["lr"], device=self.device), capturable=True)
-        self._train_discriminator = Recorded(self._descend_discriminator, self._constants)
-        self._train_generator = Recorded(self._descend_generator, self._constants)
+        self._recorded = (
+            Recorded(self, GAN._descend_discriminator, GAN._constants),
+            Recorded(self, GAN._descend_generator, GAN._constants),
+        )
 
     @property
     def warm_up(self) -> int:
         """Return how many first steps take another time than those after them."""
-        return WARM_UP + 1 if isinstance(self._train_generator, Recorded) else 1
+        return WARM_UP + 1 if self._recorded else 1
 
     def set_rates(self, lr_factor: float, beta2: float) -> None:
         """Set both learning rates to their first values times a factor, and Adam's second decay."""
@@ -114,7 +115,9 @@ class GAN:
 
         real: float32 (N, C, S, S) in [-1, 1]; z: (M, latent_dim).
         """
-        return self._train_discriminator(real, z, random)
+        if self._recorded:
+            return self._recorded[0](real, z, random)
+        return self._descend_discriminator(real, z, random)
 
     def generator_step(
         self, z: Tensor, random: Random = None, real: Tensor | None = None
@@ -124,7 +127,10 @@ class GAN:
         `real` are real images, for objectives that need some. The discriminator is frozen: its
         weights get no gradient, its power iteration goes on.
         """
-        loss = self._train_generator(z, random, real)
+        if self._recorded:
+            loss = self._recorded[1](z, random, real)
+        else:
+            loss = self._descend_generator(z, random, real)
         self._update_averages()
         self.generator_steps += 1
         return loss

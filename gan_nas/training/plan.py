@@ -68,9 +68,14 @@ def new_gan(
         objective=objective_of(config, pace),
         augment=diffaugment if config.augment == "diffaugment" else None,
     )
-    if device.type == "cuda" and build is build_generator and not config.compile:
+    if records(config, device, build):
         gan.record()
     return gan
+
+
+def records(config: TrainingConfig, device: torch.device, build: BuildGenerator) -> bool:
+    """Tell whether a GPU records the steps: those of a supernet take other paths each time."""
+    return device.type == "cuda" and build is build_generator and not config.compile
 
 
 OBJECTIVES: dict[Framework, Callable[[TrainingConfig, Pace], Objective]] = {
@@ -134,7 +139,13 @@ def work(
         gan = new_gan(resized, smaller, side, image_channels, on, build_with)
         return [training_phase(gan, resized, smaller, side, image_channels)]
 
-    return Work(build, side=resolution, batch_size=config.batch_size, device=device)
+    return Work(
+        build,
+        side=resolution,
+        batch_size=config.batch_size,
+        device=device,
+        recorded=records(config, device, build_with),
+    )
 
 
 def plan(

@@ -6,28 +6,38 @@ from step to step has to come in through tensors, and whatever else a step depen
 after whose change it is recorded anew.
 """
 
+import weakref
 from collections.abc import Callable
+from typing import Concatenate, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+T = TypeVar("T")
 Given = Tensor | torch.Generator | None
 
 WARM_UP = 3  # steps made as usual before one is recorded: libraries and Adam settle in them
 
 
-class Recorded:
+class Recorded(Generic[T]):
     """Work on a GPU that is made as usual at first, then recorded, then repeated.
 
-    `work` gets tensors of the same shapes at every call, at most one stream of random numbers, or
-    None, and returns one tensor; its effects on other tensors are repeated, too, those on anything
-    else are not. `constants` returns what it depends on beside that, as something to compare.
+    `work` gets its `owner`, then tensors of the same shapes at every call, at most one stream of
+    random numbers, or None, and returns one tensor; its effects on other tensors are repeated, too,
+    those on anything else are not. `constants` tells, of the owner, what it depends on beside that,
+    as something to compare.
 
     The numbers are those of calling `work` itself.
     """
 
-    def __init__(self, work: Callable[..., Tensor], constants: Callable[[], object]) -> None:
-        self._work, self._constants = work, constants
+    def __init__(
+        self,
+        owner: T,
+        work: Callable[Concatenate[T, ...], Tensor],
+        constants: Callable[[T], object],
+    ) -> None:
+        self._owner = weakref.ref(owner)  # which holds this: a circle would keep a GPU's memory
+        self._call, self._constants = work, constants
         self._known: object = None
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -37,7 +47,9 @@ class Recorded:
 
     def __call__(self, *given: Given) -> Tensor:
         """Do the work; the tensor returned is overwritten by the next call."""
-        known = self._constants(), tuple(map(_shape, given))
+        owner = self._owner()
+        assert owner is not None
+        known = self._constants(owner), tuple(map(_shape, given))
         if known != self._known:
             self._known, self._calls, self._graph = known, 0, None
         if self._graph is None and self._calls < WARM_UP:
@@ -52,6 +64,11 @@ class Recorded:
                 kept.manual_seed(new.initial_seed())  # streams are at their beginning
         self._graph.replay()
         return self._result
+
+    def _work(self, *given: Given) -> Tensor:
+        owner = self._owner()
+        assert owner is not None
+        return self._call(owner, *given)
 
     def _aside(self, given: tuple[Given, ...]) -> Tensor:
         """Do the work on the stream that will be recorded, as libraries have a state for each."""

@@ -140,6 +140,13 @@ def test_folders_of_several_trainings_tell_the_noise_of_seeds(
     assert "training seeds change" in alone.err.replace("\n", " ")
     (tmp_path / "empty").mkdir()
     assert gan_nas("compare", a, tmp_path / "empty").code == 2
+    (a / "result.json").write_text('{"passport": 1}')  # as a run has one
+    (a / "not text.json").write_bytes(b"\xff")
+    assert gan_nas("compare", a, b).code == 0
+    scored(a / "3.json", 9.0, 0.01, name="other")
+    mixed = gan_nas("compare", a, b)
+    assert mixed.code == 2
+    assert "put those of one genome's trainings into a folder" in mixed.err
 
 
 def test_scores_of_different_passports_are_not_compared_unless_told_to(

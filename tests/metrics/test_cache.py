@@ -60,3 +60,12 @@ def test_what_was_kept_comes_in_the_order_of_its_making(tmp_path: Path) -> None:
     made = {name: torch.tensor([1.0], device="cpu") for name in ("fid", "a score", "b")}
     for _ in range(2):
         assert list(cached(tmp_path, "real", "key", lambda: made)) == list(made)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    found = cached(tmp_path / "file", "moments", "key", lambda: {"x": torch.ones(2, device="cpu")})
+    assert found["x"].tolist() == [1, 1]
+    assert "set GAN_NAS_CACHE" in caplog.text

@@ -69,3 +69,8 @@ def test_equal_samples_are_at_no_distance_and_blur_is_at_some() -> None:
     assert far > 3 * wavelet_distance(moments, near) > 0
     with pytest.raises(Incompatible, match="16 packets"):
         wavelet_distance(PacketMoments.of(images(9, 0)), moments)
+
+
+def test_sides_that_would_need_gibibytes_are_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"8 GiB for images of 150 px, which can be halved 1 "):
+        PacketMoments.of(images(1, 0, side=150))

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gan_nas.networks.states import module_state
+from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
 from gan_nas.spaces.published import load_genome
 from gan_nas.studies.zero_cost import effective_rank, gradient_norm, zero_cost_proxies
 from gan_nas.training.config import TrainingConfig
@@ -32,10 +33,17 @@ def test_proxies_leave_a_network_as_it_was_and_repeat_themselves() -> None:
     assert gan.generator.training
     after = module_state(gan.generator)
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-    assert gradient_norm(gan, 128, 0) > 0
+    assert gradient_norm(gan, 128, (1, 16, 16), 0) > 0
     told = zero_cost_proxies(genome, CONFIG, 16, 1)
     assert told == zero_cost_proxies(genome, CONFIG, 16, 1)
     assert told["effective rank"] == pytest.approx(rank)
     other = zero_cost_proxies(load_genome("sngan-cifar10").resized(4, 4), CONFIG, 16, 1)
     assert other.keys() == told.keys()
     assert other != told
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_gradient_is_taken_in_any_framework(framework: Framework) -> None:
+    config = TrainingConfig(framework=framework, augment="diffaugment", batch_size=8)
+    genome = load_genome("sngan-cifar10").resized(4, 4)
+    assert zero_cost_proxies(genome, config, 16, 1)["gradient norm"] > 0

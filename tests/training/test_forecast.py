@@ -67,10 +67,19 @@ def test_on_a_gpu_only_memory_makes_a_sample_smaller(monkeypatch: pytest.MonkeyP
     work = training(32, 32, batch_size=64, generator_batch_size=64)
     full = work.simulated[0]
     work.device = torch.device("cuda")
-    for share, batch in ((8, 1), (2, 2), (1e-3, 16)):
+    for share, scale in ((40, Scale()), (2, Scale(2)), (0.1, Scale(16, 2))):
         free = int(share * full.training), 0
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: free)
-        assert work.scale_of(full) == Scale(batch)
+        assert work.scale_of(full) == scale
+
+
+def test_what_a_gpu_records_takes_the_memory_of_both_steps() -> None:
+    images = tiny.digits()
+    usual, recorded = (training(16, 16, batch_size=32) for _ in range(2))
+    usual.device = recorded.device = torch.device("cuda")
+    recorded.recorded = True
+    assert recorded.simulated[0].training > 1.2 * usual.simulated[0].training
+    assert memory_bytes(recorded, images, 16) > memory_bytes(usual, images, 16)
 
 
 def test_times_are_scaled_up_by_the_multiply_adds() -> None:

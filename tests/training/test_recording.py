@@ -76,17 +76,21 @@ def test_a_state_goes_on_recorded() -> None:
 def test_what_a_step_depends_on_is_noticed() -> None:
     device, factor = torch.device("cuda"), 1.0
 
-    def scaled(x: Tensor, random: torch.Generator | None) -> Tensor:
+    class Owner:
+        """Whose step it is."""
+
+    def scaled(owner: Owner, x: Tensor, random: torch.Generator | None) -> Tensor:
         noise = 0 if random is None else torch.rand(4, generator=random, device=device)
         return x * factor + noise
 
-    recorded = Recorded(scaled, lambda: factor)
+    owner = Owner()
+    recorded = Recorded(owner, scaled, lambda owner: factor)
     x = torch.arange(4.0, device=device)
     for _ in range(6):
         assert torch.equal(recorded(x, None), x)
     for n in range(6):  # a stream, each time another
         seeds = [torch.Generator(device).manual_seed(n) for _ in range(2)]
-        assert torch.equal(recorded(x, seeds[0]), scaled(x, seeds[1]))
+        assert torch.equal(recorded(x, seeds[0]), scaled(owner, x, seeds[1]))
     factor = 2.0
     for _ in range(6):
         assert torch.equal(recorded(x, None), 2 * x)

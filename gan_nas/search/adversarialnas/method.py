@@ -25,7 +25,7 @@ class AdversarialNAS(Method[Settings, Record]):
     title = "AdversarialNAS"
     evidence = (
         "Measured on digits, 90 s a search: "
-        "genomes at 5.4 times the distance of random search's (p = 0.07)."
+        "not to be told from random search (5.4 times its distance, p = 0.07)."
     )
     spaces = ("adversarialnas",)
     Config = Settings
