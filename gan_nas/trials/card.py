@@ -30,7 +30,7 @@ def card(table: Table) -> str:
         else f"**Not complete: {summary.trials:,} of {table.planned:,} trials.** Seed 0 of all "
         "genomes comes first."
     )
-    made = ", ".join(f"{name} {value}" for name, value in table.made.items())
+    made = ", ".join(f"{name} {value}" for name, value in sorted(table.made.items()))
     failed = ", ".join(f"{number} {status}" for status, number in summary.failed.items())
     parts = [
         f"# {table.name}, version {recipe.version}",
