@@ -75,6 +75,7 @@ def test_a_choice_is_measured_and_told(
     assert 1 <= answer.json["threads"] <= available_cores()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_in_the_same_bytes_though_another_number_would_be_chosen_now(
     gan_nas: Command, folder: Path, tmp_path: Path
 ) -> None:

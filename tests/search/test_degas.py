@@ -198,6 +198,7 @@ def mean_of(lines: list[dict[str, Any]], name: str, part: slice) -> float:
     return sum(values) / len(values)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_alpha_gets_sure(tmp_path: Path) -> None:
     changes = {"iterations": 60, "width": 8, "log_every": 1, "derive_every": 20, "batch_size": 16}
     changes |= {"num_images": None, "architecture_lr": 0.3}

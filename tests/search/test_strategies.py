@@ -138,7 +138,7 @@ ELITE = {"selection": "elitist", "variation": "single"}
         ("evolution", {}),
         pytest.param("evolution", ELITE, marks=pytest.mark.slow),
         pytest.param("nsga2", {}, marks=pytest.mark.slow),
-        ("reinforce", {}),
+        pytest.param("reinforce", {}, marks=pytest.mark.slow),
         pytest.param("optuna", {}, marks=[extras.needs_optuna, pytest.mark.slow]),
     ],
 )
