@@ -142,6 +142,6 @@ def _reproducibility() -> list[Finding]:
             "determinism",
             True,
             "a run repeats itself bit for bit",
-            "keep versions, settings and --threads equal, or the model of the GPU",
+            "keep versions, settings, --threads and the model of a GPU equal",
         )
     ]

@@ -21,7 +21,7 @@ from gan_nas.metrics.kid import kernel_distance, usable_subset_size
 from gan_nas.metrics.manifold import Neighbours, manifold_scores
 from gan_nas.metrics.mind import sliced_distance
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.wavelets import PacketMoments, wavelet_distance
+from gan_nas.metrics.wavelets import packet_moments, wavelet_distance
 
 Measure = Literal["is", "fid", "kid", "prdc", "fid-infinity", "mind", "fwd"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -43,8 +43,8 @@ class Embedded(NamedTuple):
     moments: Moments
     logits: Tensor | None  # (N, K)
     features: Tensor | None  # (N, d), float32 on the CPU
-    packets: PacketMoments | None = None  # of all images
-    few_packets: PacketMoments | None = None  # of the images at the places asked for
+    packets: Moments | None = None  # wavelets', of all images
+    few_packets: Moments | None = None  # of the images at the places asked for
 
 
 def embed(
@@ -62,8 +62,8 @@ def embed(
     moments: Moments | None = None
     all_logits: list[Tensor] = []
     all_features: list[Tensor] = []
-    packets: PacketMoments | None = None
-    few_packets: PacketMoments | None = None
+    packets: Moments | None = None
+    few_packets: Moments | None = None
     for batch in batches:
         start = moments.count if moments else 0
         if "fwd" in measures:
@@ -89,10 +89,10 @@ def embed(
     )
 
 
-def _merged(packets: PacketMoments | None, images: Tensor) -> PacketMoments | None:
+def _merged(packets: Moments | None, images: Tensor) -> Moments | None:
     if not len(images):
         return packets
-    more = PacketMoments.of(images)
+    more = packet_moments(images)
     return packets.merge(more) if packets else more
 
 
@@ -106,7 +106,7 @@ def values_of(
     splits: int,
     shuffle: bool,
     neighbours: Neighbours = PAPERS,
-    real_packets: PacketMoments | None = None,
+    real_packets: Moments | None = None,
 ) -> dict[str, float]:
     """Return the asked measures by name, each deviation or error beside its value.
 

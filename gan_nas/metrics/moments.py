@@ -11,6 +11,7 @@ from gan_nas.errors import InvalidInput
 class Moments:
     """Count, mean (d,) and scatter (d, d) = sum of (x - mean)(x - mean)', float64.
 
+    Of several samples of the same images at once, mean and scatter are (P, d) and (P, d, d).
     Centred sums merge exactly (Chan, Golub & LeVeque 1979): raw second moments lose everything
     when the mean is large beside the deviation.
     """
@@ -21,13 +22,13 @@ class Moments:
 
     @classmethod
     def of(cls, features: Tensor) -> "Moments":
-        """Return the moments of features (N, d), on their device; N >= 1."""
-        assert features.ndim == 2
-        assert len(features) > 0
+        """Return the moments of features (N, d) or (P, N, d), on their device; N >= 1."""
+        assert features.ndim in (2, 3)
+        assert features.shape[-2] > 0
         x = features.double()
-        mean = x.mean(0)
-        x = x - mean
-        return cls(len(features), mean, x.T @ x)
+        mean = x.mean(-2)
+        x = x - mean.unsqueeze(-2)
+        return cls(features.shape[-2], mean, x.mT @ x)
 
     def update(self, features: Tensor) -> "Moments":
         """Return the moments of everything so far and features (N, d)."""
@@ -38,8 +39,9 @@ class Moments:
         count = self.count + other.count
         delta = other.mean - self.mean
         mean = self.mean + delta * (other.count / count)
-        between = delta.outer(delta) * (self.count * other.count / count)
-        return Moments(count, mean, self.scatter + other.scatter + between)
+        between = delta.unsqueeze(-1) * delta.unsqueeze(-2)
+        between.mul_(self.count * other.count / count)
+        return Moments(count, mean, (self.scatter + other.scatter).add_(between))
 
     @property
     def covariance(self) -> Tensor:

@@ -6,7 +6,6 @@ them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -44,55 +43,32 @@ def packets(images: Tensor, levels: int) -> Tensor:
     return parts.flatten(2)
 
 
-@dataclass(frozen=True, eq=False)
-class PacketMoments:
-    """Count, means (P, d) and scatters (P, d, d) of packets, float64; see `Moments`."""
-
-    count: int
-    mean: Tensor
-    scatter: Tensor
-
-    @classmethod
-    def of(cls, images: Tensor) -> "PacketMoments":
-        """Return the moments of uint8 images (N, C, S, S), on their device; N >= 1."""
-        levels = levels_for(images.shape[-1])
-        dim = images[0].numel() // 4**levels
-        if 4**levels * dim**2 > MOST_NUMBERS:
-            raise InvalidInput(
-                f"fwd would need {8 * 4**levels * dim**2 >> 30} GiB for images of "
-                f"{images.shape[-1]} px, which can be halved {levels} times: leave it out, or "
-                "score at a side that is a multiple of 16, 256 at most"
-            )
-        x = packets(images, levels)
-        mean = x.mean(1)
-        x = x - mean[:, None]
-        return cls(len(images), mean, x.mT @ x)
-
-    def merge(self, other: "PacketMoments") -> "PacketMoments":
-        """Return the moments of both samples together."""
-        count = self.count + other.count
-        delta = other.mean - self.mean
-        between = delta[:, :, None] * delta[:, None, :] * (self.count * other.count / count)
-        mean = self.mean + delta * (other.count / count)
-        return PacketMoments(count, mean, between.add_(self.scatter).add_(other.scatter))
-
-    def cpu(self) -> "PacketMoments":
-        """Move means and scatters to the CPU."""
-        return PacketMoments(self.count, self.mean.cpu(), self.scatter.cpu())
-
-    def each(self) -> Iterator[Moments]:
-        """Yield the moments of every packet."""
-        for mean, scatter in zip(self.mean, self.scatter, strict=True):
-            yield Moments(self.count, mean, scatter)
+def packet_moments(images: Tensor) -> Moments:
+    """Return the moments of all packets of uint8 images (N, C, S, S), on their device; N >= 1."""
+    levels = levels_for(images.shape[-1])
+    dim = images[0].numel() // 4**levels
+    if 4**levels * dim**2 > MOST_NUMBERS:
+        raise InvalidInput(
+            f"fwd would need {8 * 4**levels * dim**2 >> 30} GiB for images of "
+            f"{images.shape[-1]} px, which can be halved {levels} times: leave it out, or score "
+            "at a side that is a multiple of 16, 256 at most"
+        )
+    return Moments.of(packets(images, levels))
 
 
-def wavelet_distance(real: PacketMoments, fake: PacketMoments) -> float:
+def wavelet_distance(real: Moments, fake: Moments) -> float:
     """Return the mean over packets of the Frechet distance; 0 for equal samples."""
     if real.mean.shape != fake.mean.shape:
         raise Incompatible(
             f"images of {len(fake.mean)} packets of {fake.mean.shape[1]} numbers cannot be "
             f"compared to real ones of {len(real.mean)} of {real.mean.shape[1]}"
         )
-    pairs = zip(real.cpu().each(), fake.cpu().each(), strict=True)
+    pairs = zip(each(real.cpu()), each(fake.cpu()), strict=True)
     distances = [FrechetReference(theirs).distance(ours) for theirs, ours in pairs]
     return sum(distances) / len(distances)
+
+
+def each(packets: Moments) -> Iterator[Moments]:
+    """Yield the moments of every packet."""
+    for mean, scatter in zip(packets.mean, packets.scatter, strict=True):
+        yield Moments(packets.count, mean, scatter)

@@ -1,6 +1,7 @@
 """The real side of scores: moments and features of a data set's parts, at a side, by a backbone."""
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from gan_nas.metrics.cache import cached
 from gan_nas.metrics.evenly import even_places, evenly, evenly_of_parts
 from gan_nas.metrics.measures import MOST, embed
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.wavelets import PacketMoments
+from gan_nas.metrics.wavelets import packet_moments
 from gan_nas.progress import Progress, silent
 from gan_nas.scoring.reference import ReferenceSplit
 
@@ -74,34 +75,32 @@ class RealImages:
         whole = self.images.train if split == "train" else self.images.held_out
         number = "all" if len(pixels) == len(whole) else len(pixels)
 
-        def compute() -> dict[str, Tensor]:
-            moments = embed(self.backbone, self.at_side(pixels), ()).moments.cpu()
-            count = torch.tensor(moments.count, device="cpu")
-            return {"count": count, "mean": moments.mean, "scatter": moments.scatter}
+        def compute() -> Moments:
+            return embed(self.backbone, self.at_side(pixels), ()).moments
 
-        key = f"{self.key}, {number} {WORDS[split]} images"
-        tensors = cached(self.cache, "moments", key, compute)
-        return Moments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
+        return self._kept("moments", f"{self.key}, {number} {WORDS[split]} images", compute)
 
-    def packets(self, split: ReferenceSplit) -> PacketMoments:
+    def packets(self, split: ReferenceSplit) -> Moments:
         """Return the moments of a split's wavelet packets, from the cache if they are there."""
         if split == "all":
             return self.packets("train").merge(self.packets("held-out"))
         (pixels,) = self.parts(split)
 
-        def compute() -> dict[str, Tensor]:
-            moments: PacketMoments | None = None
-            for chunk in self.at_side(pixels):
-                more = PacketMoments.of(chunk).cpu()
-                moments = moments.merge(more) if moments else more
-            assert moments is not None
-            count = torch.tensor(moments.count, device="cpu")
-            return {"count": count, "mean": moments.mean, "scatter": moments.scatter}
+        def compute() -> Moments:
+            return reduce(Moments.merge, map(packet_moments, self.at_side(pixels)))
 
         images = f"{self.images.fingerprint} {self.side} px, {self.resizing}"
         key = f"packets of {images}, {len(pixels)} {WORDS[split]} images"
-        tensors = cached(self.cache, "packets", key, compute)
-        return PacketMoments(int(tensors["count"]), tensors["mean"], tensors["scatter"])
+        return self._kept("packets", key, compute)
+
+    def _kept(self, kind: str, key: str, compute: Callable[[], Moments]) -> Moments:
+        def tensors() -> dict[str, Tensor]:
+            moments = compute().cpu()
+            count = torch.tensor(moments.count, device="cpu")
+            return {"count": count, "mean": moments.mean, "scatter": moments.scatter}
+
+        kept = cached(self.cache, kind, key, tensors)
+        return Moments(int(kept["count"]), kept["mean"], kept["scatter"])
 
     def features(self, split: ReferenceSplit) -> Tensor:
         """Return the features of at most 10,000 images of a split, float32 on the CPU."""

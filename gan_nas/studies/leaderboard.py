@@ -55,12 +55,13 @@ class LeaderboardStudy(Study[LeaderboardConfig]):
     def check(self, task: StudyTask[LeaderboardConfig]) -> None:
         """Refuse names and settings that there are not, and a single genome."""
         training_of(task.config)
-        if len(genomes_of(task.config)) < 2:
+        if len(alike(task.config.genomes, task.config.width)) < 2:
             raise InvalidInput("genomes: a leaderboard needs two different ones or more")
 
     def work(self, task: StudyTask[LeaderboardConfig]) -> Findings:
         """Train all, rank them."""
-        config, genomes = task.config, genomes_of(task.config)
+        config = task.config
+        genomes = alike(config.genomes, config.width)
         outcomes = train_all(task, list(genomes.values()))
         standings = ranked([one for each in outcomes.values() for one in each])
         places = {row.id: row for row in standings}
@@ -112,12 +113,15 @@ class LeaderboardStudy(Study[LeaderboardConfig]):
 STUDY = LeaderboardStudy()
 
 
-def genomes_of(config: LeaderboardConfig) -> dict[str, Genome]:
-    """Return by name what is trained, generators of one width, all with one discriminator."""
+def alike(names: Sequence[str], width: int) -> dict[str, Genome]:
+    """Return genomes by name, all of one width and with one discriminator.
+
+    Without names those that are published. Of what is the same generator then the first counts.
+    """
     found: dict[str, Genome] = {}
-    for name in config.genomes or published_names():
-        generator = load_genome(name).resized(config.width, config.width).generator
-        discriminator = SNResNetDiscriminator(space="sn_resnet", width=config.width)
+    for name in names or published_names():
+        generator = load_genome(name).resized(width, width).generator
+        discriminator = SNResNetDiscriminator(space="sn_resnet", width=width)
         genome = Genome(generator=generator, discriminator=discriminator)
         if all(genome.genome_id != other.genome_id for other in found.values()):
             found[name] = genome

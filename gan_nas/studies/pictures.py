@@ -4,11 +4,17 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from statistics import geometric_mean
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gan_nas.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 DARK, LIGHT, LINE = "#1f3b66", "#8fb3d9", "#b3541e"
 STYLES = (
@@ -48,14 +54,12 @@ def save_dots(groups: Mapping[str, Sequence[float]], path: Path, label: str, tit
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    _in_plain_numbers(axes.xaxis)
     axes.tick_params(labelsize=8, which="both")
     axes.set_xlabel(f"{label}; the bar is the geometric mean", fontsize=9)
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3, axis="x")
-    axes.spines[["top", "right"]].set_visible(False)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+    _save(figure, axes, path)
 
 
 def save_bands(
@@ -90,16 +94,14 @@ def save_bands(
             label=name,
         )
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    _in_plain_numbers(axes.yaxis)
     axes.tick_params(labelsize=8, which="both")
     axes.set_xlabel(x_label, fontsize=9)
     axes.set_ylabel(y_label, fontsize=9)
     axes.set_title(title, fontsize=9)
     axes.legend(fontsize=8, frameon=False)
     axes.grid(alpha=0.3, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+    _save(figure, axes, path)
 
 
 def save_lines(
@@ -124,16 +126,14 @@ def save_lines(
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.set_minor_formatter(lambda value, _: f"{value:,g}")
+        _in_plain_numbers(axis)
     axes.tick_params(labelsize=8, which="both")
     axes.set_xlabel(x_label, fontsize=9)
     axes.set_ylabel(y_label, fontsize=9)
     axes.set_title(title, fontsize=9)
     axes.legend(fontsize=8, frameon=False)
     axes.grid(alpha=0.3, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+    _save(figure, axes, path)
 
 
 def save_sorted(
@@ -154,16 +154,14 @@ def save_sorted(
     means = [geometric_mean(column) for column in ordered]
     axes.plot(range(1, len(means) + 1), means, "-", color=LINE, linewidth=2)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    _in_plain_numbers(axes.yaxis)
     axes.tick_params(labelsize=8, which="both")
     axes.set_xlabel(x_label, fontsize=9)
     axes.set_ylabel(y_label, fontsize=9)
     axes.legend(["a seed", "geometric mean"], fontsize=8, frameon=False)
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))
+    _save(figure, axes, path)
 
 
 def save_intervals(bars: Mapping[str, Sequence[float]], path: Path, label: str, title: str) -> None:
@@ -185,5 +183,15 @@ def save_intervals(bars: Mapping[str, Sequence[float]], path: Path, label: str, 
     axes.set_xlabel(label, fontsize=9)
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3, axis="x")
+    _save(figure, axes, path)
+
+
+def _in_plain_numbers(axis: "Axis") -> None:
+    """Write a logarithmic axis' numbers out, not as powers."""
+    for place in (axis.set_major_formatter, axis.set_minor_formatter):
+        place(lambda value, _: f"{value:,g}")
+
+
+def _save(figure: "Figure", axes: "Axes", path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120))

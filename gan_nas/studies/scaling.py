@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.cost import generator_cost
-from gan_nas.studies.leaderboard import LeaderboardConfig, genomes_of
+from gan_nas.studies.leaderboard import alike
 from gan_nas.studies.pictures import save_lines
 from gan_nas.studies.study import Findings, Study, StudyTask, TableColumn, number_in
 from gan_nas.studies.trainings import TrainingsConfig, sampled, train_all, training_of
@@ -41,12 +41,12 @@ class ScalingStudy(Study[ScalingConfig]):
         if len(set(task.config.widths)) < len(task.config.widths):
             raise InvalidInput(f"widths: {task.config.widths} holds one twice")
         for width in task.config.widths:
-            genomes_of(_at(task.config, width))
+            alike(task.config.genomes, width)
 
     def work(self, task: StudyTask[ScalingConfig]) -> Findings:
         """Train all genomes at all widths."""
         config = task.config
-        each = {width: genomes_of(_at(config, width)) for width in sorted(config.widths)}
+        each = {width: alike(config.genomes, width) for width in sorted(config.widths)}
         outcomes = train_all(task, [genome for of in each.values() for genome in of.values()])
         rows: list[dict[str, JsonValue]] = [
             {
@@ -88,10 +88,6 @@ class ScalingStudy(Study[ScalingConfig]):
 
 
 STUDY = ScalingStudy()
-
-
-def _at(config: ScalingConfig, width: int) -> LeaderboardConfig:
-    return LeaderboardConfig(genomes=config.genomes, width=width)
 
 
 def _known(rows: Sequence[dict[str, JsonValue]]) -> list[dict[str, JsonValue]]:

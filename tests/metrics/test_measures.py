@@ -32,7 +32,7 @@ from gan_nas.metrics.measures import (
 )
 from gan_nas.metrics.mind import sliced_distance
 from gan_nas.metrics.moments import Moments
-from gan_nas.metrics.wavelets import PacketMoments, wavelet_distance
+from gan_nas.metrics.wavelets import packet_moments, wavelet_distance
 from gan_nas.scoring.scorer import Scorer
 
 REAL, FAKE = 300, 200
@@ -105,7 +105,7 @@ def test_every_measure_equals_the_pure_function_on_the_same_features() -> None:
     shares = manifold_scores(real, fake)
     kernel = kernel_distance(real, fake, subset_size=FAKE // 2, seed=SEED)
     line = fid_infinity(fake, reference, SEED)
-    packets = [PacketMoments.of(images(num, seed)) for num, seed in ((REAL, 0), (FAKE, 1))]
+    packets = [packet_moments(images(num, seed)) for num, seed in ((REAL, 0), (FAKE, 1))]
     for shuffle in (False, True):
         order = shuffled_order(FAKE, SEED) if shuffle else None
         score, deviation = inception_style_score(logits, 4, order)

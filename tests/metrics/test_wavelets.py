@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.metrics.frechet import FrechetReference
-from gan_nas.metrics.wavelets import PacketMoments, levels_for, packets, wavelet_distance
+from gan_nas.metrics.wavelets import each, levels_for, packet_moments, packets, wavelet_distance
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "measures_golden.npz")
 
@@ -21,14 +21,14 @@ def images(num: int, seed: int, channels: int = 3, side: int = 16) -> Tensor:
 
 
 def test_the_published_numbers() -> None:
-    real, fake = (PacketMoments.of(torch.from_numpy(GOLDEN[f"fwd0_{side}"])) for side in "ab")
+    real, fake = (packet_moments(torch.from_numpy(GOLDEN[f"fwd0_{side}"])) for side in "ab")
     assert levels_for(16) == GOLDEN["fwd0_level"]
-    each = [
+    distances = [
         FrechetReference(theirs).distance(ours)
-        for theirs, ours in zip(real.each(), fake.each(), strict=True)
+        for theirs, ours in zip(each(real), each(fake), strict=True)
     ]
     # Packets come in another order.
-    assert sorted(each) == pytest.approx(sorted(GOLDEN["fwd0_per_packet"]), rel=1e-6)
+    assert sorted(distances) == pytest.approx(sorted(GOLDEN["fwd0_per_packet"]), rel=1e-6)
     assert wavelet_distance(real, fake) == pytest.approx(float(GOLDEN["fwd0_value"]), rel=1e-6)
 
 
@@ -52,8 +52,8 @@ def test_packets_keep_the_energy_of_images() -> None:
 
 def test_moments_of_parts_merge_to_those_of_all() -> None:
     x = images(30, 1)
-    whole = PacketMoments.of(x)
-    merged = PacketMoments.of(x[:7]).merge(PacketMoments.of(x[7:]))
+    whole = packet_moments(x)
+    merged = packet_moments(x[:7]).merge(packet_moments(x[7:]))
     assert merged.count == whole.count
     torch.testing.assert_close(merged.mean, whole.mean)
     torch.testing.assert_close(merged.scatter, whole.scatter)
@@ -61,16 +61,16 @@ def test_moments_of_parts_merge_to_those_of_all() -> None:
 
 def test_equal_samples_are_at_no_distance_and_blur_is_at_some() -> None:
     x = images(60, 2, side=8)
-    moments = PacketMoments.of(x)
+    moments = packet_moments(x)
     assert wavelet_distance(moments, moments) == pytest.approx(0, abs=1e-9)
     blurred = x.float().mean((2, 3), keepdim=True).expand_as(x).to(torch.uint8)
-    near = PacketMoments.of(images(60, 3, side=8))
-    far = wavelet_distance(moments, PacketMoments.of(blurred))
+    near = packet_moments(images(60, 3, side=8))
+    far = wavelet_distance(moments, packet_moments(blurred))
     assert far > 3 * wavelet_distance(moments, near) > 0
     with pytest.raises(Incompatible, match="16 packets"):
-        wavelet_distance(PacketMoments.of(images(9, 0)), moments)
+        wavelet_distance(packet_moments(images(9, 0)), moments)
 
 
 def test_sides_that_would_need_gibibytes_are_refused() -> None:
     with pytest.raises(InvalidInput, match=r"8 GiB for images of 150 px, which can be halved 1 "):
-        PacketMoments.of(images(1, 0, side=150))
+        packet_moments(images(1, 0, side=150))

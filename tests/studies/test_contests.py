@@ -13,15 +13,14 @@ from gan_nas.studies.contest import Contest
 from gan_nas.studies.searches import Contender, parsed
 from gan_nas.studies.study import StudyTask, run_study
 
-CONTESTS = [name for name in STUDIES if isinstance(load_study(name), Contest)]
+# transfer compares a search with itself on other data, which its own tests look at.
+CONTESTS = [n for n in STUDIES if isinstance(load_study(n), Contest) and n != "transfer"]
 
 
 @pytest.mark.parametrize("name", CONTESTS)
 def test_a_contest_compares_searches_that_there_are(name: str, tmp_path: Path) -> None:
     study = load_study(name)
     config = study.Config()
-    if name == "transfer":
-        pytest.skip("is compared with itself on other data")
     study.check(StudyTask(config=config, directory=tmp_path, images=tiny.digits()))
     searches = parsed(config.searches)
     assert len({search.folder(0) for search in searches}) == len(searches)

@@ -13,7 +13,7 @@ from gan_nas.errors import InvalidInput
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome, published_names
 from gan_nas.studies import leaderboard, load_study, scaling
-from gan_nas.studies.leaderboard import LeaderboardConfig, genomes_of
+from gan_nas.studies.leaderboard import alike
 from gan_nas.studies.study import StudyTask, run_study
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -69,7 +69,7 @@ def test_a_leaderboard_ranks_and_says_how_the_published_order_agrees(
 
 
 def test_a_leaderboard_gives_all_the_same_discriminator_and_width() -> None:
-    genomes = genomes_of(LeaderboardConfig(width=8))
+    genomes = alike((), 8)
     assert set(genomes) <= set(published_names())
     assert len(genomes) > 10
     assert len({genome.discriminator for genome in genomes.values()}) == 1
