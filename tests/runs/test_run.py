@@ -24,6 +24,7 @@ from gan_nas.networks.states import (
     pack,
     unpack,
 )
+from gan_nas.runs.results import Result
 from gan_nas.runs.run import Run
 from gan_nas.runs.stored import stored_config
 
@@ -106,6 +107,19 @@ def test_a_step_can_be_saved_again_and_equal_states_give_identical_bytes(run: Ru
     assert (checkpoint.step, checkpoint.state) == (2, {"again": 3})
     fill(run, 3)
     assert checkpoints(run)[-1] == "000000003"
+
+
+def test_what_a_kill_between_a_save_and_its_end_left_too_much_goes_with_the_finish(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(run, 1, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("gan_nas.runs.run.remove_old", lambda *_: None)  # killed before
+        run.save(3, {}, {})
+    assert len(checkpoints(run)) == 3
+    run.finish(Result())
+    assert checkpoints(run) == ["000000002", "000000003"]
+    assert run.finished
 
 
 def test_log_is_emptied_without_a_checkpoint(run: Run) -> None:

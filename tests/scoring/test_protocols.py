@@ -171,6 +171,10 @@ def test_few_repeats_are_less_sure_of_their_noise(repeats: int, quantile: float)
 def test_seeds_of_trainings_are_noise_of_their_own() -> None:
     """Latents say that every pair differs; seeds that the genomes need not."""
     near = [scores(value, 0.01, 5) for value in (10.0, 12.0, 14.0)]
+    # Student's t at .97725 with 4 degrees, 2.87, of standard errors of 2 / sqrt(3) each: 4.69.
+    beyond, within = ([scores(v + d, 0.01, 5) for v in (10.0, 12.0, 14.0)] for d in (4.8, 4.6))
+    assert compare(near, beyond).beyond_seeds == {"fid": True}
+    assert compare(near, within).beyond_seeds == {"fid": False}
     far = [scores(value, 0.01, 5) for value in (30.0, 31.0, 32.0)]
     same = [scores(value, 0.01, 5) for value in (11.0, 13.0, 15.0)]
     assert compare(near[0], near[1]).beyond_noise == {"fid": True}

@@ -15,6 +15,7 @@ from gan_nas.spaces.published import load_genome, published_names
 from gan_nas.studies import leaderboard, load_study, scaling
 from gan_nas.studies.leaderboard import alike
 from gan_nas.studies.study import StudyTask, run_study
+from gan_nas.studies.trainings import sampled
 from gan_nas.trials.trial import Outcome, Trial
 
 NAMES = ("sngan-cifar10", "autogan-cifar10-top1", "e2gan-cifar10", "adversarialnas-cifar10")
@@ -77,6 +78,14 @@ def test_a_leaderboard_gives_all_the_same_discriminator_and_width() -> None:
     alone = task("leaderboard", Path(), genomes=("sngan-cifar10", "sngan-cifar10"))
     with pytest.raises(InvalidInput, match="two different ones"):
         load_study("leaderboard").check(alone)
+
+
+def test_a_genome_that_was_found_twice_counts_once() -> None:
+    genomes = list(alike(NAMES[:2], 4).values())
+    run = StudyTask(config=load_study("leaderboard").Config(), directory=Path())
+    outcomes = made_up(0.1)(run, genomes)
+    assert sampled([*genomes, genomes[0]], outcomes) == sampled(genomes, outcomes)
+    assert len(sampled(genomes, outcomes).all) == 2 * run.config.training_seeds
 
 
 def test_scaling_says_what_width_gives_and_whether_orders_agree(
