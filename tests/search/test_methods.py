@@ -382,3 +382,29 @@ def test_an_impossible_resolution_leaves_no_directory_behind(name: str, tmp_path
 def test_a_method_that_trains_no_network_bequeaths_none(searches: Searches, plugin: Path) -> None:
     with pytest.raises(InvalidInput, match="hill-climbing, which trains no network"):
         read_supernets(searches("hill-climbing").directory)
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param("adversarialnas", marks=pytest.mark.slow), "degas"]
+)
+def test_weights_can_be_trained_before_the_architecture_first_moves(
+    method: str, tmp_path: Path
+) -> None:
+    changes = {"architecture_start": 0.5, "derive_every": 1, "log_every": 1, "score_every": 6}
+    fields = load_method(method).Config.model_fields
+    known = {name: value for name, value in changes.items() if name in fields}
+    tiny.run_search(method, tmp_path / "run", **known)
+    rows = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    entropies = [row["entropies"] for row in rows if row.get("event") == "architecture"]
+    assert len(entropies) == 6
+    assert entropies[0] == entropies[1] == entropies[2]  # after three of six iterations
+    assert entropies[2] != entropies[3] != entropies[4]
+    moved = [row["step"] for row in rows if "alpha_loss" in row]
+    assert min(moved) > 3
+    trained = {row["step"] for row in rows if {"weight_loss", "d_loss"} & row.keys()}
+    assert {1, 2, 3} <= trained
+    looks = iter([False] * 3 + [True])  # amid the weights' own training
+    with pytest.raises(Interrupted):
+        tiny.run_search(method, tmp_path / "again", lambda: next(looks), **known)
+    tiny.run_search(method, tmp_path / "again", **known)
+    assert tiny.traces(tmp_path / "again") == tiny.traces(tmp_path / "run")

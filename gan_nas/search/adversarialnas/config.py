@@ -88,6 +88,9 @@ class Config(SearchConfig):
     """Adam's second decay, alpha and beta: the code's; the paper prints 0.9, as its preset has."""
     architecture_weight_decay: float = Field(default=1e-4, ge=0)
     """L2 penalty in the gradients of alpha and beta."""
+    architecture_start: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the iterations that train weights alone, before alpha and beta first move; 0, as in
+    the paper, trains all from the start."""
     mixture: Mixture = "gumbel"
     """Weights of an edge's operations: with Gumbel noise and temperature, or plain softmax."""
     noise_on: NoiseOn = "prob"

@@ -96,13 +96,15 @@ class SuperGAN:
         self.start(step)
         config, half = self.config, self.config.batch_size // 2
         losses = {}
-        if config.discriminator == "searched":
+        moves = step >= config.architecture_start * config.iterations
+        if moves and config.discriminator == "searched":
             losses["beta_loss"] = self.beta_step(real[half:], latents("beta latents", half))
         z = latents("discriminator latents", half)
         losses["d_loss"] = self.discriminator_step(real[:half], z)
         if generator_moves(step, config.num_critic, config.generator_turn):
             num = config.generator_batch_size
-            losses["alpha_loss"] = self.alpha_step(latents("alpha latents", num))
+            if moves:
+                losses["alpha_loss"] = self.alpha_step(latents("alpha latents", num))
             losses["g_loss"] = self.generator_step(latents("generator latents", num))
         return losses
 

@@ -82,6 +82,9 @@ class Config(SearchConfig):
     """Adam's second decay, alpha (DARTS)."""
     architecture_weight_decay: float = Field(default=1e-3, ge=0)
     """L2 penalty in the gradient of alpha (DARTS)."""
+    architecture_start: float = Field(default=0.0, ge=0, lt=1)
+    """Part of the iterations that train weights and latents alone, before alpha first moves; 0, as
+    in DARTS, trains both from the start."""
     alpha_data: Literal["resample", "same"] = "resample"
     """Images of a step on alpha: drawn anew from the training set, or those of the step before."""
     precision: Precision = "float32"

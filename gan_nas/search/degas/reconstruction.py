@@ -66,7 +66,8 @@ class Reconstruction:
     def advance(self) -> None:
         """Make a step on weights and latents, and one on alpha; log and draw where it is due."""
         self.weight_losses.push(self.glo.step(self.step))
-        if self.glo.alpha is not None:
+        start = self.config.architecture_start * self.config.iterations
+        if self.glo.alpha is not None and self.step >= start:
             self.alpha_losses.push(self.glo.alpha_step(self.step))
         self.state.step += 1
         if self.is_due(self.config.log_every):
