@@ -72,12 +72,13 @@ def study(
 
     on = compute_on(device, threads)
     config = settings(chosen.Config, chosen.presets, preset, sets, "auto", on, seed=seed)
-    what = data if chosen.needs_images else "tables"
+    takes_images = chosen.takes_images(config)
+    what = data if takes_images else "tables"
     run = directory or default_directory(f"study-{name}", what, config.seed)
     task = StudyTask(
         config=config, directory=run, device=on, cache=cache_dir(), data_root=data_root
     )
-    if chosen.needs_images:
+    if takes_images:
         task = replace(task, jobs=jobs_on(jobs, on, device, threads))
         preparation = prepared(crop, resize, background, skip_odd=skip_odd)
         side = getattr(config, "resolution", None)

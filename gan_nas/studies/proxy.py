@@ -2,13 +2,15 @@
 
 A predictor's rank correlation with the distance at the end, over all genomes: Spearman's and
 Kendall's, with intervals of a bootstrap over genomes. What is predicted is the mean of those seeds
-that the predictor did not see, as a search that trains on would meet other noise; AutoGAN (Gong et
-al. 2019), Fig. 7, reports 0.779 for scores on shared weights.
+that the predictor did not see, as a search that trains on would meet other noise. AutoGAN (Gong et
+al. 2019), Fig. 7, reports 0.779 for scores on shared weights; these, and losses of reconstruction
+as in DEGAS, are trained for where they are asked for (proxy_trainings.py).
 """
 
 from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
+from random import Random
 from statistics import fmean
 from typing import ClassVar
 
@@ -21,6 +23,11 @@ from gan_nas.networks.cost import generator_cost
 from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.studies.pictures import save_intervals
+from gan_nas.studies.proxy_trainings import (
+    on_shared_weights,
+    reconstruction_losses,
+    refuse_other_images,
+)
 from gan_nas.studies.study import Findings, Study, StudyConfig, StudyTask, TableColumn, number_in
 from gan_nas.studies.zero_cost import zero_cost_proxies
 from gan_nas.trials.comparison import TINY
@@ -44,6 +51,13 @@ class ProxyConfig(StudyConfig):
     zero_cost: bool = True
     """Whether all genomes are built, untrained, for what their gradients tell: half a second
     each."""
+    shared_images: int | None = Field(default=None, ge=1)
+    """Real images that a supernet of the space is trained on, whose paths are then scored; none
+    trains none."""
+    reconstruction_steps: int | None = Field(default=None, ge=1)
+    """Iterations in which each genome alone learns to reconstruct images; none: not at all."""
+    reconstructed: int = Field(default=288, ge=FEWEST)
+    """Genomes, the first ones of an order that is drawn by the seed, that reconstruct."""
 
 
 class ProxyStudy(Study[ProxyConfig]):
@@ -55,9 +69,15 @@ class ProxyStudy(Study[ProxyConfig]):
     presets: ClassVar = {"demo": {}}
     needs_images = False
 
+    def takes_images(self, config: ProxyConfig) -> bool:
+        """Tell whether anything is trained."""
+        return (config.shared_images, config.reconstruction_steps) != (None, None)
+
     def check(self, task: StudyTask[ProxyConfig]) -> None:
-        """Refuse a table of too few genomes."""
+        """Refuse a table of too few genomes, and images on which it was not made."""
         table = read_table(task.config.table)
+        if self.takes_images(task.config):
+            refuse_other_images(task, table)
         if len(_ends(table, task.config.seen)) < FEWEST:
             raise InvalidInput(
                 f"the table {table.name} holds fewer than {FEWEST} genomes that ended well: take "
@@ -65,8 +85,8 @@ class ProxyStudy(Study[ProxyConfig]):
             )
 
     def identity(self, task: StudyTask[ProxyConfig]) -> dict[str, JsonValue]:
-        """Return what tells the table from others."""
-        return read_table(task.config.table).identity
+        """Return what tells the table from others, and the images if there are any."""
+        return read_table(task.config.table).identity | super().identity(task)
 
     def work(self, task: StudyTask[ProxyConfig]) -> Findings:
         """Correlate each predictor with the end."""
@@ -76,6 +96,15 @@ class ProxyStudy(Study[ProxyConfig]):
         found = predictors(table, config.seen)
         if config.zero_cost:
             found |= _of_untrained(task, table)
+        if config.shared_images is not None:
+            shared = on_shared_weights(task, table, config.shared_images)
+            found |= {f"{what} on shared weights": values for what, values in shared.items()}
+        if config.reconstruction_steps is not None:
+            numbers = list(range(len(table.genomes)))
+            Random(config.seed).shuffle(numbers)  # noqa: S311 - architectures are no secrets
+            found["reconstruction loss"] = reconstruction_losses(
+                task, table, config.reconstruction_steps, numbers[: config.reconstructed]
+            )
         rows = [
             row
             for name, predictor in found.items()

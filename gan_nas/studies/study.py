@@ -116,6 +116,11 @@ class Study(ABC, Generic[C]):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     needs_images: ClassVar[bool] = True
 
+    def takes_images(self, config: C) -> bool:
+        """Tell whether it needs images with these settings."""
+        del config
+        return self.needs_images
+
     @abstractmethod
     def check(self, task: StudyTask[C]) -> None:
         """Raise InvalidInput for what cannot be done, before a run is made."""

@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
-from tables import made_up
+from tables import TINY, made_up
 
-from gan_nas.errors import Interrupted, InvalidInput
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput
 from gan_nas.runs.run import never
 from gan_nas.studies import STUDIES, load_study
 from gan_nas.studies.noise import parts_of, seeds_needed
 from gan_nas.studies.proxy import HIGH_RANK, SMALL_GRADIENT, ProxyConfig
 from gan_nas.studies.strategies import StrategiesConfig, compared, curves
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
+from gan_nas.trials.recipes import find_recipe
 
 FEW: dict[str, dict[str, Any]] = {
     "strategies": {"runs": 10, "budget": 3, "strategies": ("evolution",)},
@@ -74,6 +76,31 @@ def test_what_untrained_networks_tell_is_a_predictor_of_all_genomes(
     rows = {row["predictor"]: row for row in run_study(load_study("proxy"), whole).rows}
     for name in (SMALL_GRADIENT, HIGH_RANK):
         assert rows[name]["genomes"] == rows["few parameters"]["genomes"]
+
+
+@pytest.mark.slow
+def test_what_trained_stand_ins_tell_is_of_the_tables_genomes_and_images(tmp_path: Path) -> None:
+    recipe = find_recipe("tied-digits", [one for one in TINY if not one.startswith("only")])
+    table = made_up(recipe).model_copy(update={"data_fingerprint": tiny.digits().fingerprint})
+    table.save(tmp_path / "table.json")
+    config = ProxyConfig(
+        table=str(tmp_path / "table.json"),
+        zero_cost=False,
+        shared_images=8,
+        reconstruction_steps=2,
+        reconstructed=10,
+    )
+    whole = StudyTask(
+        config=config, directory=tmp_path / "run", images=tiny.digits(), backbone=tiny.backbone()
+    )
+    rows = {row["predictor"]: row for row in run_study(load_study("proxy"), whole).rows}
+    assert rows["reconstruction loss"]["genomes"] == 10
+    for name in ("distance on shared weights", "score on shared weights"):
+        assert rows[name]["genomes"] > 270  # draws that are new run out before genomes do
+    other = made_up(recipe)
+    other.save(tmp_path / "table.json")
+    with pytest.raises(Incompatible, match="is not what the table"):
+        run_study(load_study("proxy"), replace(whole, directory=tmp_path / "other"))
 
 
 @pytest.mark.slow
