@@ -12,6 +12,9 @@ from rich.text import Text
 from gan_nas.cli import options
 from gan_nas.cli.printing import mebibytes, show, show_json, table
 from gan_nas.machine.cores import available_cores
+from gan_nas.spaces.frameworks import framework_of
+from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.published import load_genome
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "safetensors", "pydantic", "matplotlib")
 
@@ -26,14 +29,20 @@ class Finding(NamedTuple):
 
 
 def doctor(
+    reference: options.OptionalGenomeReference = None,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
 ) -> None:
     """Check versions, devices, compiler, data sets and caches on this machine.
 
-    Nothing is downloaded, and nothing that is missing is an error: digits on a CPU always work.
+    With a genome it also says which operations of its training a GPU would sum in an order left to
+    chance. Nothing is downloaded, and nothing that is missing is an error: digits on a CPU always
+    work.
     """
+    genome = None if reference is None else load_genome(reference)
     findings = [*_versions(), *_compute(), *_data(data_root), *_reproducibility()]
+    if genome is not None:
+        findings.append(_operations(genome))
     if as_json:
         show_json({"findings": [finding._asdict() for finding in findings]})
         return
@@ -145,3 +154,17 @@ def _reproducibility() -> list[Finding]:
             "keep versions, settings, --threads and the model of a GPU equal",
         )
     ]
+
+
+def _operations(genome: Genome) -> Finding:
+    from gan_nas.training.config import TrainingConfig
+    from gan_nas.training.determinism import look_at_operations
+
+    side, channels = 48, 3  # which suits every space; operations are the same at others
+    config = TrainingConfig(framework=framework_of(genome.discriminator))
+    num, by_chance = look_at_operations(genome, config, side, channels)
+    what = f"{genome.title} on a GPU"
+    if not by_chance:
+        return Finding(what, True, f"all {num} operations of a training are deterministic there")
+    advice = "runs of it repeat themselves on a CPU alone"
+    return Finding(what, False, f"left to chance: {', '.join(by_chance)}", advice)

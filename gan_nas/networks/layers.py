@@ -42,7 +42,8 @@ class Interpolate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, factor H, factor W)."""
         align_corners = None if self.mode == "nearest" else False
-        if self.mode == "bilinear" and x.is_cuda and torch.are_deterministic_algorithms_enabled():
+        by_matrices = not x.is_cpu and torch.are_deterministic_algorithms_enabled()
+        if self.mode == "bilinear" and by_matrices:
             return bilinear_by_matrices(x, self.factor)
         return F.interpolate(
             x, scale_factor=self.factor, mode=self.mode, align_corners=align_corners

@@ -19,3 +19,13 @@ def test_doctor_prints_a_table_and_never_fails(gan_nas: Command, tmp_path: Path)
     answer = gan_nas("doctor", "--data-root", tmp_path / "absent")
     assert answer.code == 0
     assert "missing" in answer.out
+
+
+def test_doctor_says_which_operations_of_a_genome_a_gpu_leaves_to_chance(
+    gan_nas: Command,
+) -> None:
+    answer = gan_nas("doctor", "adversarialnas-cifar10", "--json")
+    (found,) = (one for one in answer.json["findings"] if "on a GPU" in one["what"])
+    assert found["ok"]
+    assert "operations of a training are deterministic" in found["found"]
+    assert gan_nas("doctor", "no-such-genome").code == 2
