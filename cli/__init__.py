@@ -22,6 +22,7 @@ from gan_nas.cli import (
     derive,
     doctor,
     genomes,
+    import_,
     reconstruct,
     retrain,
     sample,
@@ -111,6 +112,7 @@ for command in (
 ):
     app.command()(command)
 app.command("table")(table.table_list)
+app.command("import")(import_.import_checkpoint)
 # Words of their own for Typer, which knows no command with an argument and a sub-command.
 SUB_COMMANDS: dict[str, Callable[..., None]] = {
     "bench score": bench_score.bench_score,

@@ -43,6 +43,7 @@ COMMANDS = (
     "build",
     "compare",
     "sample",
+    "import",
     "score",
     "stats",
     "doctor",
