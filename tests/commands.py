@@ -44,6 +44,7 @@ COMMANDS = (
     "compare",
     "sample",
     "import",
+    "export",
     "score",
     "stats",
     "doctor",

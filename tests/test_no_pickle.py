@@ -18,6 +18,8 @@ EXCEPTIONS = {
     ("gan_nas/formats/checkpoint.py", "torch.load and torch.save pickle"),
     ("gan_nas/metrics/inception.py", "torch.load and torch.save pickle"),
     ("tests/cli/test_score.py", "torch.load and torch.save pickle"),
+    ("tests/cli/test_export.py", "torch.load and torch.save pickle"),
+    ("tests/exports/test_programs.py", "torch.load and torch.save pickle"),
     ("tests/networks/test_published.py", "torch.load and torch.save pickle"),
     ("tests/metrics/test_inception.py", "torch.load and torch.save pickle"),
     ("tests/strange_files.py", "torch.load and torch.save pickle"),

@@ -195,6 +195,11 @@ def _advice_in_run(run: Path, wanted: Wanted) -> str:
 def _of_folder(path: Path) -> Thing:
     if (path / "config.json").is_file() and (path / ".lock").exists():
         return Thing(Kind.RUN, "the directory of a run")
+    weights = path / "model.safetensors"  # of a folder for the Hugging Face Hub
+    if (path / "config.json").is_file() and weights.is_file():
+        inside = identify(weights)
+        if inside.kind == Kind.GENERATOR:
+            return Thing(Kind.GENERATOR, "an exported generator's folder")
     return Thing(Kind.FOLDER, "a folder" if any(path.iterdir()) else "an empty folder")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoints import drawn, plain_state
 from golden_adversarialnas import KEYS, our_key
-from plain_autogan import PlainGenerator, plain_key
 from torch import Tensor
 
 from gan_nas.errors import GanNasError, Incompatible, InvalidInput
@@ -26,8 +26,6 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome, published_genome
 from gan_nas.spaces.registry import load_space
 
-# The names of the authors' tensors -> the roles of the golden values, as read off their classes.
-NAMES = json.loads((Path(__file__).parents[1] / "golden" / "autogan_names.json").read_text())
 TOP1, TOP3 = (1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3), (1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3)
 CODES = {
     "derived top1": TOP1,
@@ -40,12 +38,6 @@ CASES = KEYS["cases"]
 LATENTS = torch.randn(5, 120)
 
 
-def drawn(shape: tuple[int, ...], name: str = "weight") -> Tensor:
-    """Draw a tensor; a running variance is positive."""
-    values = torch.randn(shape) * (shape[0] if shape else 1) ** -0.5
-    return 1 + values.abs() if name.endswith("running_var") else values
-
-
 def with_statistics(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Add what the lists of parameters lack: the buffers of the norm before to-RGB."""
     shape = tuple(tensors["to_rgb.0.weight"].shape)
@@ -54,17 +46,6 @@ def with_statistics(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         "to_rgb.0.running_var": drawn(shape, "running_var"),
         "to_rgb.0.num_batches_tracked": torch.tensor(7),
     }
-
-
-def plain_state(case: str) -> tuple[PlainGenerator, dict[str, Tensor]]:
-    """Return AutoGAN's plain generator, and its weights under the authors' names."""
-    plain = PlainGenerator(16, 4).eval()
-    for name, tensor in plain.state_dict().items():
-        if tensor.is_floating_point():
-            tensor.copy_(drawn(tuple(tensor.shape), name))
-    roles = {plain_key(name): tensor for name, tensor in plain.state_dict().items()}
-    names = NAMES[re.sub(r" \d$", "", case)]
-    return plain, {name: roles[role] if role else torch.tensor(7) for name, role in names.items()}
 
 
 def random_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
