@@ -50,9 +50,9 @@ def export(
     """Export a generator for ONNX, for PyTorch without gan-nas, or for the Hugging Face Hub.
 
     onnx is a model of any batch size from latents to images in [-1, 1], checked with onnxruntime
-    (the extra gan-nas[onnx]); pt2 is a program that torch.export.load reads. Both compute in the
-    papers' order, differ by at most 1e-5 or by rounding, and hold genome, lineage, scores and their
-    passport. hub is a folder with config.json, model.safetensors, samples and a model card in
+    (needs the package's extra onnx); pt2 is a program that torch.export.load reads. Both compute in
+    the papers' order, differ by at most 1e-5 or by rounding, and hold genome, lineage, scores and
+    their passport. hub is a folder with config.json, model.safetensors, samples and a model card in
     README.md, which gan_nas.load_generator and every command that takes a generator read.
 
     Example: gan-nas export runs/first --to hub -o my-gan --license mit

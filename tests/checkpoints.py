@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ def drawn(shape: tuple[int, ...], name: str = "weight") -> Tensor:
     return 1 + values.abs() if name.endswith("running_var") else values
 
 
+@cache
 def plain_state(case: str) -> tuple[PlainGenerator, dict[str, Tensor]]:
     """Return AutoGAN's plain generator, and its weights under the authors' names."""
     plain = PlainGenerator(16, 4).eval()

@@ -122,17 +122,17 @@ def test_an_export_leaves_the_generator_as_it_is(tmp_path: Path) -> None:
         assert torch.equal(generator(z), before)
 
 
-@pytest.mark.parametrize("wrong", ["far", "shape", "nan"])
-def test_a_program_of_other_images_is_refused(wrong: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_program_of_other_images_is_refused(tmp_path: Path) -> None:
     generator = generator_of(SPACES["degas"], tmp_path, 8)
-
-    def run(z: torch.Tensor) -> torch.Tensor:
-        found = generator(z)
-        return {"far": found + 1e-3, "shape": found[:, :1], "nan": found * torch.nan}[wrong]
-
     assert check(generator, generator, "it").difference <= TOLERANCE
-    with pytest.raises(RunFailed, match="nothing was written"):
-        check(generator, run, "it")
+    for wrong in (
+        lambda z: generator(z) + 1e-3,
+        lambda z: generator(z)[:, :1],
+        lambda z: generator(z) * torch.nan,
+    ):
+        with pytest.raises(RunFailed, match="nothing was written"):
+            check(generator, wrong, "it")
 
 
 def test_what_onnx_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

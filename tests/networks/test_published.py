@@ -1,5 +1,6 @@
 """Checkpoints in the authors' layouts, of random weights, and what must not be taken for one."""
 
+import copy
 import json
 import re
 import zipfile
@@ -59,7 +60,12 @@ def random_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     return with_statistics(named | twice)
 
 
-@pytest.mark.parametrize("case", CODES)
+FEW = ("derived top3", "shared 2")  # every layout, norm, deconvolution and skip
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in FEW else pytest.mark.slow) for case in CODES]
+)
 def test_images_of_autogans_layouts_are_the_plain_networks(case: str, tmp_path: Path) -> None:
     plain, tensors = plain_state(case)
     path = tmp_path / "ckpt.pth"
@@ -72,14 +78,14 @@ def test_images_of_autogans_layouts_are_the_plain_networks(case: str, tmp_path: 
     generator = load_generator(tmp_path / "g.safetensors").double()
     z = torch.randn(3, 128, dtype=torch.float64)
     with torch.no_grad():
-        expected = plain.double()(z, CODES[case])
+        expected = copy.deepcopy(plain).double()(z, CODES[case])
         torch.testing.assert_close(generator.network(z), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("case", "name"),
     [
-        ("derivedG_cifar_gf16", "adversarialnas-cifar10"),
+        pytest.param("derivedG_cifar_gf16", "adversarialnas-cifar10", marks=pytest.mark.slow),
         ("derivedG_stl_gf16", "adversarialnas-stl10"),
     ],
 )
@@ -197,7 +203,7 @@ def test_a_genome_whose_authors_publish_nothing_is_refused(tmp_path: Path) -> No
 
 def test_the_average_is_taken_and_the_rest_of_a_checkpoint_is_left(tmp_path: Path) -> None:
     _, live = plain_state("derived top1")
-    _, average = plain_state("derived top1")
+    average = {name: tensor + 1 for name, tensor in live.items()}
     genome = published_genome("autogan-cifar10-top1")
     path = tmp_path / "ckpt.pth"
     parallel = {f"module.{name}": tensor for name, tensor in average.items()}
