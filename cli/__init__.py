@@ -21,7 +21,9 @@ from gan_nas.cli import (
     compare,
     derive,
     doctor,
+    export,
     genomes,
+    import_,
     reconstruct,
     retrain,
     sample,
@@ -102,6 +104,7 @@ for command in (
     compare.compare,
     sample.sample,
     score.score,
+    export.export,
     stats.stats,
     doctor.doctor,
     bench.bench,
@@ -111,6 +114,7 @@ for command in (
 ):
     app.command()(command)
 app.command("table")(table.table_list)
+app.command("import")(import_.import_checkpoint)
 # Words of their own for Typer, which knows no command with an argument and a sub-command.
 SUB_COMMANDS: dict[str, Callable[..., None]] = {
     "bench score": bench_score.bench_score,

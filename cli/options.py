@@ -19,7 +19,10 @@ _GENOME = typer.Argument(metavar="GENOME", help=f"{GENOME_IN_WORDS}.")
 GenomeReference = Annotated[str, _GENOME]
 OptionalGenomeReference = Annotated[str | None, _GENOME]
 GeneratorPath = Annotated[
-    Path, typer.Argument(metavar="GENERATOR", help="A generator.safetensors of a run.")
+    Path,
+    typer.Argument(
+        metavar="GENERATOR", help="A generator.safetensors of a run, or an exported folder."
+    ),
 ]
 Resolution = Annotated[
     int, typer.Option(metavar="N", min=8, max=512, help="Pixels along a side, a multiple of 8.")

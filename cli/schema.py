@@ -14,6 +14,7 @@ from gan_nas.errors import InvalidInput, nearest
 MODELS = {
     "genome": "gan_nas.spaces.genome:Genome",
     "generator": "gan_nas.networks.weights:GeneratorFile",
+    "exported": "gan_nas.exports.about:Exported",
     "leaderboard": "gan_nas.spaces.leaderboard:Leaderboard",
     "scores": "gan_nas.scoring.protocols:Scores",
     "table": "gan_nas.trials.table:Table",
@@ -35,7 +36,8 @@ def schema(
     """Print the JSON Schema of a genome, of the metadata in a generator file, or of a result.
 
     Scores are what gan-nas score -o writes, a plan is what is told before a run, and results are in
-    result.json of their run; --json prints the same. The leaderboard is gan-nas genomes --table.
+    result.json of their run; --json prints the same. The leaderboard is gan-nas genomes --table,
+    exported the config.json of gan-nas export.
 
     Example: gan-nas schema scores > scores.schema.json
     """

@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import re
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -57,6 +58,29 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink()
 
 
+def write_folder(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary folder beside `path`, then move it to `path`, absent or empty.
+
+    Its files are not synced one by one: of thousands that takes minutes. Raises MissingResource
+    when the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(path.parent, path.name)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        write(temporary)
+        if path.is_dir():
+            path.rmdir()  # which Windows does not replace
+        temporary.rename(path)
+        sync(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_strays(folder: Path, name: str | None = None) -> None:
     """Remove what killed processes left of their writing into a folder that nobody else writes to.
 
@@ -67,6 +91,9 @@ def remove_strays(folder: Path, name: str | None = None) -> None:
     for entry in os.scandir(folder) if folder.is_dir() else ():
         found = stray.fullmatch(entry.name)
         if found and (name is None or (found[1] == _machine() and not _is_alive(int(found[2])))):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+                continue
             with suppress(OSError):
                 Path(entry.path).unlink()
 

@@ -43,6 +43,8 @@ COMMANDS = (
     "build",
     "compare",
     "sample",
+    "import",
+    "export",
     "score",
     "stats",
     "doctor",

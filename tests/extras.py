@@ -11,6 +11,11 @@ needs_optuna = pytest.mark.skipif(
     reason="gan-nas[optuna] is not installed",
 )
 
+needs_onnx = pytest.mark.skipif(
+    any(find_spec(package) is None for package in ("onnx", "onnxscript", "onnxruntime")),
+    reason="gan-nas[onnx] is not installed",
+)
+
 
 def methods(names: Iterable[str]) -> list[Any]:
     """Return names of methods as parameters of a test."""

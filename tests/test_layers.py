@@ -8,8 +8,8 @@ ROOT = Path(__file__).parents[1]
 FILES = ("errors", "files", "streams", "configs", "plugins", "progress", "versions")
 FLOORS = re.findall(
     r"\w+",
-    "formats machine tables spaces networks data metrics scoring runs training trials search "
-    "studies bench cli",
+    "formats machine tables spaces networks data metrics scoring runs training exports trials "
+    "search studies bench cli",
 )
 
 

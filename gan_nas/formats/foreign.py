@@ -60,6 +60,7 @@ class Wanted(StrEnum):
     INCEPTION = "the Inception of 2015-12-05 in torch-fidelity's .pth is needed"
     STATISTICS = "an .npz or .safetensors file with mu and sigma is needed"
     RUN = "the directory of a run is needed"
+    CHECKPOINT = "a .pth file of AutoGAN's or AdversarialNAS' authors is needed"
 
 
 class Thing(NamedTuple):
@@ -98,8 +99,9 @@ INTEGERS = re.compile(r"[\s\[(]*-?\d{1,18}(?:[\s,;\])]+[\[(]*-?\d{1,18})+[\s,;\]
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+\S")
 
 TAKE_OVER = (
-    "its weights cannot be taken over, so write its architecture as a genome and train that, or "
-    "score a folder of the images it makes"
+    "of the weights of others gan-nas import takes over AutoGAN's and AdversarialNAS' checkpoints; "
+    "of another network write the architecture as a genome and train that, or score a folder of "
+    "the images it makes"
 )
 OF_WEIGHTS = {
     Wanted.GENOME: "write its architecture as a genome's JSON or as AutoGAN's 14 integers",
@@ -193,6 +195,11 @@ def _advice_in_run(run: Path, wanted: Wanted) -> str:
 def _of_folder(path: Path) -> Thing:
     if (path / "config.json").is_file() and (path / ".lock").exists():
         return Thing(Kind.RUN, "the directory of a run")
+    weights = path / "model.safetensors"  # of a folder for the Hugging Face Hub
+    if (path / "config.json").is_file() and weights.is_file():
+        inside = identify(weights)
+        if inside.kind == Kind.GENERATOR:
+            return Thing(Kind.GENERATOR, "an exported generator's folder")
     return Thing(Kind.FOLDER, "a folder" if any(path.iterdir()) else "an empty folder")
 
 

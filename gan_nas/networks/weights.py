@@ -19,7 +19,14 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from gan_nas.errors import Incompatible, InvalidInput, explain
-from gan_nas.files import open_regular, read_bytes, seal, unseal, write_atomically
+from gan_nas.files import (
+    open_regular,
+    read_bytes,
+    read_text,
+    seal,
+    unseal,
+    write_atomically,
+)
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.states import load_module_state, pack, unpack
@@ -29,6 +36,9 @@ FORMAT_VERSION: Final = 1
 METADATA_KEY = "gan_nas"
 HEADER_LIMIT = 1 << 20  # bytes; the tensors of a generator are listed in a tenth of it
 FILE_LIMIT = 1 << 32
+# A folder for the Hugging Face Hub (exports/hub.py): the generator file, and what it is in JSON.
+FOLDER_WEIGHTS, FOLDER_CONFIG = "model.safetensors", "config.json"
+CONFIG_LIMIT = 1 << 22
 
 
 class GeneratorFile(BaseModel):
@@ -67,12 +77,13 @@ def save_generator(
 
 
 def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
-    """Read a generator file onto the CPU.
+    """Read a generator file, or the one of an exported folder, onto the CPU.
 
     Raises InvalidInput for a file that is missing, cut, altered or something else; Incompatible
-    for one of another format or schema version.
+    for one of another format or schema version, or with another one's config.json beside it.
     """
     about = read_metadata(path)
+    path = weights_file(path)
     try:
         tensors = unpack(read_bytes(path, FILE_LIMIT))
     except SafetensorError as error:
@@ -124,7 +135,7 @@ class Generator(nn.Module):
 
 
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Generator:
-    """Rebuild the generator of a file on `device`, in eval mode."""
+    """Rebuild the generator of a file, or of an exported folder, on `device`, in eval mode."""
     about, tensors = load_generator_file(Path(path))
     with torch.device("meta"):
         network = build_generator(about.genome.generator, about.resolution, about.image_channels)
@@ -137,6 +148,8 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Gene
 def read_metadata(path: Path) -> GeneratorFile:
     """Read what a generator file says of itself, without its weights."""
     refuse_foreign(path, Wanted.GENERATOR, Kind.GENERATOR)
+    folder = path if path.is_dir() else None
+    path = weights_file(path)
     metadata = _header(path).get("__metadata__")
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
@@ -155,10 +168,29 @@ def read_metadata(path: Path) -> GeneratorFile:
         raise InvalidInput(f"{path} is damaged: its metadata do not have the hash they state")
     parse_genome(json.dumps(content.get("genome")), f"the genome in {path}")
     try:
-        return GeneratorFile.model_validate_json(json.dumps(content))
+        about = GeneratorFile.model_validate_json(json.dumps(content))
     except ValidationError as error:
         fields = list(GeneratorFile.model_fields)
         raise InvalidInput(f"{path} is not a generator file: {explain(error, fields)}") from error
+    if folder is not None:
+        _check_config(folder / FOLDER_CONFIG, about)
+    return about
+
+
+def weights_file(path: Path) -> Path:
+    """Return the generator file at a path: itself, or that of an exported folder."""
+    return path / FOLDER_WEIGHTS if path.is_dir() else path
+
+
+def _check_config(path: Path, about: GeneratorFile) -> None:
+    """Refuse a config.json that tells of another generator than the weights beside it."""
+    config = _object(read_text(path, CONFIG_LIMIT), path)
+    genome = parse_genome(json.dumps(config.get("genome")), f"the genome in {path}")
+    if (config.get("sha256"), genome) != (about.sha256, about.genome):
+        raise Incompatible(
+            f"{path} tells of another generator than {FOLDER_WEIGHTS} beside it: take both from "
+            "one export"
+        )
 
 
 def weights_sha256(tensors: Mapping[str, Tensor]) -> str:

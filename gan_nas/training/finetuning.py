@@ -75,11 +75,11 @@ def read_given(source: Path | str, run: Path | None = None) -> Given:
     What is no longer there is not needed by a `run` that began from it and has a checkpoint.
     """
     source = Path(source)
-    refuse_foreign(source, Wanted.GENERATOR, Kind.GENERATOR, Kind.RUN, Kind.FOLDER)
+    kind = refuse_foreign(source, Wanted.GENERATOR, Kind.GENERATOR, Kind.RUN, Kind.FOLDER)
     if not os.path.lexists(source):
         return _kept(source, run)
     discriminator = None
-    if source.is_dir():
+    if source.is_dir() and kind != Kind.GENERATOR:
         discriminator = _last_discriminator(source)
         about, generator = load_generator_file(source / LAST)
     else:

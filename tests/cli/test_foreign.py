@@ -30,6 +30,8 @@ PLACES: dict[str, Callable[[Path | str, Path], tuple[str | Path, ...]]] = {
     "derive help": lambda path, _: ("derive", path, "--help-config"),
     "inherit": lambda path, _: ("retrain", "sngan-cifar10", "--width", "4", "--inherit", path),
     "from": lambda path, _: ("retrain", "--from", path),
+    "export": lambda path, _: ("export", path, "--to", "hub", "-o", "exported"),
+    "import": lambda path, _: ("import", path, "--genome", "sngan-cifar10"),
 }
 # What is of the right kind, and then refused for what is in it or not.
 RIGHT_KIND: dict[str, tuple[str, ...]] = {
@@ -44,7 +46,7 @@ RIGHT_KIND: dict[str, tuple[str, ...]] = {
     "from": ("nothing", "folder", "run"),
 }
 RIGHT_KIND["bench score"] = (*RIGHT_KIND["weights"], "objects.npy")
-RIGHT_KIND["weights"] = RIGHT_KIND["bench score"]
+RIGHT_KIND["weights"] = RIGHT_KIND["import"] = RIGHT_KIND["bench score"]
 RIGHT_KIND["derive help"] = RIGHT_KIND["derive"]
 
 

@@ -10,7 +10,8 @@ import tiny
 from commands import Command, Studied, sets
 
 from gan_nas.cli.schema import MODELS, model_of
-from gan_nas.networks.weights import read_metadata
+from gan_nas.exports.about import describe, to_text
+from gan_nas.networks.weights import load_generator, read_metadata
 from gan_nas.spaces.genome import Genome
 
 
@@ -50,6 +51,7 @@ def test_what_is_written_fits_its_model(
     texts = {
         "genome": gan_nas("genomes", "ctgan-cifar10", "--json").out,
         "generator": read_metadata(trained).model_dump_json(),
+        "exported": to_text(describe(load_generator(trained))),
         "leaderboard": gan_nas("genomes", "--table", "--json").out,
         "scores": written.read_text(),
         "plan": gan_nas("retrain", "ctgan-cifar10", "--width", 4, "--dry-run", "--json").out,
