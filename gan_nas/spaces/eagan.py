@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SizeOp = Literal[DownOp, "identity"]
 KEEP = "identity"
+NOTE = "Of eagan's discriminators a fixed block comes first; identity to node 4 keeps the size."
 DOWN_OPS: tuple[str, ...] = get_args(DownOp)
 NUM_CELLS = 3
 # AutoGAN's second block, that halves: conv_3x3 twice, averaged, and a shortcut averaged likewise.
@@ -80,7 +81,7 @@ class EAGANDiscriminator(DiscriminatorGenome):
         scales = [0.5]
         for cell in self.cells:
             scales.append(scales[-1] / (2 if cell.halves else 1))
-        return drawing_of(self.cells, scales)
+        return drawing_of(self.cells, scales)._replace(note=NOTE)
 
 
 class EAGANDiscriminators(Architectures[EAGANDiscriminator]):
@@ -89,6 +90,8 @@ class EAGANDiscriminators(Architectures[EAGANDiscriminator]):
     Edges 2-4 and 3-4 are two places, of which one follows the other where a cell begins or ceases
     to keep its size; the published code left an operation behind there.
     """
+
+    name = "eagan"
 
     def example(self, width: int) -> EAGANDiscriminator:
         """Return SN-GAN's block that halves, three times."""

@@ -222,7 +222,11 @@ EARLIER = "allowed are earlier cells, each once and ascending, from"
         ("discriminator.width", 10**9, "must be at most 2048"),
         ("generator.skip_tap", "both", "must be 'post' or 'pre'"),
         ("generator.space", "autogam", "must be one of 'autogan', 'adversarialnas', 'degas'"),
-        ("discriminator.space", "x", "must be one of 'sn_resnet', 'adversarialnas', 'ctgan'"),
+        (
+            "discriminator.space",
+            "x",
+            "must be one of 'sn_resnet', 'adversarialnas', 'ctgan', 'eagan'",
+        ),
         ("name", "a/b", "must match ^[A-Za-z0-9._-]+$"),
         ("name", "a\n", "must match ^[A-Za-z0-9._-]+$"),
         ("name", "", "must match ^[A-Za-z0-9._-]+$"),
