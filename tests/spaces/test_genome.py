@@ -44,6 +44,7 @@ IDS = {
     "cagan-stl10-top2": ("5249ab7f50", "5eb4922aff"),
     "e2gan-cifar10": ("5585ff93fd", "4ccbe55b33"),
     "eagan-cifar10": ("f19598b960", "319f3a4617"),
+    "eagan-stl10": ("f19598b960", "ad6a76a636"),
     "ewsgan-cifar10": ("e1572bc4fc", "a7401a2484"),
     "scgan-cifar10": ("b66538f01a", "110a9cf0a3"),
     "scgan1-cifar10": ("0703e15f6f", "04bea2b705"),
