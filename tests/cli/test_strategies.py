@@ -101,7 +101,9 @@ def test_both_stages_and_what_they_find_from_the_command_line(
     plan = gan_nas(*stage, "--dry-run", "--json").json
     assert plan["run"].startswith("runs/evolution-adversarialnas-pairs-discriminators-")
     assert plan["sizes"]["supernet_parameters"] > plan["sizes"]["an example"]["parameters"]
-    assert gan_nas(*stage, "--run", second).code == 0
+    answer = gan_nas(*stage, "--run", second)
+    assert answer.code == 0, answer.err
+    assert "cells and costs are the discriminators'" in " ".join(answer.err.split())
     result = gan_nas(*stage, "--run", second, "--json").json
     best = read_genome(Path(gan_nas("derive", first, "--json").json["genomes"][0]["file"]))
     found = read_genome(Path(result["genomes"][0]["file"]))

@@ -208,6 +208,8 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         assert isinstance(failed, dict)
         told = "".join(f"; {count} {status}" for status, count in failed.items())
         evaluator = load_evaluator(str(result.facts.get("evaluator", "train")))
+        if result.facts.get("searched") == "discriminator":
+            told += "; cells and costs are the discriminators'"
         return (
             f"{trials} trials of {images:,} real images in all{told}. A distance is that of "
             f"{evaluator.rests_on}: gan-nas derive --retrain tells more."

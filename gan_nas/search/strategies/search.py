@@ -155,6 +155,7 @@ class StrategySearch(Search[State], Generic[C]):
                 "images": spent(self.task.config, trials),
                 "failed": {**failed},
                 "evaluator": self.task.config.evaluator,
+                **({} if self.task.config.generator is None else {"searched": "discriminator"}),
             },
         )
 
