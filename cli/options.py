@@ -169,10 +169,14 @@ DryRun = Annotated[
 ]
 MaxParams = Annotated[
     str | None,
-    typer.Option(metavar="N", help="Most parameters of a generator found, such as 1.5M or 300k."),
+    typer.Option(
+        metavar="N",
+        help="Most parameters of a generator found, or of a discriminator where these are "
+        "searched, such as 1.5M or 300k.",
+    ),
 ]
 MaxMacs = Annotated[
     str | None,
-    typer.Option(metavar="N", help="Most multiply-adds of a generator found, such as 2G."),
+    typer.Option(metavar="N", help="Most multiply-adds of the same network, such as 2G."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -1,5 +1,6 @@
 """What a run is about to be: its settings in words, its plan, and a warning before long ones."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,4 +125,6 @@ def _word(value: Any) -> str:
             return str(value).lower()
         case list():
             return ",".join(map(_word, value))
+        case dict():
+            return json.dumps(value)
     return str(value)

@@ -27,11 +27,14 @@ from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
 from gan_nas.search import method_names
+from gan_nas.spaces.genome import read_genome
+from gan_nas.spaces.published import load_genome
 from gan_nas.spaces.registry import space_names
 from gan_nas.trials import EVALUATORS
 
 if TYPE_CHECKING:
     from gan_nas.search.method import Method
+    from gan_nas.spaces.schema import GeneratorGenome
 
 METHODS = options.one_of(method_names())
 EVALUATED = options.one_of(tuple(EVALUATORS))
@@ -55,6 +58,14 @@ def search(
         typer.Option(
             metavar="EVALUATOR",
             help=f"How a method of any space judges genomes: {EVALUATED} (one supernet's weights).",
+        ),
+    ] = None,
+    genome: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GENOME|RUN",
+            help="Search discriminators (EAGAN's) for this genome's generator, or for that of the "
+            "best genome of a search.",
         ),
     ] = None,
     data: options.Data = "digits",
@@ -88,14 +99,16 @@ def search(
     halving, reinforce (autogan's controller) and optuna (its samplers and pruners, from the extra
     gan-nas[optuna]) search any --space and train each genome alone, for a budget of trials, images
     or seconds; with --evaluator shared (all but halving) they score it on the weights of one
-    supernet.
+    supernet. With --genome they search for the discriminator that suits a generator.
 
     Presets: demo (digits, minutes on a CPU), small (CIFAR-10 at width 32), paper, published (what
     the authors' code does, quirks included) and, for degas, whose code is not public, paper-cifar10
-    and paper-stl10, for evolution eagan, the generator's stage of EAGAN; repo is an older name of
+    and paper-stl10, for evolution eagan and eagan-discriminators, the two stages of EAGAN, and
+    eagan-demo and eagan-discriminators-demo, both on digits in minutes; repo is an older name of
     published.
 
-    Example: gan-nas search --method autogan
+    Examples: gan-nas search --method autogan; gan-nas search --method evolution --preset
+    eagan-discriminators-demo --genome runs/evolution-adversarialnas-shared-digits-0
     """
     from gan_nas.search import load_method
 
@@ -111,6 +124,9 @@ def search(
     from gan_nas.training.config import presets_for
 
     on = compute_on(device, threads)
+    given = _given(chosen, genome)
+    if given is not None:
+        space = space or given.space
     config = settings(
         chosen.Config,
         chosen.presets,
@@ -123,6 +139,7 @@ def search(
         max_macs=whole_number(max_macs),
         space=_asked(chosen, space),
         evaluator=_judged(chosen, evaluator),
+        generator=given,
     )
     side_by_side = chosen.side_by_side(config)
     if jobs is not None and jobs > 1 and not side_by_side:
@@ -137,6 +154,8 @@ def search(
     what = method if searched == chosen.spaces[0] else f"{method}-{searched}"
     if (judged := getattr(config, "evaluator", "train")) != "train":
         what += f"-{judged.partition(':')[0]}"
+    if given is not None:
+        what += "-discriminators"
     run = directory or default_directory(what, data, config.seed)
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
@@ -170,7 +189,7 @@ def search(
     for_all = partial(
         options_again,
         data_root=data_root,
-        preset=preset if preset in presets_for(searched) else "paper",
+        preset=preset if preset in presets_for(searched) else getattr(config, "training", "paper"),
         backbone=backbone,
         features_precision=features_precision,
         device=device,
@@ -187,6 +206,22 @@ def search(
         train_them_all=("derive", run, "--retrain", *for_all()),
         train_the_best=("retrain", Path(best), *for_one()),
     )
+
+
+def _given(chosen: "Method[Any, Any]", reference: str | None) -> "GeneratorGenome | None":
+    """Return the generator whose discriminators are searched, where one was named."""
+    if reference is None:
+        return None
+    if "generator" not in chosen.Config.model_fields:
+        raise InvalidInput(f"{chosen.name} searches generators alone: it takes no --genome")
+    if not (reference and Path(reference).is_dir()):
+        return load_genome(reference).generator
+
+    from gan_nas.search.drive import finished_search
+
+    run = Path(reference)
+    best = finished_search(run).finished.result.genomes[0]
+    return read_genome(run / "genomes" / f"{best.id}.json").generator
 
 
 def _judged(chosen: "Method[Any, Any]", evaluator: str | None) -> str | None:

@@ -144,6 +144,16 @@ SHARED = {
     "selection": "elitist",
     "variation": "single",
 }
+# A warm-up against discriminators drawn anew, then two generations of four pairs, all trained.
+PAIRS = SHARED | {
+    "space": "adversarialnas",
+    "generator": published_genome("eagan-cifar10").generator,
+    "evaluator": "pairs",
+    "children": "trained",
+    "generation_images": 64,
+    "training_set": (*FEW[:2], "num_critic=2", *FEW[3:]),
+    "trials": 8,
+}
 ALONE = {"evaluator": "train", "generation_images": 0, "selection": "aged"}
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -273,6 +283,7 @@ RUNS: dict[str, Callable[..., Any]] = {
     "reconstruction": run_reconstruction,
     **{method: partial(run_search, method) for method in FOLDERS},
     "shared": partial(run_search, "evolution"),
+    "pairs": partial(run_search, "evolution", **PAIRS),
 }
 # The same as published, quirks included.
 PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {

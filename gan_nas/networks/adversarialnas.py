@@ -17,8 +17,7 @@ from gan_nas.spaces.adversarialnas import (
     DOWN_CELLS,
     AdversarialNASDiscriminator,
     AdversarialNASGenerator,
-    DownCell,
-    FirstDownCell,
+    Cell,
     UpCell,
     candidates,
     live_edges,
@@ -257,9 +256,7 @@ class DownCellNetworks(SpaceNetwork[AdversarialNASDiscriminator]):
 NETWORKS = Networks(generator=UpCellNetworks(), discriminator=DownCellNetworks())
 
 
-def adversarialnas_choices(
-    cells: Sequence[UpCell] | Sequence[FirstDownCell | DownCell],
-) -> list[dict[str, str | None]]:
+def adversarialnas_choices(cells: Sequence[Cell]) -> list[dict[str, str | None]]:
     """Return what stands on each edge of each cell; None where nothing would reach the output.
 
     The third cell's node 3 is dead when its edge 3-4 is `none`: the authors keep its weights.

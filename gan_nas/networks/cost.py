@@ -62,6 +62,18 @@ def generator_price(
         return num_parameters(network), macs
 
 
+def network_price(
+    genome: GeneratorGenome | DiscriminatorGenome, resolution: int, image_channels: int = 3
+) -> tuple[int, int]:
+    """Count the parameters and multiply-adds of either network, as `generator_price` does."""
+    if isinstance(genome, GeneratorGenome):
+        return generator_price(genome, resolution, image_channels)
+    with torch.device("meta"):
+        network = build_discriminator(genome, resolution, image_channels)
+        images = torch.empty(1, image_channels, resolution, resolution)
+        return num_parameters(network), published_macs(network, images)
+
+
 def genome_price(genome: Genome, resolution: int, image_channels: int = 3) -> tuple[int, int]:
     """Count a generator's parameters and multiply-adds; the discriminator is only built.
 

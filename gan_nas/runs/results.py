@@ -32,9 +32,9 @@ class Found(Result):
     words: list[str]
     """Its cells or stages in a few words."""
     parameters: int
-    """Trained weights of the generator."""
+    """Trained weights of the generator; or of the discriminator, where these are searched."""
     macs: int
-    """Multiply-adds of the generator for an image, in the papers' order."""
+    """Multiply-adds of the same network for an image, in the papers' order."""
     values: Values
     """What the method ranks by, the first decides: a reward, a log-probability."""
     scores: Values = {}

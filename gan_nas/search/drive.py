@@ -18,7 +18,7 @@ from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
-from gan_nas.networks.cost import Cost, generator_price
+from gan_nas.networks.cost import Cost, network_price
 from gan_nas.networks.states import load_groups
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.folders import TRIALS
@@ -247,7 +247,8 @@ def _rows(
         reported = {f"{name}, shared weights": value for name, value in (find.scores or {}).items()}
         source = Source(where=where, reported={task.images.name: reported} if reported else {})
         genome = find.genome.model_copy(update={"source": source})
-        parameters, macs = generator_price(genome.generator, task.side, task.channels)
+        searched = getattr(genome, find.role)
+        parameters, macs = network_price(searched, task.side, task.channels)
         if not task.config.limit.keeps(parameters, macs):
             continue  # of a method that looks at no limits itself
         path = directory / "genomes" / f"{genome.genome_id}.json"
@@ -256,7 +257,7 @@ def _rows(
             Found(
                 id=genome.genome_id,
                 file=str(path),
-                words=genome.generator.words,
+                words=genome.words_of(find.role),
                 parameters=parameters,
                 macs=macs,
                 values=find.values,

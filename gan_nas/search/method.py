@@ -27,7 +27,7 @@ from gan_nas.runs.results import Conclusion, SearchResult
 from gan_nas.runs.run import never
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.search.best import Limit
-from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.genome import Genome, Role
 from gan_nas.spaces.published import EXAMPLE
 from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.streams import stream
@@ -47,9 +47,9 @@ class SearchConfig(Settings):
     top_k: int = Field(default=5, ge=1, le=1000)
     """Architectures the search ends with."""
     max_params: int | None = Field(default=None, ge=1)
-    """Most parameters of a derived generator."""
+    """Most parameters of a derived generator; or discriminator, where these are searched."""
     max_macs: int | None = Field(default=None, ge=1)
-    """Most multiply-adds of a derived generator, for an image, at the search's resolution."""
+    """Most multiply-adds of the same network, for an image, at the search's resolution."""
     derived_width: int = Field(default=128, ge=1, le=2048)
     """Generator width written into the genomes found; limits are counted at it."""
     derived_discriminator_width: int = Field(default=128, ge=1, le=2048)
@@ -127,6 +127,8 @@ class Find(NamedTuple):
     genome: Genome
     values: dict[str, float]
     scores: dict[str, float] | None = None
+    role: Role = "generator"
+    """Which of its networks was searched: words and costs are told of it."""
 
 
 class Trained(NamedTuple):

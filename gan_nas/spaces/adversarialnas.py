@@ -8,6 +8,7 @@ edge out; a node that is left without any input is no architecture.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -146,7 +147,7 @@ class AdversarialNASGenerator(GeneratorGenome):
     @property
     def drawing(self) -> Drawing:
         """Return the cells as graphs; each takes up skips of all cells before it in node 3."""
-        return _drawing(self.cells)
+        return drawing_of(self.cells, [2.0**i for i in range(NUM_UP_CELLS + 1)])
 
     @model_validator(mode="after")
     def _latents_can_be_split(self) -> Self:
@@ -172,7 +173,7 @@ class AdversarialNASDiscriminator(DiscriminatorGenome):
     @property
     def drawing(self) -> Drawing:
         """Return the cells as graphs."""
-        return _drawing(self.cells)
+        return drawing_of(self.cells, [0.5**i for i in range(NUM_DOWN_CELLS + 1)])
 
 
 def candidates(cell: CellType) -> dict[str, tuple[str, ...]]:
@@ -312,15 +313,21 @@ def sample_discriminator(draw: Random, width: int) -> AdversarialNASDiscriminato
     return AdversarialNASDiscriminator.model_validate(content)
 
 
-def _drawing(cells: Sequence[Cell]) -> Drawing:
-    parts = [_part(cell, index) for index, cell in enumerate(cells)]
+def drawing_of(cells: Sequence[Cell], scales: Sequence[float]) -> Drawing:
+    """Return cells as graphs; `scales` are the sides of the first one's input and of all outputs.
+
+    To that of the network's first map.
+    """
+    parts = [
+        _part(cell, index, *sides)
+        for index, (cell, sides) in enumerate(zip(cells, pairwise(scales), strict=True))
+    ]
     return Drawing(tuple(parts), op_columns=max(map(len, SHORT)))
 
 
-def _part(cell: Cell, index: int) -> Part:
+def _part(cell: Cell, index: int, before: float, after: float) -> Part:
     """Return a cell's graph, its edges sorted by the node they enter; skips enter node 3."""
     title, is_up = f"cell {index}", isinstance(cell, UpCell)
-    before, after = (2.0**i if is_up else 0.5**i for i in (index, index + 1))
     resized = "1234" if is_up else "4"
     nodes = tuple(Node(name, after if name in resized else before) for name in "01234")
     edges = []

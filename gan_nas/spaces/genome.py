@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -29,6 +29,8 @@ from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
 SCHEMA_VERSION = 1
 ID_DIGITS = 10
 MAX_SOURCE = 300  # characters
+
+Role = Literal["generator", "discriminator"]
 
 
 class OfSpace:
@@ -127,6 +129,10 @@ class Genome(Frozen):
     def title(self) -> str:
         """Return the name, or the id of a genome that has none."""
         return self.name or self.genome_id
+
+    def words_of(self, role: Role) -> list[str]:
+        """Say each cell of a network in a few words."""
+        return self.generator.words if role == "generator" else self.discriminator.summary
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy without the ids that are remembered: what changes may change them."""

@@ -7,6 +7,7 @@ from typing import Any
 from gan_nas.errors import Incompatible, InvalidInput, nearest
 from gan_nas.plugins import load_plugin, plugin_names
 from gan_nas.spaces.ctgan import CTGANCritic
+from gan_nas.spaces.eagan import EAGANDiscriminator
 from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.spaces.space import Space
@@ -14,10 +15,12 @@ from gan_nas.spaces.space import Space
 GROUP = "gan_nas.spaces"
 BUILT_IN = ("autogan", "adversarialnas", "degas")  # each a file of this folder
 PARTS = ("autogan-tied",)  # as well, with _ for -: their genomes are those of another space
-DISCRIMINATORS = ("sn_resnet", "adversarialnas", "ctgan")
-HAND_MADE: dict[str, type[DiscriminatorGenome]] = {
+DISCRIMINATORS = ("sn_resnet", "adversarialnas", "ctgan", "eagan")
+# Of any space's generators: hand-made, or searched for one of them.
+FOR_ANY: dict[str, type[DiscriminatorGenome]] = {
     "sn_resnet": SNResNetDiscriminator,
     "ctgan": CTGANCritic,
+    "eagan": EAGANDiscriminator,
 }
 
 
@@ -71,7 +74,7 @@ def discriminator_models() -> dict[str, type[DiscriminatorGenome]]:
     """Return the models of discriminators by their name."""
     searched = {space.name: space.Discriminator for space in working_spaces()}
     names = dict.fromkeys((*DISCRIMINATORS, *searched))
-    models = {name: HAND_MADE.get(name) or searched.get(name) for name in names}
+    models = {name: FOR_ANY.get(name) or searched.get(name) for name in names}
     return {name: model for name, model in models.items() if model is not None}
 
 
@@ -82,7 +85,7 @@ def generator_model(name: str) -> type[GeneratorGenome] | None:
 
 def discriminator_model(name: str) -> type[DiscriminatorGenome] | None:
     """Return the model of a kind of discriminators, or None for one that is not known."""
-    if name in HAND_MADE:
-        return HAND_MADE[name]
+    if name in FOR_ANY:
+        return FOR_ANY[name]
     is_known = name in BUILT_IN or name in genome_spaces()
     return load_space(name).Discriminator if is_known else None

@@ -76,6 +76,11 @@ class DiscriminatorGenome(Frozen, ABC):
         return f"{self.space}, width {self.width}"
 
     @property
+    def summary(self) -> list[str]:
+        """Say each cell in a few words; of a hand-made one there is nothing more than its words."""
+        return [self.words]
+
+    @property
     def drawing(self) -> Drawing:
         """Return the discriminator as a graph; of a hand-made one there is nothing to tell."""
         return Drawing()

@@ -5,9 +5,10 @@ pydantic model of its generators; `gan_nas/networks/` has a file of the same nam
 compute (`networks/contract.py`). Other distributions name theirs by entry points of the groups
 `gan_nas.spaces` and `gan_nas.networks`.
 
-What a search decides is a place: a field of the generator's JSON, named as `diff` names it, such as
+What a search decides is a place: a field of a network's JSON, named as `diff` names it, such as
 "cells.1.up"; with `*` for a number it stands for all of these at once, which are equal in a space
-that ties them. All other fields are sizes. From the places follows all that a search needs.
+that ties them. All other fields are sizes. From the places follows all that a search needs, of
+generators as of discriminators.
 """
 
 from abc import ABC, abstractmethod
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
+from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
 
 if TYPE_CHECKING:
     from gan_nas.spaces.frameworks import Framework
 
+N = TypeVar("N", bound=Frozen)
 G = TypeVar("G", bound=GeneratorGenome)
 
 Value = str | bool | tuple[int, ...] | None
@@ -31,23 +33,120 @@ Places = Mapping[str, tuple[Value, ...]]  # what may stand at each place, the fi
 PlaceValues = Mapping[str, Value]  # what stands there
 
 
-class Space(ABC, Generic[G]):
-    """A set of generators: its model, its places, and what is derived from them."""
+class Architectures(ABC, Generic[N]):
+    """A set of networks of one kind: its places, and what is derived from them."""
 
     name: str
+
+    @abstractmethod
+    def example(self, width: int) -> N:
+        """Return some network of the papers' other sizes."""
+
+    @abstractmethod
+    def places(self, network: N) -> Places:
+        """Return what may stand at each place of networks of these sizes, in a fixed order."""
+
+    def count(self) -> int:
+        """Count the networks of a size; as in the papers, invalid ones count."""
+        return prod(map(len, self.places(self.example(1)).values()))
+
+    def sample(self, random: Random, width: int) -> N:
+        """Draw a network uniformly from the valid ones."""
+        example = self.example(width)
+        places = self.places(example)
+        while True:
+            values = {place: random.choice(choices) for place, choices in places.items()}
+            if self.is_valid(example, values):
+                return self.changed(example, values)
+
+    def values(self, network: N) -> dict[str, Value]:
+        """Return what stands at each place."""
+        content = network.model_dump()
+        return {place: _read(content, place) for place in self.places(network)}
+
+    def changed(self, network: N, values: PlaceValues) -> N:
+        """Return the network with other values at some places.
+
+        Raises pydantic's ValidationError for what is no network.
+        """
+        content: Any = network.model_dump()
+        for place, value in values.items():
+            content = _written(content, place.split("."), value)
+        return type(network).model_validate(content)
+
+    def is_valid(self, network: N, values: PlaceValues) -> bool:
+        """Tell whether a network of these sizes can have these values."""
+        try:
+            self.changed(network, values)
+        except ValidationError:
+            return False
+        return True
+
+    def repair(self, network: N, values: PlaceValues, random: Random) -> N:
+        """Return a network of these sizes with these values, made valid by as few other ones.
+
+        Places are drawn anew, one more at a time; valid values are left alone.
+        """
+        places = self.places(network)
+        repaired = dict(values)
+        while not self.is_valid(network, repaired):
+            place = random.choice(list(places))
+            repaired[place] = random.choice(places[place])
+        return self.changed(network, repaired)
+
+    def neighbours(self, network: N) -> Iterator[N]:
+        """Yield every valid network that differs at one place."""
+        own = self.values(network)
+        for place, choices in self.places(network).items():
+            for value in choices:
+                if value != own[place] and self.is_valid(network, {place: value}):
+                    yield self.changed(network, {place: value})
+
+    def mutate(self, network: N, random: Random) -> N:
+        """Draw a neighbour uniformly; there must be one."""
+        own = self.values(network)
+        changes = [
+            (place, value)
+            for place, choices in self.places(network).items()
+            for value in choices
+            if value != own[place]
+        ]
+        while True:
+            place, value = random.choice(changes)
+            if self.is_valid(network, {place: value}):
+                return self.changed(network, {place: value})
+
+    def graft(self, a: N, b: N, random: Random) -> N | None:
+        """Return a with b's value at one place, drawn from all that leave it valid, if there are.
+
+        Both have the same sizes.
+        """
+        ours, theirs = self.values(a), self.values(b)
+        places = [place for place, value in ours.items() if theirs[place] != value]
+        random.shuffle(places)
+        for place in places:
+            if self.is_valid(a, {place: theirs[place]}):
+                return self.changed(a, {place: theirs[place]})
+        return None
+
+    def crossover(self, a: N, b: N, random: Random) -> N:
+        """Return a network of a's sizes with a's or b's value at each place, then repaired."""
+        ours, theirs = self.values(a), self.values(b)
+        child = {
+            place: theirs[place] if place in theirs and random.random() < 0.5 else value
+            for place, value in ours.items()
+        }
+        return self.repair(a, child, random)
+
+
+class Space(Architectures[G]):
+    """A set of generators, with its model and what they are trained against."""
+
     Generator: type[G]
     Discriminator: type[DiscriminatorGenome] | None = None
     """The model of discriminators of the same name, where they are searched too."""
     sizes: tuple[str, ...] = ("width", "latent_dim")
     """What a supernet and the genomes that inherit its weights have in common."""
-
-    @abstractmethod
-    def example(self, width: int) -> G:
-        """Return some generator of the papers' other sizes."""
-
-    @abstractmethod
-    def places(self, generator: G) -> Places:
-        """Return what may stand at each place of generators of these sizes, in a fixed order."""
 
     @abstractmethod
     def discriminator(self, width: int) -> DiscriminatorGenome:
@@ -63,10 +162,6 @@ class Space(ABC, Generic[G]):
         """Return the framework of the papers: that of their discriminator."""
         return self.discriminator(1).framework
 
-    def count(self) -> int:
-        """Count the generators of a size; as in the papers, invalid ones count."""
-        return prod(map(len, self.places(self.example(1)).values()))
-
     def generators(self, width: int) -> Iterator[G]:
         """Yield every valid generator, in the order of the places, the last changing fastest."""
         example = self.example(width)
@@ -75,94 +170,6 @@ class Space(ABC, Generic[G]):
             values = dict(zip(places, chosen, strict=True))
             if self.is_valid(example, values):
                 yield self.changed(example, values)
-
-    def sample(self, random: Random, width: int) -> G:
-        """Draw a generator uniformly from the valid ones."""
-        example = self.example(width)
-        places = self.places(example)
-        while True:
-            values = {place: random.choice(choices) for place, choices in places.items()}
-            if self.is_valid(example, values):
-                return self.changed(example, values)
-
-    def values(self, generator: G) -> dict[str, Value]:
-        """Return what stands at each place."""
-        content = generator.model_dump()
-        return {place: _read(content, place) for place in self.places(generator)}
-
-    def changed(self, generator: G, values: PlaceValues) -> G:
-        """Return the generator with other values at some places.
-
-        Raises pydantic's ValidationError for what is no generator.
-        """
-        content: Any = generator.model_dump()
-        for place, value in values.items():
-            content = _written(content, place.split("."), value)
-        return self.Generator.model_validate(content)
-
-    def is_valid(self, generator: G, values: PlaceValues) -> bool:
-        """Tell whether a generator of these sizes can have these values."""
-        try:
-            self.changed(generator, values)
-        except ValidationError:
-            return False
-        return True
-
-    def repair(self, generator: G, values: PlaceValues, random: Random) -> G:
-        """Return a generator of these sizes with these values, made valid by as few other ones.
-
-        Places are drawn anew, one more at a time; valid values are left alone.
-        """
-        places = self.places(generator)
-        repaired = dict(values)
-        while not self.is_valid(generator, repaired):
-            place = random.choice(list(places))
-            repaired[place] = random.choice(places[place])
-        return self.changed(generator, repaired)
-
-    def neighbours(self, generator: G) -> Iterator[G]:
-        """Yield every valid generator that differs at one place."""
-        own = self.values(generator)
-        for place, choices in self.places(generator).items():
-            for value in choices:
-                if value != own[place] and self.is_valid(generator, {place: value}):
-                    yield self.changed(generator, {place: value})
-
-    def mutate(self, generator: G, random: Random) -> G:
-        """Draw a neighbour uniformly; there must be one."""
-        own = self.values(generator)
-        changes = [
-            (place, value)
-            for place, choices in self.places(generator).items()
-            for value in choices
-            if value != own[place]
-        ]
-        while True:
-            place, value = random.choice(changes)
-            if self.is_valid(generator, {place: value}):
-                return self.changed(generator, {place: value})
-
-    def graft(self, a: G, b: G, random: Random) -> G | None:
-        """Return a with b's value at one place, drawn from all that leave it valid, if there are.
-
-        Both have the same sizes.
-        """
-        ours, theirs = self.values(a), self.values(b)
-        places = [place for place, value in ours.items() if theirs[place] != value]
-        random.shuffle(places)
-        for place in places:
-            if self.is_valid(a, {place: theirs[place]}):
-                return self.changed(a, {place: theirs[place]})
-        return None
-
-    def crossover(self, a: G, b: G, random: Random) -> G:
-        """Return a generator of a's sizes with a's or b's value at each place, then repaired."""
-        ours, theirs = self.values(a), self.values(b)
-        child = {
-            place: theirs[place] if place in theirs and random.random() < 0.5 else value
-            for place, value in ours.items()
-        }
-        return self.repair(a, child, random)
 
 
 def _read(content: Any, place: str) -> Any:

@@ -1,6 +1,7 @@
 """What training a genome is made of, and what it will cost: its GAN, its steps, its plan."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from gan_nas.networks.cost import genome_cost
 from gan_nas.runs.results import Plan
 from gan_nas.spaces.frameworks import Framework, suited
 from gan_nas.spaces.genome import Genome
-from gan_nas.spaces.schema import GeneratorGenome
+from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
 from gan_nas.training.augmentation import diffaugment
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import Scale, Work, memory_bytes
@@ -29,8 +30,15 @@ from gan_nas.training.objectives import (
 from gan_nas.training.schedules import Pace, pace_at
 from gan_nas.training.timing import NUM_GENERATED, Phase, gan_phase
 
-BuildGenerator = Callable[[GeneratorGenome, int, int], nn.Module]
 
+class Builders(NamedTuple):
+    """What makes the networks of a genome: its own, or by `build_supernet` all of a space."""
+
+    generator: Callable[[GeneratorGenome, int, int], nn.Module] = build_generator
+    discriminator: Callable[[DiscriminatorGenome, int, int], nn.Module] = build_discriminator
+
+
+OWN = Builders()
 NUM_NORM_LATENTS = 256  # latents that batch-norm statistics are re-estimated from
 
 
@@ -40,16 +48,13 @@ def new_gan(
     resolution: int,
     image_channels: int,
     device: torch.device,
-    build: BuildGenerator = build_generator,
+    build: Builders = OWN,
 ) -> GAN:
-    """Build and initialise a genome's networks on `device`, ready to train in a framework.
-
-    `build` makes the generator: by `build_supernet` it is that of all of the genome's space.
-    """
+    """Build and initialise a genome's networks on `device`, ready to train in a framework."""
     genome, pace = suited(genome, config.framework), pace_at(config, 0)
     with torch.device("meta"):
-        generator = build(genome.generator, resolution, image_channels)
-        discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
+        generator = build.generator(genome.generator, resolution, image_channels)
+        discriminator = build.discriminator(genome.discriminator, resolution, image_channels)
     gan = GAN(
         fresh(generator, config.seed, "generator weights", device, config.generator_init),
         fresh(
@@ -73,9 +78,9 @@ def new_gan(
     return gan
 
 
-def records(config: TrainingConfig, device: torch.device, build: BuildGenerator) -> bool:
+def records(config: TrainingConfig, device: torch.device, build: Builders) -> bool:
     """Tell whether a GPU records the steps: those of a supernet take other paths each time."""
-    return device.type == "cuda" and build is build_generator and not config.compile
+    return device.type == "cuda" and build == OWN and not config.compile
 
 
 OBJECTIVES: dict[Framework, Callable[[TrainingConfig, Pace], Objective]] = {
@@ -128,7 +133,7 @@ def work(
     resolution: int,
     image_channels: int,
     device: torch.device,
-    build_with: BuildGenerator = build_generator,
+    build_with: Builders = OWN,
 ) -> Work:
     """Return the work of `train`, to forecast and to time; `build_with` as of `new_gan`."""
 

@@ -12,7 +12,12 @@ from gan_nas.errors import InvalidInput, nearest
 if TYPE_CHECKING:
     from gan_nas.trials.evaluator import Evaluator
 
-EVALUATORS = {"train": "training", "shared": "shared", "table": "lookup"}  # the file of each
+EVALUATORS = {
+    "train": "training",
+    "shared": "shared",
+    "pairs": "pairs",
+    "table": "lookup",
+}  # the file of each
 
 
 def load_evaluator(setting: str) -> "type[Evaluator]":

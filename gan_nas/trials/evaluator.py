@@ -21,7 +21,7 @@ from gan_nas.networks.states import Saved
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.run import never
-from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.genome import Genome, Role
 from gan_nas.spaces.space import Space
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import Work
@@ -97,6 +97,10 @@ class Evaluator(ABC):
     """Whether trials share weights: their images are seen once for all of them."""
     times_generators: ClassVar[bool] = False
     """Whether its outcomes can tell a latency."""
+    pairs_up: ClassVar[bool] = False
+    """Whether it judges what it has trained for a trial, all of a generation together."""
+    searches: ClassVar[frozenset[Role]] = frozenset({"generator"})
+    """Which network of a genome its trials may differ in."""
     rests_on: ClassVar[str] = "one seed"
     """What a distance is that of."""
 
@@ -148,11 +152,18 @@ class Evaluator(ABC):
         del terms
         return {}
 
+    @classmethod
+    def memory(cls, terms: Terms, num_together: int) -> int:
+        """Return the bytes that it keeps of so many genomes trained together, for plans."""
+        del terms, num_together
+        return 0
+
     def prepare(self, trial: Trial, paths: Sequence[Genome]) -> bool:
         """Do the next piece of what must be done before a trial is judged; tell if there was any.
 
-        `paths` are the genomes that shared weights are trained for after the lowest fidelity; none:
-        all of the space. Raises Interrupted between two steps.
+        `paths` are the genomes that shared weights are trained for after the lowest fidelity, or
+        those that are trained together, the best one first; none: all of the space. Raises
+        Interrupted between two steps.
         """
         del trial, paths
         return False

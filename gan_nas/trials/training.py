@@ -19,7 +19,7 @@ from gan_nas.runs.folders import RESULTS
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.stored import read_result
 from gan_nas.spaces.frameworks import suited
-from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.genome import Genome, Role
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import Work
 from gan_nas.training.loop import Start, train
@@ -44,6 +44,7 @@ class TrainEvaluator(Evaluator):
     """
 
     side_by_side: ClassVar[bool] = True
+    searches: ClassVar[frozenset[Role]] = frozenset({"generator", "discriminator"})
     times_generators: ClassVar[bool] = True
 
     config: TrainingConfig

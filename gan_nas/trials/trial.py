@@ -45,9 +45,10 @@ class Outcome(Result):
     scores: tuple[Values, ...] = ()
     """At every fidelity reached, each with its `images`."""
     parameters: int = 0
-    """Trained weights of the generator; 0 where it cannot be built."""
+    """Trained weights of the generator, or of the discriminator where these are searched; 0 where
+    it cannot be built."""
     macs: int = 0
-    """Multiply-adds of the generator for an image, in the papers' order."""
+    """Multiply-adds of the same network for an image, in the papers' order."""
     latency_ms: float | None = None
     """Milliseconds of the generator for an image, where they were asked for, as
     `training.timing.seconds_of_image` measures them, once."""
@@ -65,6 +66,6 @@ class Outcome(Result):
         return inf if self.status != "completed" or self.distance is None else self.distance
 
     def cost(self, name: CostName) -> float:
-        """Return what the generator costs; 0 where that was not counted or measured."""
+        """Return what the searched network costs; 0 where that was not counted or measured."""
         costs = {"parameters": self.parameters, "macs": self.macs, "latency": self.latency_ms}
         return costs[name] or 0.0

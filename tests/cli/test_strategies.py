@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from commands import Command, sets
-from tiny import SETTINGS
+from tiny import PAIRS, SETTINGS
 
+from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import load_genome
 
 
@@ -84,3 +86,32 @@ def test_what_has_no_choice_of_spaces_or_no_such_space_says_so(gan_nas: Command)
         answer = gan_nas("search", "--method", method, "--space", space, "--dry-run")
         assert answer.code == 2
         assert said in answer.err
+
+
+@pytest.mark.slow
+def test_both_stages_and_what_they_find_from_the_command_line(
+    gan_nas: Command, folder: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    few = SETTINGS["evolution"] | {"space": "adversarialnas", "trials": 4}
+    search = ("search", "--method", "evolution", "--data", folder)
+    assert gan_nas(*search, *sets(few), "--run", first).code == 0
+    given = {key: value for key, value in PAIRS.items() if key != "generator"}
+    stage = (*search, *sets(SETTINGS["evolution"] | given), "--genome", first)
+    plan = gan_nas(*stage, "--dry-run", "--json").json
+    assert plan["run"].startswith("runs/evolution-adversarialnas-pairs-discriminators-")
+    assert plan["sizes"]["supernet_parameters"] > plan["sizes"]["an example"]["parameters"]
+    answer = gan_nas(*stage, "--run", second)
+    assert answer.code == 0, answer.err
+    assert "cells and costs are the discriminators'" in " ".join(answer.err.split())
+    result = gan_nas(*stage, "--run", second, "--json").json
+    best = read_genome(Path(gan_nas("derive", first, "--json").json["genomes"][0]["file"]))
+    found = read_genome(Path(result["genomes"][0]["file"]))
+    assert found.generator == best.generator
+    training = sets({"steps": 2, "batch_size": 8, "generator_batch_size": 8, "num_scored": 50})
+    assert gan_nas("derive", second, "--top-k", 1, "--retrain", *training).code == 0
+    drawn = gan_nas("genomes", result["genomes"][0]["file"]).out
+    assert "discriminator of" in drawn
+    refused = gan_nas("search", "--method", "autogan", "--genome", first)
+    assert refused.code == 2
+    assert "takes no --genome" in refused.err

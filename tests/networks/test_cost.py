@@ -43,6 +43,7 @@ def parameters(genome: AutoGANGenerator) -> int:
                 ("e2gan-cifar10", 32, 4_867_331, 1.7818),
                 ("e2gan-cifar10", 48, 5_527_811, 4.0090),
                 ("eagan-cifar10", 32, 7_076_611, 1.8225),
+                ("eagan-stl10", 48, 11_484_931, 4.1005),
                 ("ewsgan-cifar10", 32, 13_766_915, 5.3716),
                 ("ewsgan-cifar10", 48, 18_175_235, 12.0860),
                 ("cagan-stl10-top1", 32, 8_585_731, 2.3090),

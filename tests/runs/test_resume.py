@@ -12,8 +12,14 @@ import tiny
 
 from gan_nas.errors import Incompatible, Interrupted
 
+# Pairs are shared weights and more, which take twice as long: the slow tests have them.
+KINDS = [
+    pytest.param(kind, marks=pytest.mark.slow) if kind == "pairs" else kind
+    for kind in sorted(tiny.RUNS)
+]
 
-@pytest.fixture(scope="module", params=sorted(tiny.RUNS))
+
+@pytest.fixture(scope="module", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -21,7 +27,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 # AdversarialNAS' takes the longest by far, and every run of the tests stops it again and again.
 SELDOM = [
     pytest.param(kind, marks=pytest.mark.slow) if kind == "adversarialnas" else kind
-    for kind in sorted(tiny.RUNS)
+    for kind in KINDS
 ]
 
 
@@ -129,7 +135,7 @@ def test_a_finished_run_returns_its_result_at_once(kind: str, whole: Whole) -> N
 
 
 def test_changed_settings_are_refused_by_name(kind: str, whole: Whole) -> None:
-    name, stood = ("supernet_images", 40) if kind == "shared" else ("batch_size", 8)
+    name, stood = ("supernet_images", 40) if kind in ("shared", "pairs") else ("batch_size", 8)
     with pytest.raises(Incompatible, match=rf"config\.{name}: {stood} -> {stood + 1}"):
         tiny.RUNS[kind](whole.directory, **{name: stood + 1})
 

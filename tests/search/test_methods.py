@@ -36,6 +36,7 @@ from gan_nas.search import OWN, STRATEGIES, drive, load_method
 from gan_nas.search.inheritance import read_supernets
 from gan_nas.search.method import ImageShape, Method, Search, Task
 from gan_nas.spaces.genome import read_genome
+from gan_nas.spaces.published import published_genome
 from gan_nas.training import forecast
 
 Searches = Callable[[str], tiny.Searched]
@@ -334,6 +335,11 @@ def test_every_method_has_the_presets_of_its_demo_and_its_paper_and_all_resolve(
         task = method.task(tiny.digits(), preset)
         assert task.config == config
         side = config.resolution or 32
+        if preset.startswith("eagan-discriminators"):
+            with pytest.raises(InvalidInput, match="name one whose discriminators are, by --gen"):
+                method.check(replace(task, images=ImageShape("colour", side, 3)))
+            generator = published_genome("eagan-cifar10").generator
+            task = replace(task, config=config.model_copy(update={"generator": generator}))
         method.check(replace(task, images=ImageShape("colour", side, 3)))
     with pytest.raises(InvalidInput, match="did you mean demo"):
         method.task(tiny.digits(), "dem")

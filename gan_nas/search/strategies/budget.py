@@ -9,6 +9,7 @@ import torch
 from gan_nas.configs import find_preset, resolve
 from gan_nas.search.best import FREE
 from gan_nas.search.strategies.strategy import Candidates, Strategy, StrategyConfig
+from gan_nas.spaces import eagan
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.training.config import TrainingConfig, presets_for
@@ -21,8 +22,9 @@ MOST_PLANNED = 2_000  # trials that a plan looks at
 
 
 def training_of(config: StrategyConfig) -> TrainingConfig:
-    """Return how trials are trained: the settings of the space's framework."""
-    presets = presets_for(config.space)
+    """Return how trials are trained: the settings of the framework of their discriminators."""
+    given = config.generator is not None
+    presets = presets_for(config.space, eagan.SPACE.example(1).framework if given else None)
     preset = {"precision": config.precision} | find_preset(presets, config.training)
     return resolve(TrainingConfig, preset, config.training_set)
 
@@ -38,7 +40,12 @@ def whole(config: StrategyConfig) -> int:
 
 
 def example(config: StrategyConfig) -> Genome:
-    """Return some genome of the space, of the sizes of trials."""
+    """Return some genome that is searched among, of the sizes of trials."""
+    if config.generator is not None:
+        return Genome(
+            generator=config.in_trials(config.generator),
+            discriminator=eagan.SPACE.example(config.discriminator_width),
+        )
     space = load_space(config.space)
     return Genome(
         generator=space.example(config.width),

@@ -8,9 +8,13 @@ code marsggbo/EAGAN at 975ff13), stage 1, is the preset `eagan`: the best of par
 live on, by the fronts of both scores, on a supernet that is trained for the population alone once
 it is warm. Otherwise than there: fronts are NSGA-II's, where theirs also spare those of the highest
 distance and look at sizes; a genome is never tried as offspring twice; norms' statistics are
-re-estimated. Stage 2, the evolution of discriminators with the best generator's genome fixed, is
-not here: spaces have no places in discriminators, theirs has cells that ours lacks, and there each
-discriminator is judged by a generator of its own, trained beside it, where a trial is one genome.
+re-estimated.
+
+Stage 2, the preset `eagan-discriminators`, evolves the discriminators of the generator that is
+given: on the evaluator `pairs` each has a generator of its own, and parents and children alike are
+trained in a generation before they are judged. Otherwise than in the code: the initial population
+is drawn from all valid discriminators, mutation never leaves half an operation behind, and a
+generation is of what was trained in it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,6 +49,9 @@ class EvolutionConfig(StrategyConfig):
     generation_images: int = Field(default=0, ge=0)
     """Real images of shared weights between two elitist generations, whose parents are then judged
     anew: steps train genomes that are alive, drawn uniformly (EAGAN)."""
+    children: Literal["judged", "trained"] = "judged"
+    """Whether generation_images come before children, which are judged on what others trained; or
+    train parents and children together before all are judged (EAGAN's second stage)."""
 
     @model_validator(mode="after")
     def _has_generations(self) -> Self:
@@ -52,6 +59,10 @@ class EvolutionConfig(StrategyConfig):
             raise ValueError(
                 f"generation_images = {self.generation_images} with selection aged, which knows no "
                 "generations: take selection elitist"
+            )
+        if self.children == "trained" and not self.generation_images:
+            raise ValueError(
+                "children = trained and generation_images = 0: nothing would train them, take more"
             )
         return self
 
@@ -84,6 +95,35 @@ EAGAN: dict[str, Any] = {
     "derived_width": 256,
     "save_every": 32,
 }
+# As the code has it: 200 epochs, 40 of them the warm-up; every 10 a generation, 16 in all, of which
+# 16 of 32 survive and have 16 children; five steps of the discriminator to one of the generator.
+EAGAN_DISCRIMINATORS: dict[str, Any] = EAGAN | {
+    "evaluator": "pairs",
+    "children": "trained",
+    "trials": 16 * 32,
+    "population": 16,
+    "training_set": (
+        "batch_size=40",
+        "generator_batch_size=80",
+        "num_critic=5",
+        "num_scored=5000",
+        "num_splits=10",
+    ),
+}
+# Both stages on digits in minutes.
+DEMO: dict[str, Any] = {
+    **PRESETS["demo"],
+    "training": "demo",
+    "training_set": (),
+    "supernet_images": 12_800,
+    "generation_images": 6_400,
+    "population": 4,
+    "trials": 4 * 8,
+    "width": 16,
+    "discriminator_width": 16,
+    "derived_discriminator_width": 16,
+    "save_every": 1,
+}
 
 
 class Evolution(Strategy[EvolutionConfig]):
@@ -95,10 +135,13 @@ class Evolution(Strategy[EvolutionConfig]):
         super().__init__(config, choices, trial_images)
         self._survivors: list[Outcome] = []
         self._num_ended = 0
+        self._members: tuple[int, list[Genome]] = (-1, [])
 
     def choose(self) -> Trial | None:
         """Draw the first genomes; then mutate the winner of a tournament, or a child of two."""
         config = self.config
+        if config.children == "trained":
+            return self._of_a_generation()
         if config.generation_images:
             return self._of_a_round()
         ages = config.selection == "aged"
@@ -111,12 +154,48 @@ class Evolution(Strategy[EvolutionConfig]):
     def fidelities(cls, config: EvolutionConfig, trial_images: int) -> Sequence[int]:
         """Return the images of the first generation and, where it has others, of the second."""
         later = [trial_images + config.generation_images] if config.generation_images else []
+        if config.children == "trained":
+            return [*later, trial_images + 2 * config.generation_images]
         return [trial_images, *later]
+
+    @classmethod
+    def num_together(cls, config: EvolutionConfig) -> int:
+        """Return the number of parents and children."""
+        return 2 * config.population if config.children == "trained" else 0
 
     @property
     def population(self) -> Sequence[Genome]:
-        """Return who has survived the last elitist generation."""
+        """Return who has survived the last elitist generation, and children trained with them."""
+        if self.config.children == "trained":
+            return self._trained_together()
         return [outcome.trial.genome for outcome in self._alive()]
+
+    def _of_a_generation(self) -> Trial | None:
+        """Ask for all parents and children, which are trained together."""
+        size = 2 * self.config.population
+        number = len(self.history) // size
+        place, members = len(self.asked) - number * size, self._trained_together()
+        if place >= len(members):
+            return None  # who is alive is not known yet, or nothing is left to try
+        images = self.trial_images + (number + 1) * self.config.generation_images
+        return self.trial(members[place], images)
+
+    def _trained_together(self) -> Sequence[Genome]:
+        """Return the survivors, the best first, and as many children; at first all are drawn."""
+        size = 2 * self.config.population
+        number = len(self.history) // size
+        if self._members[0] != number:
+            alive = sorted(self._alive(), key=lambda outcome: outcome.loss)
+            genomes, seen = [outcome.trial.genome for outcome in alive], set(self.seen)
+            while len(genomes) < size:
+                at = number * size + len(genomes)
+                new = self._child(alive, seen, at) if alive else self.drawn(seen, at)
+                if new is None:
+                    break
+                genomes.append(new)
+                seen.add(new.genome_id)
+            self._members = number, genomes
+        return self._members[1]
 
     def _of_a_round(self) -> Trial | None:
         """Ask for all parents as they are by now, then for as many children of theirs."""
@@ -147,7 +226,11 @@ class Evolution(Strategy[EvolutionConfig]):
             self._num_ended += 1
         return self._survivors
 
-    def _child(self, alive: Sequence[Outcome]) -> Genome | None:
+    def _child(
+        self, alive: Sequence[Outcome], seen: set[str] | None = None, number: int | None = None
+    ) -> Genome | None:
+        seen = self.seen if seen is None else seen
+
         def parent(random: Random, among: Sequence[Outcome] = alive) -> Genome:
             drawn = random.choices(among, k=self.config.tournament)
             return min(drawn, key=lambda outcome: outcome.loss).trial.genome
@@ -168,7 +251,8 @@ class Evolution(Strategy[EvolutionConfig]):
             return self.choices.mutated(one, random)
 
         child = single if self.config.variation == "single" else mixed
-        return self.choices.unseen(child, self.seen, self.random("child")) or self.drawn()
+        new = self.choices.unseen(child, seen, self.random("child", number))
+        return new or self.drawn(seen, number)
 
 
 def _point(outcome: Outcome) -> Point:
@@ -185,7 +269,13 @@ class EvolutionSearch(StrategyMethod[EvolutionConfig]):
         "(distances 5 % higher, p = 0.74)."
     )
     Config, strategy = EvolutionConfig, Evolution
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {**PRESETS, "eagan": EAGAN}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        **PRESETS,
+        "eagan": EAGAN,
+        "eagan-demo": EAGAN | DEMO,
+        "eagan-discriminators": EAGAN_DISCRIMINATORS,
+        "eagan-discriminators-demo": EAGAN_DISCRIMINATORS | DEMO,
+    }
 
 
 METHOD = EvolutionSearch()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 
 from gan_nas.errors import InvalidInput
-from gan_nas.networks.cost import Cost, generator_cost, genome_price
+from gan_nas.networks.cost import Cost, genome_cost, genome_price
 from gan_nas.networks.simulation import META
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.method import Column, Method, Task, times
@@ -14,10 +14,12 @@ from gan_nas.search.strategies.budget import evaluator_terms, example, planned, 
 from gan_nas.search.strategies.search import State as Record
 from gan_nas.search.strategies.search import StrategySearch
 from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
+from gan_nas.spaces import eagan
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.registry import BUILT_IN, load_space
 from gan_nas.training.forecast import Work
 from gan_nas.trials import load_evaluator
+from gan_nas.trials.training import steps_of
 
 C = TypeVar("C", bound=StrategyConfig)
 
@@ -82,6 +84,7 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     def check(self, task: Task[C]) -> None:
         """Refuse spaces, presets, sides and budgets that trials cannot have."""
         config, evaluator = task.config, load_evaluator(task.config.evaluator)
+        self._check_role(config)
         terms = evaluator_terms(self.strategy, config, task.side, task.channels, task.device)
         evaluator.check(terms)
         if task.jobs > 1 and not evaluator.side_by_side:
@@ -95,6 +98,12 @@ class StrategyMethod(Method[C, Record], Generic[C]):
                 "against parameters or macs"
             )
         genome = suited(terms.example, terms.training.framework)
+        if config.generator is not None and genome != terms.example:
+            raise InvalidInput(
+                f"framework {terms.training.framework} does not train the discriminators that are "
+                f"searched, which are those of {terms.example.discriminator.framework}: change it "
+                "by training_set"
+            )
         genome_price(genome, task.side, task.channels)  # raises
         grows = len(terms.fidelities) > 1
         if grows and (fixed_by := terms.training.follows_length):
@@ -107,6 +116,18 @@ class StrategyMethod(Method[C, Record], Generic[C]):
                 f"{self.name} trains the better genomes longer, and shared weights are trained for "
                 "all: take evaluator train, or rungs 1"
             )
+        if evaluator.pairs_up and not self.strategy.num_together(config):
+            raise InvalidInput(
+                f"evaluator {config.evaluator} trains all discriminators of a generation before it "
+                "judges them: take method evolution with children trained, as in its preset "
+                "eagan-discriminators"
+            )
+        cycles = steps_of(terms.training, terms.fidelities[-1] - terms.fidelities[0])
+        if evaluator.pairs_up and cycles < (pairs := self.strategy.num_together(config)):
+            raise InvalidInput(
+                f"a generation has {pairs} pairs, and its images last for {cycles} steps of a "
+                "generator: raise generation_images or lower population"
+            )
         if grows and not evaluator.shares_weights and self.strategy.grows_together:
             raise InvalidInput(
                 f"{self.name} trains shared weights on between generations, and evaluator "
@@ -114,6 +135,31 @@ class StrategyMethod(Method[C, Record], Generic[C]):
             )
         if evaluator.shares_weights:
             self._check_budget(config, grows=grows)
+
+    def _check_role(self, config: C) -> None:
+        """Refuse an evaluator that does not judge what is searched, and a space of others."""
+        evaluator, generator = load_evaluator(config.evaluator), config.generator
+        if config.role not in evaluator.searches:
+            asked = (
+                "discriminators are searched, of the generator that is given: take evaluator train "
+                "or pairs"
+                if generator is not None
+                else "generators are searched: name one whose discriminators are, by --genome"
+            )
+            others = " and ".join(sorted(evaluator.searches))
+            raise InvalidInput(f"evaluator {config.evaluator} judges a {others}, and {asked}")
+        if generator is None:
+            return
+        if generator.space != load_space(config.space).genome_space:
+            raise InvalidInput(
+                f"space = {config.space}, and the generator given is of {generator.space}: give "
+                "that space"
+            )
+        if self.strategy.cost(config) == "latency":
+            raise InvalidInput(
+                "against = latency is that of the generator, which is given: take parameters or "
+                "macs of its discriminators"
+            )
 
     def _check_budget(self, config: C, *, grows: bool) -> None:
         """Refuse limits on images that shared weights reach at once, or never."""
@@ -129,22 +175,31 @@ class StrategyMethod(Method[C, Record], Generic[C]):
             )
 
     def sizes(self, config: C, side: int, channels: int) -> dict[str, int | Cost]:
-        """Return the size of the space, the number of trials, and one of its generators' cost."""
+        """Return how many may be found, the number of trials, and the cost of one."""
         trials = planned(self.strategy, config)
-        cost = generator_cost(example(config).generator, side, channels)
+        one, space = example(config), load_space(config.space)
+        cost = genome_cost(one, side, channels)
         terms = evaluator_terms(self.strategy, config, side, channels, META)
         return {
-            "space": load_space(config.space).count(),
+            "space": space.count() if config.generator is None else eagan.SPACE.count(),
             "trials": len(trials),
-            "an example": cost,
+            "an example": getattr(cost, config.role),
             **load_evaluator(config.evaluator).sizes(terms),
         }
 
     def work(self, config: C, side: int, channels: int, device: torch.device) -> Work:
         """Return the work of all trials, or of the weights that they share."""
+        self._check_role(config)
         images = spent(config, planned(self.strategy, config))
         terms = evaluator_terms(self.strategy, config, side, channels, device)
         return load_evaluator(config.evaluator).work(terms, images)
+
+    def memory(self, config: C, num_images: int, side: int, channels: int) -> tuple[int, int]:
+        """Return the bytes of networks that wait while others are trained, and none on top."""
+        del num_images
+        terms = evaluator_terms(self.strategy, config, side, channels, META)
+        num_together = self.strategy.num_together(config)
+        return load_evaluator(config.evaluator).memory(terms, num_together), 0
 
     def explain(self, result: SearchResult) -> str:
         """Say what a distance rests on."""
@@ -153,6 +208,8 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         assert isinstance(failed, dict)
         told = "".join(f"; {count} {status}" for status, count in failed.items())
         evaluator = load_evaluator(str(result.facts.get("evaluator", "train")))
+        if result.facts.get("searched") == "discriminator":
+            told += "; cells and costs are the discriminators'"
         return (
             f"{trials} trials of {images:,} real images in all{told}. A distance is that of "
             f"{evaluator.rests_on}: gan-nas derive --retrain tells more."

@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 from pydantic import BaseModel, model_validator
 
 from gan_nas.errors import Incompatible, InvalidInput
-from gan_nas.networks.cost import generator_price
+from gan_nas.networks.cost import network_price
 from gan_nas.networks.states import Saved
 from gan_nas.runs.results import Conclusion
 from gan_nas.search.best import Limit, Price
@@ -90,7 +90,7 @@ class StrategySearch(Search[State], Generic[C]):
             number = len(self.state.outcomes) + len(self._begun) + 1
             row = f"trial {number}/{max(number, self._num_planned)}"
             self._begun.append(self.jobs.begin(trial, row))
-        outcome = self.jobs.outcome(self._begun[0])
+        outcome = self._priced(self.jobs.outcome(self._begun[0]))
         trial, known = self._pending.popleft()
         self._begun.popleft()
         self.state.outcomes.append(outcome)
@@ -103,7 +103,7 @@ class StrategySearch(Search[State], Generic[C]):
         self.task.ledger.log(
             trial=len(self.state.outcomes),
             id=trial.genome.genome_id,
-            words=trial.genome.generator.words,
+            words=trial.genome.words_of(self.task.config.role),
             status=outcome.status,
             fidelity=trial.images,
             parameters=outcome.parameters,
@@ -131,6 +131,7 @@ class StrategySearch(Search[State], Generic[C]):
                 self._derived(one.trial.genome),
                 _values(one),
                 self._scores(one) if self._shares_weights else None,
+                self.task.config.role,
             )
             for one in self.method.best(self.task.config, kept, count)
         ]
@@ -145,7 +146,7 @@ class StrategySearch(Search[State], Generic[C]):
         trials = [outcome.trial for outcome in outcomes]
         points = [(spent(self.task.config, trials[:end]), outcomes[end - 1]) for end in ends]
         drawn = [(float(at), one.loss, one.cost(cost)) for at, one in points]
-        self.task.ledger.trials(drawn, COSTS[cost])
+        self.task.ledger.trials(drawn, COSTS[cost].replace("generator", self.task.config.role))
         passports = [one.passport for one in outcomes if one.passport]
         return Conclusion(
             passport=passports[-1] if passports else None,
@@ -154,6 +155,7 @@ class StrategySearch(Search[State], Generic[C]):
                 "images": spent(self.task.config, trials),
                 "failed": {**failed},
                 "evaluator": self.task.config.evaluator,
+                **({} if self.task.config.generator is None else {"searched": "discriminator"}),
             },
         )
 
@@ -252,8 +254,16 @@ class StrategySearch(Search[State], Generic[C]):
         return genome.resized(config.derived_width, config.derived_discriminator_width)
 
     def _price(self, genome: Genome) -> Price:
-        generator = self._derived(genome).generator
-        return Price(*generator_price(generator, self.task.side, self.task.channels))
+        network = getattr(self._derived(genome), self.task.config.role)
+        return Price(*network_price(network, self.task.side, self.task.channels))
+
+    def _priced(self, outcome: Outcome) -> Outcome:
+        """Return an outcome with what its discriminator costs, where these are searched."""
+        if self.task.config.generator is None or outcome.status == "invalid":
+            return outcome
+        network = outcome.trial.genome.discriminator
+        parameters, macs = network_price(network, self.task.side, self.task.channels)
+        return outcome.model_copy(update={"parameters": parameters, "macs": macs})
 
 
 def _values(outcome: Outcome) -> dict[str, float]:

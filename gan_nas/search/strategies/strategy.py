@@ -14,17 +14,21 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic_core import to_json
 
 from gan_nas.errors import InvalidInput
 from gan_nas.search.best import Limit, Price
 from gan_nas.search.method import SearchConfig
-from gan_nas.spaces.genome import Genome
-from gan_nas.spaces.space import Space
+from gan_nas.spaces import eagan
+from gan_nas.spaces.genome import AnyGenerator, Genome, Role
+from gan_nas.spaces.schema import GeneratorGenome
+from gan_nas.spaces.space import Architectures, Space
 from gan_nas.streams import stream_seed
 from gan_nas.training.gan import Precision
 from gan_nas.trials.trial import CostName, Outcome, Trial
 
+GENERATOR: TypeAdapter[GeneratorGenome] = TypeAdapter(AnyGenerator)
 MOST_DRAWS = 100  # for a genome that is new and keeps the limit, then of steps towards it
 
 
@@ -32,7 +36,10 @@ class StrategyConfig(SearchConfig):
     """What every strategy can be asked for; some add their own."""
 
     space: str = "autogan"
-    """The space that is searched."""
+    """The space that is searched, or that the given generator is of."""
+    generator: AnyGenerator | None = None
+    """The generator whose discriminators are searched, EAGAN's: that of search --genome, at the
+    width of trials; none: generators are searched."""
     trials: int | None = Field(default=20, ge=1)
     """Most trials, none for no limit: the search ends with the first limit that is reached."""
     images: int | None = Field(default=None, ge=1)
@@ -41,13 +48,15 @@ class StrategyConfig(SearchConfig):
     """Most seconds of all trials together; what a search finds then depends on the machine."""
     evaluator: str = "train"
     """How trials are judged: train trains each genome alone; shared scores it on the weights of one
-    supernet of the space, of which every step trains a genome drawn uniformly (SPOS)."""
+    supernet of the space, of which every step trains a genome drawn uniformly (SPOS); pairs, for
+    discriminators, scores the generator that was trained against it, on one supernet of theirs
+    (EAGAN)."""
     trial_images: int | None = Field(default=None, ge=1)
     """Real images that a discriminator sees in a whole trial; none: as many as the training
     preset's (evaluator train)."""
     supernet_images: int | None = Field(default=None, ge=1)
     """Real images that the supernet's discriminator sees before the first trial; none: as many as
-    the training preset's (evaluator shared)."""
+    the training preset's (evaluators shared, pairs)."""
     training: str = "demo"
     """Preset of `retrain` that trials are trained by, for the space's own framework."""
     training_set: tuple[str, ...] = ()
@@ -62,27 +71,52 @@ class StrategyConfig(SearchConfig):
     save_every: int = Field(default=1, ge=1)
     """Trials between checkpoints: what a crash may lose."""
 
+    @field_validator("generator", mode="before")
+    @classmethod
+    def _from_json(cls, value: Any) -> Any:
+        """Read what a run has stored, whose lists are JSON's."""
+        if isinstance(value, str):
+            raise ValueError("is a genome's: name one by search --genome")  # noqa: TRY004 - pydantic's
+        return GENERATOR.validate_json(to_json(value)) if isinstance(value, dict) else value
+
     @model_validator(mode="after")
     def _has_an_end(self) -> Self:
         if (self.trials, self.images, self.seconds) == (None, None, None):
             raise ValueError("one of trials, images and seconds must limit the search")
         return self
 
+    @property
+    def role(self) -> Role:
+        """Return what is searched."""
+        return "generator" if self.generator is None else "discriminator"
+
+    def in_trials(self, generator: GeneratorGenome) -> GeneratorGenome:
+        """Return a generator at the width of trials."""
+        return generator.model_copy(update={"width": self.width})
+
 
 class Candidates:
-    """The generators that a strategy chooses from: those of a space, of one width, within a limit.
+    """The networks that a strategy chooses from: of a space, of one width, within a limit.
 
-    `price` tells the parameters and multiply-adds that the limit is on.
+    They are generators, each with the space's own discriminator, or discriminators of the one
+    generator that is given. `price` tells the parameters and multiply-adds that the limit is on.
     """
 
     def __init__(
         self, space: Space[Any], config: StrategyConfig, price: Callable[[Genome], Price]
     ) -> None:
-        self.space, self.width, self.price = space, config.width, price
-        self.discriminator = space.discriminator(config.discriminator_width)
+        self.price, self.role = price, config.role
         self.limit: Limit = config.limit
-        self._example = space.example(config.width)
-        self._places = space.places(self._example)
+        self.space: Architectures[Any]
+        self._other: dict[str, Any]
+        if config.generator is None:
+            self.space, self.width = space, config.width
+            self._other = {"discriminator": space.discriminator(config.discriminator_width)}
+        else:
+            self.space, self.width = eagan.SPACE, config.discriminator_width
+            self._other = {"generator": config.in_trials(config.generator)}
+        self._example = self.space.example(self.width)
+        self._places = self.space.places(self._example)
 
     def random(self, random: Random) -> Genome:
         """Draw a genome uniformly."""
@@ -98,7 +132,7 @@ class Candidates:
 
     def numbers(self, genome: Genome) -> tuple[int, ...]:
         """Return which of its options stands at each place."""
-        values = self.space.values(genome.generator)
+        values = self.space.values(self._searched(genome))
         return tuple(options.index(values[place]) for place, options in self._places.items())
 
     def numbered(self, numbers: Sequence[int], random: Random) -> Genome:
@@ -109,15 +143,15 @@ class Candidates:
 
     def mutated(self, genome: Genome, random: Random) -> Genome:
         """Change a genome at one place, drawn from all valid changes."""
-        return self._genome(self.space.mutate(genome.generator, random))
+        return self._genome(self.space.mutate(self._searched(genome), random))
 
     def crossed(self, a: Genome, b: Genome, random: Random) -> Genome:
         """Take each place from one of two genomes; what is invalid is drawn anew."""
-        return self._genome(self.space.crossover(a.generator, b.generator, random))
+        return self._genome(self.space.crossover(self._searched(a), self._searched(b), random))
 
     def grafted(self, a: Genome, b: Genome, random: Random) -> Genome | None:
         """Take one place from the other of two genomes; None where no such change is valid."""
-        grafted = self.space.graft(a.generator, b.generator, random)
+        grafted = self.space.graft(self._searched(a), self._searched(b), random)
         return None if grafted is None else self._genome(grafted)
 
     def unseen(
@@ -147,7 +181,7 @@ class Candidates:
             return None
         least = self.price(nearest[1])
         raise InvalidInput(
-            f"no generator of {self.space.name} was found within {self.limit.words}: the nearest "
+            f"no {self.role} of {self.space.name} was found within {self.limit.words}: the nearest "
             f"has {least.parameters:,} parameters and {least.macs:,} multiply-adds; raise a limit"
         )
 
@@ -158,8 +192,11 @@ class Candidates:
         spent = zip(self.limit, self.price(genome), strict=True)
         return max(used / most for most, used in spent if most is not None)
 
-    def _genome(self, generator: Any) -> Genome:
-        return Genome(generator=generator, discriminator=self.discriminator)
+    def _searched(self, genome: Genome) -> Any:
+        return getattr(genome, self.role)
+
+    def _genome(self, network: Any) -> Genome:
+        return Genome(**{self.role: network}, **self._other)
 
 
 C = TypeVar("C", bound=StrategyConfig)
@@ -224,9 +261,16 @@ class Strategy(ABC, Generic[C]):
         """Keep the trials so far in a run's directory, for other tools; nothing by default."""
         del folder
 
-    def random(self, purpose: str) -> Random:
-        """Return the stream of a purpose for the next trial."""
-        seed = stream_seed(self.config.seed, purpose, len(self.asked))
+    @classmethod
+    def num_together(cls, config: C) -> int:
+        """Return how many genomes are trained together before any of them is judged; 0: none."""
+        del config
+        return 0
+
+    def random(self, purpose: str, number: int | None = None) -> Random:
+        """Return the stream of a purpose for a trial, counted from 0, or for the next one."""
+        number = len(self.asked) if number is None else number
+        seed = stream_seed(self.config.seed, purpose, number)
         return Random(seed)  # noqa: S311 - architectures are no secrets
 
     def trial(self, genome: Genome | None, images: int | None = None) -> Trial | None:
@@ -237,12 +281,16 @@ class Strategy(ABC, Generic[C]):
 
     @property
     def population(self) -> Sequence[Genome]:
-        """Return the genomes that shared weights are trained for between trials; none: all."""
+        """Return the genomes that weights are trained for between trials, the best first.
+
+        None: those of all genomes.
+        """
         return ()
 
-    def drawn(self) -> Genome | None:
-        """Draw a genome that was not tried, None where all were."""
-        return self.choices.unseen(self.choices.random, self.seen, self.random("genome"))
+    def drawn(self, seen: set[str] | None = None, number: int | None = None) -> Genome | None:
+        """Draw a genome that was not tried or `seen`, for a trial; None where all were."""
+        seen = self.seen if seen is None else seen
+        return self.choices.unseen(self.choices.random, seen, self.random("genome", number))
 
     @classmethod
     def best(cls, config: C, outcomes: Sequence[Outcome], count: int) -> list[Outcome]:
