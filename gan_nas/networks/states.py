@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from gan_nas.errors import Incompatible
+from gan_nas.errors import Incompatible, shorten
 
+Shapes = Mapping[str, tuple[int, ...]]
 TensorGroups = dict[str, dict[str, Tensor]]  # group -> name -> tensor
 
 
@@ -68,22 +69,35 @@ def load_module_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Raises Incompatible when a tensor is missing, unexpected or of another shape.
     """
     own = module_state(module)
+    check_shapes(shapes_of(own), shapes_of(tensors))
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
+    """Return the shape of each tensor by name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def check_shapes(needed: Shapes, found: Shapes, what: str = "the weights do") -> None:
+    """Raise Incompatible when a tensor is missing, unexpected or of another shape.
+
+    `what` begins the sentence.
+    """
     complaints = [
-        f"{len(names)} {what} ({_some(names)})"
-        for what, names in (
-            ("missing", own.keys() - tensors.keys()),
-            ("unexpected", tensors.keys() - own.keys()),
+        f"{len(names)} {how} ({_some(names)})"
+        for how, names in (
+            ("missing", needed.keys() - found.keys()),
+            ("unexpected", found.keys() - needed.keys()),
         )
         if names
     ] + [
-        f"{name} has shape {tuple(tensors[name].shape)} where {tuple(own[name].shape)} is needed"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
+        f"{name} has shape {shorten(found[name])} where {needed[name]} is needed"
+        for name in needed.keys() & found.keys()
+        if needed[name] != found[name]
     ]
     if complaints:
-        raise Incompatible(f"the weights do not fit this network: {_some(complaints, '; ')}")
-    for name, tensor in own.items():
-        tensor.copy_(tensors[name])
+        raise Incompatible(f"{what} not fit this network: {_some(complaints, '; ')}")
 
 
 def optimizer_state(
@@ -156,5 +170,5 @@ def unpack(data: bytes) -> dict[str, Tensor]:
 
 
 def _some(names: Iterable[str], separator: str = ", ", count: int = 3) -> str:
-    ordered = sorted(names)
+    ordered = [name if len(name) <= 200 else shorten(name) for name in sorted(names)]
     return separator.join(ordered[:count] + ["..."] * (len(ordered) > count))

@@ -22,13 +22,21 @@ from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import open_regular, read_bytes, seal, unseal, write_atomically
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.networks.builder import build_generator
-from gan_nas.networks.states import load_module_state, pack, unpack
+from gan_nas.networks.states import (
+    check_shapes,
+    load_module_state,
+    module_state,
+    pack,
+    shapes_of,
+    unpack,
+)
 from gan_nas.spaces.genome import Genome, parse_genome
 
 FORMAT_VERSION: Final = 1
 METADATA_KEY = "gan_nas"
 HEADER_LIMIT = 1 << 20  # bytes; the tensors of a generator are listed in a tenth of it
 FILE_LIMIT = 1 << 32
+ITEM = 8  # bytes of a number, at most
 
 
 class GeneratorFile(BaseModel):
@@ -70,15 +78,9 @@ def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     """Read a generator file onto the CPU.
 
     Raises InvalidInput for a file that is missing, cut, altered or something else; Incompatible
-    for one of another format or schema version.
+    for one of another format or schema version, or of tensors that its genome's network has not.
     """
-    about = read_metadata(path)
-    try:
-        tensors = unpack(read_bytes(path, FILE_LIMIT))
-    except SafetensorError as error:
-        raise InvalidInput(f"{path} is damaged, perhaps cut short: {error}") from error
-    if weights_sha256(tensors) != about.sha256:
-        raise InvalidInput(f"{path} is damaged: its weights do not have the hash it states")
+    about, _, tensors = _read(path)
     return about, tensors
 
 
@@ -125,9 +127,7 @@ class Generator(nn.Module):
 
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Generator:
     """Rebuild the generator of a file on `device`, in eval mode."""
-    about, tensors = load_generator_file(Path(path))
-    with torch.device("meta"):
-        network = build_generator(about.genome.generator, about.resolution, about.image_channels)
+    about, network, tensors = _read(Path(path))
     network.to_empty(device="cpu")
     load_module_state(network, tensors)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -136,8 +136,30 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Gene
 
 def read_metadata(path: Path) -> GeneratorFile:
     """Read what a generator file says of itself, without its weights."""
-    refuse_foreign(path, Wanted.GENERATOR, Kind.GENERATOR)
-    metadata = _header(path).get("__metadata__")
+    return _metadata(path, _header(path))
+
+
+def _read(path: Path) -> tuple[GeneratorFile, nn.Module, dict[str, Tensor]]:
+    """Return what a file says, its genome's network on the meta device, and the tensors.
+
+    These are not read before the header promises what the network has.
+    """
+    header = _header(path)
+    about = _metadata(path, header)
+    with torch.device("meta"):
+        network = build_generator(about.genome.generator, about.resolution, about.image_channels)
+    _check_header(path, header, network)
+    try:
+        tensors = unpack(read_bytes(path, FILE_LIMIT))
+    except SafetensorError as error:
+        raise InvalidInput(f"{path} is damaged, perhaps cut short: {error}") from error
+    if weights_sha256(tensors) != about.sha256:
+        raise InvalidInput(f"{path} is damaged: its weights do not have the hash it states")
+    return about, network, tensors
+
+
+def _metadata(path: Path, header: Mapping[str, Any]) -> GeneratorFile:
+    metadata = header.get("__metadata__")
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
         raise InvalidInput(
@@ -173,6 +195,7 @@ def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
 
 def _header(path: Path) -> dict[str, Any]:
     """Read a safetensors header: 8 bytes of length, then JSON."""
+    refuse_foreign(path, Wanted.GENERATOR, Kind.GENERATOR)
     if not path.is_file():
         raise InvalidInput(f"{path} is not a file, a generator file is needed")
     with open_regular(path, FILE_LIMIT) as file:
@@ -186,6 +209,24 @@ def _header(path: Path) -> dict[str, Any]:
                 f"{HEADER_LIMIT:,}"
             )
         return _object(file.read(length), path)
+
+
+def _check_header(path: Path, header: Mapping[str, Any], network: nn.Module) -> None:
+    """Compare names, shapes and size of a file with the network's."""
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    shapes = {name: _shape(entry) for name, entry in tensors.items()}
+    own = module_state(network)
+    check_shapes(shapes_of(own), shapes, f"the weights in {path} do")
+    most = ITEM * sum(tensor.numel() for tensor in own.values()) + 8 + HEADER_LIMIT
+    if path.stat().st_size > most:
+        raise InvalidInput(f"{path} is damaged: it is longer than its tensors")
+
+
+def _shape(entry: object) -> tuple[int, ...]:
+    """Return the shape that a header states; that of no tensor where it states none."""
+    shape = entry.get("shape") if isinstance(entry, dict) else None
+    is_shape = isinstance(shape, list) and all(type(size) is int for size in shape)
+    return tuple(shape) if is_shape and shape is not None else (-1,)
 
 
 def _object(text: str | bytes, path: Path) -> dict[str, Any]:
