@@ -151,9 +151,7 @@ def open_npz(path: Path) -> ImageStream:
                 for start in range(0, num, batch_size):
                     size = (min(batch_size, num - start), *shape)
                     # A bytearray, since torch warns of memory it may not write to.
-                    content = bytearray(prod(size))
-                    if member.readinto(content) < len(content):
-                        raise EOFError("it is cut off")
+                    content = bytearray(member.read(prod(size)))
                     images = torch.frombuffer(content, dtype=torch.uint8).view(size)
                     yield images.permute(0, 3, 1, 2).contiguous() if channels_last else images
         except BROKEN as error:

@@ -84,18 +84,16 @@ def read_matrix(path: Path) -> Genome:
     try:
         with path.open("rb") as file:
             header = read_header(file)
-            if header.dtype.kind in "iu" and header.shape == MATRIX_SHAPE:
-                file.seek(0)
-                matrix = read_array(file, allow_pickle=False)
-            else:
-                raise InvalidInput(
-                    f"{path} holds {shorten(header.dtype.name)} of shape {shorten(header.shape)}, "
-                    f"a published matrix holds whole numbers of shape {MATRIX_SHAPE}"
-                )
-    except InvalidInput:
-        raise
+            is_matrix = header.dtype.kind in "iu" and header.shape == MATRIX_SHAPE
+            file.seek(0)
+            matrix = read_array(file, allow_pickle=False) if is_matrix else None
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} is no .npy file of plain numbers") from error
+    if matrix is None:
+        raise InvalidInput(
+            f"{path} holds {shorten(header.dtype.name)} of shape {shorten(header.shape)}, a "
+            f"published matrix holds whole numbers of shape {MATRIX_SHAPE}"
+        )
     try:
         generator = adversarialnas.decode_generator(matrix.tolist(), WIDTH)
     except InvalidInput as error:
