@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from gan_nas.errors import Incompatible, InvalidInput, explain
+from gan_nas.errors import Incompatible, InvalidInput, explain, shorten
 from gan_nas.files import open_regular, read_bytes, seal, unseal, write_atomically
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.networks.builder import build_generator
@@ -152,7 +152,8 @@ def _read(path: Path) -> tuple[GeneratorFile, nn.Module, dict[str, Tensor]]:
     try:
         tensors = unpack(read_bytes(path, FILE_LIMIT))
     except SafetensorError as error:
-        raise InvalidInput(f"{path} is damaged, perhaps cut short: {error}") from error
+        reason = shorten(str(error))
+        raise InvalidInput(f"{path} is damaged, perhaps cut short: {reason}") from error
     if weights_sha256(tensors) != about.sha256:
         raise InvalidInput(f"{path} is damaged: its weights do not have the hash it states")
     return about, network, tensors
@@ -234,7 +235,8 @@ def _object(text: str | bytes, path: Path) -> dict[str, Any]:
     try:
         content = from_json(text)
     except ValueError as error:
-        raise InvalidInput(f"{path} is damaged or not a safetensors file: {error}") from error
+        reason = shorten(str(error))
+        raise InvalidInput(f"{path} is damaged or not a safetensors file: {reason}") from error
     if not isinstance(content, dict):
         raise InvalidInput(f"{path} is damaged or not a safetensors file")
     return content
