@@ -128,7 +128,8 @@ def decode_image(
     """
     try:
         with _strict(), _opened(files, name, to_decode=True) as image:
-            upright = ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)  # spares a copy
+            upright: Image.Image = image
             if upright.mode == "I" or upright.mode in DEEP_MODES:
                 deep = np.asarray(upright).astype(np.int64)
                 return Image.fromarray(((deep + 128) // 257).clip(0, 255).astype(np.uint8))

@@ -30,6 +30,8 @@ from gan_nas.formats import npy
 USUAL_NAMES = ("arr_0", "images", "samples")  # of the images in an npz that holds labels, too
 ALLOWED = "allowed is uint8 (N, H, W, C) or (N, C, H, W), square, with 1 or 3 channels"
 MAX_SIDE = 4096
+# Of an array in an npz: images of one colour are a thousandth when compressed, others a twentieth.
+MAX_DENSITY, DENSE_FROM = 200, 256 << 20  # bytes
 MAX_VALUES = 80 << 20  # pixels held at once, whatever batch is asked for: 100 of 512 px have 75 MiB
 
 
@@ -135,7 +137,8 @@ def open_npz(path: Path) -> ImageStream:
             name = _name_of_images(path, archive)
             with archive.open(name) as member:
                 header = npy.read_header(member)
-                num_bytes = archive.getinfo(name).file_size - member.tell()
+                about = archive.getinfo(name)
+                num_bytes = about.file_size - member.tell()
     except InvalidInput:
         raise
     except BROKEN as error:
@@ -143,6 +146,11 @@ def open_npz(path: Path) -> ImageStream:
     (num, *shape), channels_last = _layout(path, name, header)
     if num_bytes != num * prod(shape):
         raise _damaged(path, f"{name} is cut off or too long")
+    if num_bytes > max(DENSE_FROM, MAX_DENSITY * about.compress_size):
+        raise InvalidInput(
+            f"{path} holds {num_bytes:,} bytes of images in {about.compress_size:,}, at most "
+            f"{MAX_DENSITY} times as many are allowed: save them by numpy.savez"
+        )
 
     def read(batch_size: int) -> Iterator[Tensor]:
         try:

@@ -180,7 +180,8 @@ def _read_safetensors(path: Path, num_features: int | None) -> tuple[Tensor, Ten
             about = (file.metadata() or {}).get(ABOUT)
     except SafetensorError as error:
         raise InvalidInput(
-            f"{path} is not a readable safetensors file ({error}): fetch or make it anew"
+            f"{path} is not a readable safetensors file ({shorten(str(error))}): fetch or make it "
+            "anew"
         ) from error
     for name, tensor in (("mu", mean), ("sigma", covariance)):
         if not tensor.is_floating_point():
