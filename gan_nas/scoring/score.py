@@ -78,7 +78,10 @@ def score(
         )
         warn_if_changed(subject, data)
     elif isinstance(data, str):
-        data = load_images(data, side=subject.side, stop=stop, progress=progress)
+        preparation = subject.preparation(Preparation(), data)
+        data = load_images(
+            data, side=subject.side, preparation=preparation, stop=stop, progress=progress
+        )
     if data is not None:
         data = data.to(device)
         _check_channels(subject, data)
