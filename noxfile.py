@@ -86,6 +86,16 @@ def torture(session: nox.Session) -> None:
     run(session, "python", script, "--folder", folder, *(session.posargs or ("--kills", "1000")))
 
 
+@nox.session(venv_backend="none", requires=["wheel"], default=False)
+def fuzz(session: nox.Session) -> None:
+    """Read a million mutated files, and what promises much; what follows -- goes to the script."""
+    add(session, "tests")
+    tests = ROOT / "tests"
+    run(session, "python", str(tests / "hostile.py"))
+    asked = session.posargs or ("--inputs", "1000000", "--commands", "500")
+    run(session, "python", str(tests / "fuzz.py"), *asked)
+
+
 def group(name: str) -> list[str]:
     """List the requirements of a dependency group."""
     return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))

@@ -102,7 +102,7 @@ def derive(
         show_settings(TrainingConfig, presets, preset, as_json)
         return
 
-    from gan_nas.data import cache_dir
+    from gan_nas.data import DATA_SETS, cache_dir
     from gan_nas.runs.folders import CONFIG
     from gan_nas.runs.stored import stored_config, stored_settings
     from gan_nas.search.best import Limit
@@ -212,6 +212,9 @@ def derive(
     best = next(trial.result for trial in retraining.trials if trial.result)
     assert best is not None
     last = Path(best.files["last"])
+    assert images is not None
+    if images.name not in DATA_SETS:  # a path is read only if it is named
+        same = ("--data", as_path(images.name), *same)
     suggest(look=("sample", last), score=("score", last, *same))
 
 

@@ -43,7 +43,7 @@ Data = Annotated[
 ]
 SameData = Annotated[
     str | None,
-    typer.Option("--data", metavar="DATA", help="Images; else those the file or run was made of."),
+    typer.Option("--data", metavar="DATA", help="Images; else the file's data set, or the run's."),
 ]
 Crop = Annotated[
     str | None,

@@ -184,7 +184,10 @@ def retrain(
     if as_json:
         show_result(result)
     else:
+        from gan_nas.data import DATA_SETS
+
         same = options_again(
+            data=None if data in DATA_SETS else data,  # a path is read only if it is named
             data_root=data_root,
             backbone=backbone,
             features_precision=features_precision,

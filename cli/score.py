@@ -96,7 +96,8 @@ def score(
     subject.check_repeats(repeats)
     images = None
     if data:
-        images = load_data(data, data_root, preparation, subject.side)
+        known = subject.preparation(preparation, data)
+        images = load_data(data, data_root, known, subject.side)
     elif needs_images(metrics, backbone, reference):
         known = subject.preparation(preparation)
         images = load_data(subject.needed_data, data_root, known, subject.side)

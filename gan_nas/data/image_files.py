@@ -1,6 +1,7 @@
 """The image files in a folder or a zip: which there are, their headers, their pixels."""
 
 import hashlib
+import io
 import os
 import stat
 import struct
@@ -15,6 +16,7 @@ from typing import IO, Literal, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from gan_nas.data.image_limits import check_file, check_pixels
 from gan_nas.errors import InvalidInput
 
 # What is opened, whatever a file is called: Pillow knows more formats, and gives PostScript, for
@@ -53,7 +55,8 @@ class ImageFiles(NamedTuple):
     """Where images lie, their relative names, sorted, and how to open one.
 
     `others` are the names of files that are no images by their names. `stamp` changes when a file
-    is added, removed, or written again; folders of other places have others.
+    is added, removed, or written again; folders of other places have others. `size` is the bytes
+    of one.
     """
 
     path: Path
@@ -61,6 +64,7 @@ class ImageFiles(NamedTuple):
     others: list[str]
     stamp: str
     open: Callable[[str], AbstractContextManager[IO[bytes]]]
+    size: Callable[[str], int]
 
 
 class ImageHeader(NamedTuple):
@@ -85,20 +89,21 @@ def open_image_files(path: Path) -> Iterator[ImageFiles]:
 def read_image_header(files: ImageFiles, name: str) -> ImageHeader:
     """Read what an image says of itself; raises InvalidInput naming a file that is unusable."""
     try:
-        with _strict(), files.open(name) as file, Image.open(file, formats=FORMATS) as image:
+        with _strict(), _opened(files, name) as image:
             mode, (width, height) = image.mode, image.size
             # Older Pillows say I for 16 bits, which means 32 elsewhere.
             is_deep = mode == "I" and image.format in SIXTEEN_BITS
-            # A telephone's JPEG may have a second picture behind it, which is a copy.
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             transparent = image.has_transparency_data
             if _orientation(image) in QUARTER_TURNS:
                 width, height = height, width
+            several = _holds_several(image)
+    except InvalidInput:
+        raise
     except BROKEN as error:
         raise _broken(files, name, error) from error
-    if frames > 1:
+    if several:
         raise InvalidInput(
-            f"{files.path / name} holds {frames} pictures, an animation perhaps: save those you "
+            f"{files.path / name} holds several pictures, an animation perhaps: save those you "
             "want as files of their own"
         )
     if (is_deep or mode in DEEP_MODES) and transparent:
@@ -122,8 +127,9 @@ def decode_image(
     16 bits become the nearest of 8. Raises as read_image_header does.
     """
     try:
-        with _strict(), files.open(name) as file, Image.open(file, formats=FORMATS) as image:
-            upright = ImageOps.exif_transpose(image)
+        with _strict(), _opened(files, name, to_decode=True) as image:
+            ImageOps.exif_transpose(image, in_place=True)  # spares a copy
+            upright: Image.Image = image
             if upright.mode == "I" or upright.mode in DEEP_MODES:
                 deep = np.asarray(upright).astype(np.int64)
                 return Image.fromarray(((deep + 128) // 257).clip(0, 255).astype(np.uint8))
@@ -131,8 +137,36 @@ def decode_image(
                 below = Image.new("RGBA", upright.size, background)
                 upright = Image.alpha_composite(below, upright.convert("RGBA"))
             return upright.convert(mode)
+    except InvalidInput:
+        raise
     except BROKEN as error:
         raise _broken(files, name, error) from error
+
+
+@contextmanager
+def _opened(files: ImageFiles, name: str, *, to_decode: bool = False) -> Iterator[Image.Image]:
+    """Open an image that is no larger than honest ones are; raises InvalidInput for others."""
+    path, size = files.path / name, files.size(name)
+    with files.open(name) as file:
+        head = check_file(path, size, file, to_decode=to_decode)
+        # A TIFF is read here and there, and every step back in a zip begins at its start again.
+        is_tiff = isinstance(file, zipfile.ZipExtFile) and head[:2] in (b"II", b"MM")
+        with Image.open(io.BytesIO(file.read()) if is_tiff else file, formats=FORMATS) as image:
+            check_pixels(path, size, image)
+            yield image
+
+
+def _holds_several(image: Image.Image) -> bool:
+    """Tell whether there is a second picture; those of a TIFF would be counted one by one."""
+    if image.format == "MPO":  # a telephone's JPEG may have a second behind it, which is a copy
+        return False
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1) > 1
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -158,7 +192,12 @@ def _in_folder(root: Path) -> ImageFiles:
         )
     images, others = _apart(names)
     return ImageFiles(
-        root, images, others, digest.hexdigest(), lambda name: (root / name).open("rb")
+        root,
+        images,
+        others,
+        digest.hexdigest(),
+        lambda name: (root / name).open("rb"),
+        lambda name: (root / name).stat().st_size,
     )
 
 
@@ -187,7 +226,11 @@ def _in_zip(path: Path, stack: ExitStack) -> ImageFiles:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise InvalidInput(f"{path / member.filename} is a link, which a zip may not hold")
     images, others = _apart([member.filename for member in members])
-    return ImageFiles(path, images, others, _stamp(members), archive.open)
+
+    def size(name: str) -> int:
+        return archive.getinfo(name).file_size
+
+    return ImageFiles(path, images, others, _stamp(members), archive.open, size)
 
 
 def stamp_of_zip(path: Path) -> str:

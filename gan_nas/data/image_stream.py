@@ -30,6 +30,9 @@ from gan_nas.formats import npy
 USUAL_NAMES = ("arr_0", "images", "samples")  # of the images in an npz that holds labels, too
 ALLOWED = "allowed is uint8 (N, H, W, C) or (N, C, H, W), square, with 1 or 3 channels"
 MAX_SIDE = 4096
+# Of an array in an npz: images of one colour are a thousandth when compressed, others a twentieth.
+MAX_DENSITY, DENSE_FROM = 200, 256 << 20  # bytes
+MAX_VALUES = 80 << 20  # pixels held at once, whatever batch is asked for: 100 of 512 px have 75 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +50,11 @@ class ImageStream:
     def batches(self, batch_size: int = 100) -> Iterator[Tensor]:
         """Yield all images in order, uint8 (B, C, H, W) on the CPU, holding one batch at a time.
 
-        Files come sorted by name. Raises InvalidInput naming the file that cannot be read.
+        Of large images batches are smaller. Files come sorted by name. Raises InvalidInput naming
+        the file that cannot be read.
         """
         assert batch_size > 0
-        return self.read(batch_size)
+        return self.read(min(batch_size, max(1, MAX_VALUES // (self.channels * self.side**2))))
 
 
 class PixelHash:
@@ -99,17 +103,18 @@ def _open_files(path: Path, background: str) -> ImageStream:
         with open_image_files(path) as now:
             for start in range(0, len(files.names), batch_size):
                 names = files.names[start : start + batch_size]
-                images = torch.from_numpy(np.stack([pixels(now, name) for name in names]))
-                yield images.permute(0, 3, 1, 2).contiguous()
+                images = np.empty((len(names), first.height, first.width, channels), np.uint8)
+                for place, name in enumerate(names):
+                    images[place] = pixels(now, name)
+                yield torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
     def pixels(now: ImageFiles, name: str) -> np.ndarray:
         image = decode_image(now, name, first.mode, background)
         _check(now, name, ImageHeader(first.mode, *image.size), first)
         return np.asarray(image).reshape(first.height, first.width, -1)
 
-    return ImageStream(
-        _name(path), len(files.names), first.width, 1 if first.mode == "L" else 3, read
-    )
+    channels = 1 if first.mode == "L" else 3
+    return ImageStream(_name(path), len(files.names), first.width, channels, read)
 
 
 def _check(files: ImageFiles, name: str, header: ImageHeader, first: ImageHeader) -> None:
@@ -132,7 +137,8 @@ def open_npz(path: Path) -> ImageStream:
             name = _name_of_images(path, archive)
             with archive.open(name) as member:
                 header = npy.read_header(member)
-                num_bytes = archive.getinfo(name).file_size - member.tell()
+                about = archive.getinfo(name)
+                num_bytes = about.file_size - member.tell()
     except InvalidInput:
         raise
     except BROKEN as error:
@@ -140,6 +146,11 @@ def open_npz(path: Path) -> ImageStream:
     (num, *shape), channels_last = _layout(path, name, header)
     if num_bytes != num * prod(shape):
         raise _damaged(path, f"{name} is cut off or too long")
+    if num_bytes > max(DENSE_FROM, MAX_DENSITY * about.compress_size):
+        raise InvalidInput(
+            f"{path} holds {num_bytes:,} bytes of images in {about.compress_size:,}, at most "
+            f"{MAX_DENSITY} times as many are allowed: save them by numpy.savez"
+        )
 
     def read(batch_size: int) -> Iterator[Tensor]:
         try:

@@ -84,7 +84,11 @@ def resize(images: Tensor, side: int, by: Resize) -> Tensor:
     if side == old:
         return images
     matrix = filter_matrix(in_effect(by, old, side), old, side).to(images.device)
-    rows = max(1, CHUNK_VALUES // (images.shape[1] * max(side, old) ** 2))
+    channels, values = images.shape[1], max(side, old) ** 2
+    if channels * values > CHUNK_VALUES:  # a channel at a time
+        parts = [_resize(part, matrix) for part in torch.split(images.flatten(0, 1), 1)]
+        return torch.stack(parts).view(-1, channels, side, side)
+    rows = max(1, CHUNK_VALUES // (channels * values))
     return torch.cat([_resize(chunk, matrix) for chunk in torch.split(images, rows)])
 
 

@@ -32,7 +32,7 @@ from gan_nas.streams import stream
 MIN_IMAGES = 16
 MIN_SIDE, MAX_SIDE = 8, 512
 MOST_ODD = 0.5  # share of files that may be unlike the others and still be called odd
-LABELS_LIMIT = 1 << 28  # bytes of a dataset.json
+LABEL_LIMIT = 1 << 10  # bytes of a dataset.json for each file: a name and a number take 50
 BATCH = 256  # files between looks at the clock
 
 Stop = Callable[[], bool]
@@ -132,9 +132,14 @@ def _dataset_json(files: ImageFiles) -> dict[str, int | None] | None:
     if not found:
         return None
     first = min(found, key=lambda name: name.count("/"))
+    if files.size(first) > (limit := LABEL_LIMIT * (len(files.names) + 1)):
+        raise InvalidInput(
+            f"{files.path / first} has {files.size(first):,} bytes, to label {len(files.names):,} "
+            f"images it may have {limit:,}: mend or remove it"
+        )
     try:
         with files.open(first) as file:
-            text = file.read(LABELS_LIMIT)
+            text = file.read(limit)
         return read_labels(json.loads(text), str(PurePosixPath(first).parent))
     except InvalidInput as error:
         raise InvalidInput(f"{files.path} cannot be understood: {error}") from error

@@ -301,7 +301,7 @@ def _of_npy(path: Path) -> Thing | None:
     try:
         with path.open("rb") as file:
             shape, _, dtype = npy.read_header(file)
-    except Exception:  # a damaged header makes NumPy raise nearly anything
+    except (OSError, ValueError):  # damaged
         return None
     if dtype.hasobject:
         return Thing(Kind.PICKLE, f"an .npy of pickled objects, {NEVER_READ}")

@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from gan_nas.errors import InvalidInput, MissingResource
+from gan_nas.errors import InvalidInput, MissingResource, shorten
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 
 WIDTHS = (16, 32, 64)
+MAX_BLOCKS = 200  # a layer: those of the paper's deepest, of 1202 layers
 COUNTER = "num_batches_tracked"  # of training steps: not in the published files, and not needed
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what the published weights expect
 
@@ -83,7 +84,7 @@ def load_cifar_resnet(path: Path, device: torch.device | str = "cpu") -> Backbon
             tensors = {key: file.get_tensor(key) for key in shapes}
     except (OSError, SafetensorError) as error:
         raise InvalidInput(
-            f"{path} is not a readable safetensors file ({error}): fetch it again"
+            f"{path} is not a readable safetensors file ({shorten(str(error))}): fetch it again"
         ) from error
     if not all(t.dtype == torch.float32 and bool(t.isfinite().all()) for t in tensors.values()):
         raise InvalidInput(f"{path} holds weights that are not finite float32: fetch it again")
@@ -109,7 +110,7 @@ def _network_for(path: Path, shapes: dict[str, tuple[int, ...]]) -> CifarResNet:
     """Return the empty network on the meta device that has just these keys and shapes."""
     num_blocks = sum(bool(re.fullmatch(r"layer1\.\d+\.conv1\.weight", key)) for key in shapes)
     num_classes = shapes.get("linear.bias", ())
-    if num_blocks and len(num_classes) == 1:
+    if 1 <= num_blocks <= MAX_BLOCKS and len(num_classes) == 1:
         with torch.device("meta"):
             network = CifarResNet(num_blocks, num_classes[0])
         state = network.state_dict().items()

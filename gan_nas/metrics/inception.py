@@ -12,6 +12,7 @@ import http.client
 import io
 import re
 import urllib.error
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
-from gan_nas.files import write_atomically
+from gan_nas.files import read_bytes, write_atomically
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 from gan_nas.metrics.pillow import resize_pillow
@@ -31,6 +32,7 @@ URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth"
 )
+LIMIT = 1 << 28  # bytes; the published file has 95 million
 HASH = "6726825d"  # the first digits of the file's sha256
 OUTPUTS = ["2048", "logits_unbiased"]
 SIDE = 299
@@ -324,10 +326,7 @@ def _read(path: Path) -> tuple[StateDict, str]:
             f"Inception's weights {path} do not exist, and nothing was scored: get them from {URL} "
             f"and put them there, or let them be downloaded"
         )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+    content = read_bytes(path, LIMIT)
     digest = hashlib.sha256(content).hexdigest()
     named = re.search(r"-([0-9a-f]{8,64})\.pth$", path.name)
     expected = named[1] if named else HASH
@@ -336,6 +335,8 @@ def _read(path: Path) -> tuple[StateDict, str]:
             f"{path} is damaged or another file: its sha256 begins with {digest[: len(expected)]}, "
             f"not with {expected}; fetch {URL} again"
         )
+    if _promises_more(content):
+        raise InvalidInput(f"{path} is compressed, which no file of weights is: fetch {URL} again")
     try:
         # The bytes whose hash was taken; never code: only tensors, numbers, texts and lists.
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -348,6 +349,15 @@ def _read(path: Path) -> tuple[StateDict, str]:
     ):
         raise InvalidInput(f"{path} does not hold tensors by name: fetch {URL} again")
     return state, digest
+
+
+def _promises_more(content: bytes) -> bool:
+    """Tell whether members of a zip are larger than it is; PyTorch compresses nothing."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return sum(member.file_size for member in archive.infolist()) > len(content)
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False  # the older format, or nothing that can be read
 
 
 def _download(target: Path) -> None:

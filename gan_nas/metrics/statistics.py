@@ -6,7 +6,7 @@ safetensors (the same tensors, the JSON in the metadata). Files of TTUR and pyto
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
+from gan_nas.errors import Incompatible, InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.formats.npy import read_header
@@ -29,6 +29,7 @@ ABOUT = "gan_nas"  # where the JSON stands
 FORMAT = 1
 SUFFIXES = (".npz", ".safetensors")
 MAX_DIM = 8192  # 512 MB: the widest features in use have 4096
+WIDE = 2048  # 32 MB: wider ones are read where they are needed
 MAX_ABOUT = 1 << 20
 ROUNDING = 1e-6  # of the trace: statistics may have been rounded to float32
 
@@ -87,11 +88,12 @@ def save_statistics(path: Path, statistics: Statistics) -> None:
         write_atomically(path, lambda temporary: save_file(whole, temporary, {ABOUT: text}))
 
 
-def load_statistics(path: Path) -> Statistics:
+def load_statistics(path: Path, num_features: int | None = None) -> Statistics:
     """Read statistics; those of TTUR and pytorch-fid have no count and no passport.
 
-    Shapes are compared before anything is allocated. Raises MissingResource without the file, and
-    InvalidInput when it is damaged or holds no mean and covariance.
+    Shapes are compared before anything is allocated. Raises MissingResource without the file,
+    InvalidInput when it is damaged or holds no mean and covariance, and Incompatible when it is
+    large and of another number of features than is asked for.
     """
     refuse_foreign(path, Wanted.STATISTICS, Kind.STATISTICS, Kind.SAFETENSORS, Kind.NPZ)
     suffix = checked_suffix(path)
@@ -102,8 +104,8 @@ def load_statistics(path: Path) -> Statistics:
         )
     read = _read_npz if suffix == ".npz" else _read_safetensors
     try:
-        mean, covariance, text = read(path)
-    except InvalidInput:
+        mean, covariance, text = read(path, num_features)
+    except (InvalidInput, Incompatible):
         raise
     except Exception as error:  # a damaged header makes NumPy and zipfile raise nearly anything
         raise InvalidInput(
@@ -138,13 +140,15 @@ def _write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
                 npy.write_array(member, array, allow_pickle=False)
 
 
-def _read_npz(path: Path) -> tuple[Tensor, Tensor, str | None]:
+def _read_npz(path: Path, num_features: int | None) -> tuple[Tensor, Tensor, str | None]:
     with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         headers = {}
-        for name in archive.namelist():
-            with archive.open(name) as member:
-                headers[name.removesuffix(".npy")] = read_header(member)
-        _check_shapes(path, {name: header.shape for name, header in headers.items()})
+        for name in {"mu", "sigma", ABOUT}.intersection(names):
+            with archive.open(f"{name}.npy") as member:
+                headers[name] = read_header(member)
+        shapes = {name: header.shape for name, header in headers.items()}
+        _check_shapes(path, names, shapes, num_features)
         for name in ("mu", "sigma"):
             dtype = headers[name].dtype
             if dtype.kind != "f" or dtype.itemsize > 8:
@@ -167,16 +171,17 @@ def _tensor(archive: zipfile.ZipFile, name: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))
 
 
-def _read_safetensors(path: Path) -> tuple[Tensor, Tensor, str | None]:
+def _read_safetensors(path: Path, num_features: int | None) -> tuple[Tensor, Tensor, str | None]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            _check_shapes(path, shapes)
+            _check_shapes(path, list(shapes), shapes, num_features)
             mean, covariance = file.get_tensor("mu"), file.get_tensor("sigma")
             about = (file.metadata() or {}).get(ABOUT)
     except SafetensorError as error:
         raise InvalidInput(
-            f"{path} is not a readable safetensors file ({error}): fetch or make it anew"
+            f"{path} is not a readable safetensors file ({shorten(str(error))}): fetch or make it "
+            "anew"
         ) from error
     for name, tensor in (("mu", mean), ("sigma", covariance)):
         if not tensor.is_floating_point():
@@ -186,17 +191,26 @@ def _read_safetensors(path: Path) -> tuple[Tensor, Tensor, str | None]:
     return mean, covariance, about
 
 
-def _check_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    missing = [name for name in ("mu", "sigma") if name not in shapes]
-    if missing:
+def _check_shapes(
+    path: Path,
+    names: Sequence[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    num_features: int | None,
+) -> None:
+    if not {"mu", "sigma"} <= shapes.keys():
         raise InvalidInput(
-            f"{path} holds {shorten(', '.join(shapes) or 'nothing')}, statistics hold mu and sigma"
+            f"{path} holds {shorten(', '.join(names) or 'nothing')}, statistics hold mu and sigma"
         )
     mean, covariance = shapes["mu"], shapes["sigma"]
     if len(mean) != 1 or covariance != mean * 2 or not 1 <= mean[0] <= MAX_DIM:
         raise InvalidInput(
             f"{path} holds mu of shape {shorten(mean)} and sigma of shape {shorten(covariance)}; "
             f"allowed are (d,) and (d, d) with d from 1 to {MAX_DIM}"
+        )
+    if mean[0] > WIDE and num_features not in (None, mean[0]):
+        raise Incompatible(
+            f"{path} has statistics of {mean[0]} features and the backbone has {num_features}; "
+            "make statistics anew with this backbone"
         )
 
 

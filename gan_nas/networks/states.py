@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from gan_nas.errors import Incompatible
+from gan_nas.errors import Incompatible, shorten
 
+Shapes = Mapping[str, tuple[int, ...]]
 TensorGroups = dict[str, dict[str, Tensor]]  # group -> name -> tensor
 
 
@@ -38,8 +39,8 @@ def saved_tensors(tensors: Mapping[str, Tensor]) -> Saved:
     """Keep these very tensors: what is loaded is copied into them."""
 
     def load(found: Mapping[str, Tensor]) -> None:
-        for name, tensor in tensors.items():
-            tensor.copy_(found[name])
+        known = {name: found[name] for name in tensors if name in found}
+        _copy(known, dict(tensors))
 
     return Saved(lambda: dict(tensors), load)
 
@@ -65,25 +66,45 @@ def module_state(module: nn.Module) -> dict[str, Tensor]:
 def load_module_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy tensors into a module in place: device, dtype and memory format stay the module's.
 
-    Raises Incompatible when a tensor is missing, unexpected or of another shape.
+    Raises Incompatible when a tensor is missing, unexpected, of another shape, or of whole numbers
+    in the place of others.
     """
-    own = module_state(module)
+    _copy(tensors, module_state(module))
+
+
+def _copy(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    check_shapes(shapes_of(own), shapes_of(found))
+    for name, tensor in own.items():
+        given = found[name].dtype
+        if given != tensor.dtype and not (given.is_floating_point and tensor.is_floating_point()):
+            raise Incompatible(f"the weights {name} are {given} where {tensor.dtype} is needed")
+        tensor.copy_(found[name])
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
+    """Return the shape of each tensor by name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def check_shapes(needed: Shapes, found: Shapes, what: str = "the weights do") -> None:
+    """Raise Incompatible when a tensor is missing, unexpected or of another shape.
+
+    `what` begins the sentence.
+    """
     complaints = [
-        f"{len(names)} {what} ({_some(names)})"
-        for what, names in (
-            ("missing", own.keys() - tensors.keys()),
-            ("unexpected", tensors.keys() - own.keys()),
+        f"{len(names)} {how} ({_some(names)})"
+        for how, names in (
+            ("missing", needed.keys() - found.keys()),
+            ("unexpected", found.keys() - needed.keys()),
         )
         if names
     ] + [
-        f"{name} has shape {tuple(tensors[name].shape)} where {tuple(own[name].shape)} is needed"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
+        f"{name} has shape {shorten(found[name])} where {needed[name]} is needed"
+        for name in needed.keys() & found.keys()
+        if needed[name] != found[name]
     ]
     if complaints:
-        raise Incompatible(f"the weights do not fit this network: {_some(complaints, '; ')}")
-    for name, tensor in own.items():
-        tensor.copy_(tensors[name])
+        raise Incompatible(f"{what} not fit this network: {_some(complaints, '; ')}")
 
 
 def optimizer_state(
@@ -110,7 +131,7 @@ def load_optimizer_state(
     """Replace an optimizer's state by tensors that `optimizer_state` returned.
 
     Moments get their parameter's device and memory format. Raises Incompatible when a tensor
-    belongs to no parameter, or has another shape than its parameter.
+    belongs to no parameter, or has another shape or type than its parameter.
     """
     parameters = dict(named_parameters)
     on_device = {
@@ -124,16 +145,21 @@ def load_optimizer_state(
         parameter = parameters.get(name)
         if parameter is None or parameter not in on_device:
             raise Incompatible(f"the optimizer state {full_name} belongs to no parameter here")
-        if key == "step":
+        needed = (torch.float32, torch.float64) if key == "step" else (parameter.dtype,)
+        if tensor.dtype not in needed:
+            raise Incompatible(
+                f"the optimizer state {full_name} is {tensor.dtype} where {needed[0]} is needed"
+            )
+        if key == "step" and tensor.ndim == 0:
             # A fused or capturable optimizer counts on the parameter's device, others on the CPU.
             placed = tensor.to(parameter.device if on_device[parameter] else "cpu", copy=True)
-        elif tensor.shape == parameter.shape:
+        elif key != "step" and tensor.shape == parameter.shape:
             placed = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False)
             placed.copy_(tensor)
         else:
             raise Incompatible(
                 f"the optimizer state {full_name} has shape {tuple(tensor.shape)} where "
-                f"{tuple(parameter.shape)} is needed"
+                f"{() if key == 'step' else tuple(parameter.shape)} is needed"
             )
         state.setdefault(parameter, {})[key] = placed
     optimizer.state.clear()
@@ -156,5 +182,5 @@ def unpack(data: bytes) -> dict[str, Tensor]:
 
 
 def _some(names: Iterable[str], separator: str = ", ", count: int = 3) -> str:
-    ordered = sorted(names)
+    ordered = [name if len(name) <= 200 else shorten(name) for name in sorted(names)]
     return separator.join(ordered[:count] + ["..."] * (len(ordered) > count))

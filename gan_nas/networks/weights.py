@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from gan_nas.errors import Incompatible, InvalidInput, explain
+from gan_nas.errors import Incompatible, InvalidInput, explain, shorten
 from gan_nas.files import (
     open_regular,
     read_bytes,
@@ -29,7 +29,14 @@ from gan_nas.files import (
 )
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.networks.builder import build_generator
-from gan_nas.networks.states import load_module_state, pack, unpack
+from gan_nas.networks.states import (
+    check_shapes,
+    load_module_state,
+    module_state,
+    pack,
+    shapes_of,
+    unpack,
+)
 from gan_nas.spaces.genome import Genome, parse_genome
 
 FORMAT_VERSION: Final = 1
@@ -39,6 +46,7 @@ FILE_LIMIT = 1 << 32
 # A folder for the Hugging Face Hub (exports/hub.py): the generator file, and what it is in JSON.
 FOLDER_WEIGHTS, FOLDER_CONFIG = "model.safetensors", "config.json"
 CONFIG_LIMIT = 1 << 22
+ITEM = 8  # bytes of a number, at most
 
 
 class GeneratorFile(BaseModel):
@@ -80,16 +88,10 @@ def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
     """Read a generator file, or the one of an exported folder, onto the CPU.
 
     Raises InvalidInput for a file that is missing, cut, altered or something else; Incompatible
-    for one of another format or schema version, or with another one's config.json beside it.
+    for one of another format or schema version, of tensors that its genome's network has not, or
+    with another one's config.json beside it.
     """
-    about = read_metadata(path)
-    path = weights_file(path)
-    try:
-        tensors = unpack(read_bytes(path, FILE_LIMIT))
-    except SafetensorError as error:
-        raise InvalidInput(f"{path} is damaged, perhaps cut short: {error}") from error
-    if weights_sha256(tensors) != about.sha256:
-        raise InvalidInput(f"{path} is damaged: its weights do not have the hash it states")
+    about, _, tensors = _read(path)
     return about, tensors
 
 
@@ -136,9 +138,7 @@ class Generator(nn.Module):
 
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Generator:
     """Rebuild the generator of a file, or of an exported folder, on `device`, in eval mode."""
-    about, tensors = load_generator_file(Path(path))
-    with torch.device("meta"):
-        network = build_generator(about.genome.generator, about.resolution, about.image_channels)
+    about, network, tensors = _read(Path(path))
     network.to_empty(device="cpu")
     load_module_state(network, tensors)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -147,10 +147,41 @@ def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Gene
 
 def read_metadata(path: Path) -> GeneratorFile:
     """Read what a generator file says of itself, without its weights."""
+    return _opened(path)[0]
+
+
+def _opened(path: Path) -> tuple[GeneratorFile, dict[str, Any]]:
+    """Return what a file, or the one of an exported folder, says of itself, and its header."""
     refuse_foreign(path, Wanted.GENERATOR, Kind.GENERATOR)
-    folder = path if path.is_dir() else None
+    header = _header(weights_file(path))
+    about = _metadata(weights_file(path), header)
+    if path.is_dir():
+        _check_config(path / FOLDER_CONFIG, about)
+    return about, header
+
+
+def _read(path: Path) -> tuple[GeneratorFile, nn.Module, dict[str, Tensor]]:
+    """Return what a file says, its genome's network on the meta device, and the tensors.
+
+    These are not read before the header promises what the network has.
+    """
+    about, header = _opened(path)
     path = weights_file(path)
-    metadata = _header(path).get("__metadata__")
+    with torch.device("meta"):
+        network = build_generator(about.genome.generator, about.resolution, about.image_channels)
+    _check_header(path, header, network)
+    try:
+        tensors = unpack(read_bytes(path, FILE_LIMIT))
+    except SafetensorError as error:
+        reason = shorten(str(error))
+        raise InvalidInput(f"{path} is damaged, perhaps cut short: {reason}") from error
+    if weights_sha256(tensors) != about.sha256:
+        raise InvalidInput(f"{path} is damaged: its weights do not have the hash it states")
+    return about, network, tensors
+
+
+def _metadata(path: Path, header: Mapping[str, Any]) -> GeneratorFile:
+    metadata = header.get("__metadata__")
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
         raise InvalidInput(
@@ -168,13 +199,10 @@ def read_metadata(path: Path) -> GeneratorFile:
         raise InvalidInput(f"{path} is damaged: its metadata do not have the hash they state")
     parse_genome(json.dumps(content.get("genome")), f"the genome in {path}")
     try:
-        about = GeneratorFile.model_validate_json(json.dumps(content))
+        return GeneratorFile.model_validate_json(json.dumps(content))
     except ValidationError as error:
         fields = list(GeneratorFile.model_fields)
         raise InvalidInput(f"{path} is not a generator file: {explain(error, fields)}") from error
-    if folder is not None:
-        _check_config(folder / FOLDER_CONFIG, about)
-    return about
 
 
 def weights_file(path: Path) -> Path:
@@ -220,12 +248,31 @@ def _header(path: Path) -> dict[str, Any]:
         return _object(file.read(length), path)
 
 
+def _check_header(path: Path, header: Mapping[str, Any], network: nn.Module) -> None:
+    """Compare names, shapes and size of a file with the network's."""
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    shapes = {name: _shape(entry) for name, entry in tensors.items()}
+    own = module_state(network)
+    check_shapes(shapes_of(own), shapes, f"the weights in {path} do")
+    most = ITEM * sum(tensor.numel() for tensor in own.values()) + 8 + HEADER_LIMIT
+    if path.stat().st_size > most:
+        raise InvalidInput(f"{path} is damaged: it is longer than its tensors")
+
+
+def _shape(entry: object) -> tuple[int, ...]:
+    """Return the shape that a header states; that of no tensor where it states none."""
+    shape = entry.get("shape") if isinstance(entry, dict) else None
+    is_shape = isinstance(shape, list) and all(type(size) is int for size in shape)
+    return tuple(shape) if is_shape and shape is not None else (-1,)
+
+
 def _object(text: str | bytes, path: Path) -> dict[str, Any]:
     """Parse a JSON object; pydantic's parser refuses deep nesting instead of recursing into it."""
     try:
         content = from_json(text)
     except ValueError as error:
-        raise InvalidInput(f"{path} is damaged or not a safetensors file: {error}") from error
+        reason = shorten(str(error))
+        raise InvalidInput(f"{path} is damaged or not a safetensors file: {reason}") from error
     if not isinstance(content, dict):
         raise InvalidInput(f"{path} is damaged or not a safetensors file")
     return content

@@ -137,9 +137,7 @@ def check_reference(
             )
             + "; make statistics anew with this backbone and side"
         )
-    blank = (1, backbone.channels, image_side, image_side)
-    features, _ = backbone.embed(torch.zeros(blank, dtype=torch.uint8, device="cpu"))
-    there, num_features = len(statistics.mean), features.shape[1]
+    there, num_features = len(statistics.mean), num_features_of(backbone, image_side)
     if there != num_features:
         raise Incompatible(
             f"{source} have {there} features and the backbone {backbone.name} {num_features}; make "
@@ -154,6 +152,13 @@ def check_reference(
         f"{source} do not tell their {', '.join(unknown)}: that they fit the backbone "
         f"{backbone.name} at {image_side} px could not be checked, beyond their {there} features"
     ]
+
+
+def num_features_of(backbone: Backbone, image_side: int) -> int:
+    """Return how many features the backbone has of images of this side."""
+    blank = (1, backbone.channels, image_side, image_side)
+    features, _ = backbone.embed(torch.zeros(blank, dtype=torch.uint8, device="cpu"))
+    return features.shape[1]
 
 
 def split_of(images: Images | ImageStream, split: str | None) -> ReferenceSplit:

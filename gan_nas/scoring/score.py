@@ -18,7 +18,7 @@ from gan_nas.metrics.statistics import load_statistics
 from gan_nas.networks.weights import Generator
 from gan_nas.progress import Progress, silent
 from gan_nas.scoring.protocols import PROTOCOLS, Protocol, Scores, find_protocol
-from gan_nas.scoring.reference import check_reference, split_for
+from gan_nas.scoring.reference import check_reference, num_features_of, split_for
 from gan_nas.scoring.repeated import score_repeatedly
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.scoring.subject import Subject, open_subject
@@ -78,7 +78,10 @@ def score(
         )
         warn_if_changed(subject, data)
     elif isinstance(data, str):
-        data = load_images(data, side=subject.side, stop=stop, progress=progress)
+        preparation = subject.preparation(Preparation(), data)
+        data = load_images(
+            data, side=subject.side, preparation=preparation, stop=stop, progress=progress
+        )
     if data is not None:
         data = data.to(device)
         _check_channels(subject, data)
@@ -113,8 +116,9 @@ def score(
             download=download,
         )
     _warn_if_few(count, backbone, subject, extrapolate="fid-infinity" in wanted)
-    statistics = load_statistics(reference) if reference else None
-    if statistics is not None:
+    statistics = None
+    if reference is not None:
+        statistics = load_statistics(reference, num_features_of(backbone, subject.side))
         for sentence in check_reference(statistics, backbone, subject.side, str(reference)):
             logger.warning("%s", sentence)
     scorer = Scorer(

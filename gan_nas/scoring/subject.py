@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from gan_nas.data import Images, Preparation
+from gan_nas.data import DATA_SETS, Images, Preparation
 from gan_nas.data.image_stream import open_images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, explain, shorten
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
@@ -39,17 +39,31 @@ class Subject:
 
     @property
     def needed_data(self) -> str:
-        """Return the data set of the lineage; raises InvalidInput where none is known."""
+        """Return the data set of the lineage; raises InvalidInput where none is known.
+
+        A path is not one: a stranger's file might name any.
+        """
         name = self.about.lineage.get("data") if self.about else None
         if not isinstance(name, str):
             what = "this generator was never trained on data" if self.about else "these are images"
             raise InvalidInput(f"{what}: name the real ones")
+        if name not in DATA_SETS:
+            raise InvalidInput(
+                f"{self.name} says that it was trained on {shorten(name)}, which is read only if "
+                "you say so: name the real ones"
+            )
         return name
 
-    def preparation(self, asked: Preparation) -> Preparation:
-        """Return how the images of the lineage were prepared, unless another way is asked for."""
-        known = self.about.lineage.get("preparation") if self.about else None
+    def preparation(self, asked: Preparation, data: str | None = None) -> Preparation:
+        """Return how the images of the lineage were prepared, unless another way is asked for.
+
+        Or unless `data`, where given, are others.
+        """
+        lineage = self.about.lineage if self.about else {}
+        known = lineage.get("preparation")
         if known is None or asked != Preparation():
+            return asked
+        if data is not None and lineage.get("data") != str(Path(data).expanduser()):
             return asked
         try:
             return Preparation.model_validate(known)

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan_nas.errors import RunFailed
+
 LSTMState = tuple[Tensor, Tensor]
 # Tokens drawn so far, one row a sample -> which next tokens are allowed, bool (B, choices).
 Allowed = Callable[[list[tuple[int, ...]]], Tensor]
@@ -83,6 +85,8 @@ class Controller(nn.Module):
             log_policy = logits.log_softmax(1)
             policy = log_policy.exp()
             if actions is None:
+                if not bool(policy.isfinite().all()):
+                    raise RunFailed("the controller diverged: its probabilities are not finite")
                 action = torch.multinomial(policy, 1, generator=generator)[:, 0]
             else:
                 action = actions[:, i]

@@ -29,6 +29,7 @@ from gan_nas.spaces.schema import DiscriminatorGenome, Frozen, GeneratorGenome
 SCHEMA_VERSION = 1
 ID_DIGITS = 10
 MAX_SOURCE = 300  # characters
+MAX_TEXT = 1 << 16  # characters; pydantic keeps some kilobytes for each of a text's mistakes
 
 Role = Literal["generator", "discriminator"]
 
@@ -166,6 +167,10 @@ def parse_genome(text: str, where: str = "the genome") -> Genome:
     Raises InvalidInput naming field, value and what is allowed; Incompatible for a genome of
     another schema version.
     """
+    if len(text) > MAX_TEXT:
+        raise InvalidInput(
+            f"{where} has {len(text):,} characters, a genome has at most {MAX_TEXT:,}"
+        )
     try:
         content = from_json(text)
     except ValueError as error:

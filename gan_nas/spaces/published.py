@@ -77,16 +77,21 @@ def read_matrix(path: Path) -> Genome:
     A matrix has no sizes: the genome gets those with which the authors train on CIFAR-10. Raises
     InvalidInput for anything else, pickled objects included.
     """
-    from numpy.lib.format import open_memmap
+    from numpy.lib.format import read_array
+
+    from gan_nas.formats.npy import read_header
 
     try:
-        # Only mapped: a header that promises a huge array costs no memory. Pickles are refused.
-        matrix = open_memmap(path, mode="r")
-    except Exception as error:  # a damaged header makes NumPy raise nearly anything
+        with path.open("rb") as file:
+            header = read_header(file)
+            is_matrix = header.dtype.kind in "iu" and header.shape == MATRIX_SHAPE
+            file.seek(0)
+            matrix = read_array(file, allow_pickle=False) if is_matrix else None
+    except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} is no .npy file of plain numbers") from error
-    if matrix.dtype.kind not in "iu" or matrix.shape != MATRIX_SHAPE:
+    if matrix is None:
         raise InvalidInput(
-            f"{path} holds {matrix.dtype.name} of shape {shorten(matrix.shape)}, a "
+            f"{path} holds {shorten(header.dtype.name)} of shape {shorten(header.shape)}, a "
             f"published matrix holds whole numbers of shape {MATRIX_SHAPE}"
         )
     try:

@@ -21,7 +21,7 @@ from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, shorten
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.networks.builder import build_discriminator, build_generator
-from gan_nas.networks.states import module_state
+from gan_nas.networks.states import module_state, shapes_of
 from gan_nas.networks.weights import load_generator_file, weights_sha256
 from gan_nas.runs.checkpoints import folders
 from gan_nas.runs.folders import CONFIG
@@ -106,7 +106,7 @@ def start_with(given: Given, genome: Genome, resolution: int, image_channels: in
     with torch.device("meta"):
         generator = build_generator(genome.generator, resolution, image_channels)
         discriminator = build_discriminator(genome.discriminator, resolution, image_channels)
-    found, wanted = _shapes(given.generator), _shapes(module_state(generator))
+    found, wanted = shapes_of(given.generator), shapes_of(module_state(generator))
     for name in (*wanted, *found):
         if found.get(name) != wanted.get(name):
             there = f"has shape {found[name]}" if name in found else "is missing"
@@ -117,7 +117,7 @@ def start_with(given: Given, genome: Genome, resolution: int, image_channels: in
                 f"needed, {reason}"
             )
     taken = given.discriminator
-    if taken is None or _shapes(taken) != _shapes(module_state(discriminator)):
+    if taken is None or shapes_of(taken) != shapes_of(module_state(discriminator)):
         one: dict[str, JsonValue] = {"networks": ["generator"]}
         return Start(given.generator, None, given.origin | one | source, keeps_statistics=True)
     both: dict[str, JsonValue] = {
@@ -175,16 +175,10 @@ def _reason(given: Given, genome: Genome, resolution: int, image_channels: int) 
             f"since their images' channels are {given.image_channels} and those of the data "
             f"{image_channels}; take other data, or train from scratch"
         )
-    if given.resolution != resolution:
-        return (
-            f"since it follows the side of the images, {given.resolution} px there and "
-            f"{resolution} px here; train at {given.resolution} px, or from scratch"
-        )
-    return "so they are not those of their genome; take another file"
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return (
+        f"since it follows the side of the images, {given.resolution} px there and "
+        f"{resolution} px here; train at {given.resolution} px, or from scratch"
+    )
 
 
 def _name(source: Path) -> str:

@@ -5,8 +5,9 @@ It is one file of JSON with a hash of itself. In the field: NAS-Bench-101 (Ying 
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated, TypeVar
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import FailFast, Field, JsonValue, ValidationError
 
 from gan_nas.errors import Incompatible, InvalidInput, explain, nearest
 from gan_nas.files import read_text, seal, unseal, write_text
@@ -19,6 +20,9 @@ from gan_nas.trials.trial import Status
 FORMAT = 1  # raised when older versions cannot read a newer file
 LICENCE = "CC-BY-4.0"
 LIMIT = 1 << 26  # bytes of a file
+T = TypeVar("T")
+# The first mistake is told, and no more are collected: each takes some kilobytes.
+Many = Annotated[tuple[T, ...], FailFast()]
 NAMES = "gan_nas.tables"  # the package that holds those that come with gan-nas
 
 
@@ -79,14 +83,14 @@ class Table(Result):
     data_fingerprint: str
     made: dict[str, str | int]
     """On which hardware, with which versions, until when."""
-    judges: tuple[Judge, ...]
+    judges: Many[Judge]
     moments: tuple[int, ...]
     """Real images that the discriminator has seen, 0 among them: the untrained generator's."""
     measures: tuple[str, ...]
     """Names of a row's values; the first is the distance that trials are compared by."""
-    genomes: tuple[Entry, ...]
+    genomes: Many[Entry]
     """In the order of the space's generators."""
-    rows: tuple[RecordedTrial, ...]
+    rows: Many[RecordedTrial]
     """In the order of the recipe's trials, those left out that have not ended yet."""
 
     @property

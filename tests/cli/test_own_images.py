@@ -74,9 +74,14 @@ def test_the_dry_run_the_config_and_the_generator_tell_what_was_understood(
     assert config["preparation"]["resize"] == "lanczos"
     result = json.loads((run / "result.json").read_text())
     assert result["passport"]["real_resize"] == "20 px, to 16 px by lanczos"
-    scored = gan_nas("score", run / "generator.safetensors", "-n", 60, "--json")
+    refused = gan_nas("score", run / "generator.safetensors", "-n", 60)
+    assert (refused.code, refused.out) == (2, "")  # a file may not say what is read
+    assert "name the real ones (--data)" in refused.err
+    score = ("score", run / "generator.safetensors", "-n", 60, "--data", folder)
+    scored = gan_nas(*score, "--json")
     assert scored.code == 0, scored.err
-    assert "not as it was" not in scored.err  # prepared again as it was for training
+    again = scored.json["passport"]["real_resize"]
+    assert again == result["passport"]["real_resize"]  # prepared as it was for training
     with safe_open(run / "generator.safetensors", framework="pt") as file:
         lineage = json.loads(file.metadata()["gan_nas"])["lineage"]
     assert lineage["preparation"]["background"] == "#000000"
@@ -190,8 +195,9 @@ def test_a_strangers_preparation_that_is_none_is_explained(
         about.image_channels,
         about.lineage | {"preparation": told},
     )
-    refused = gan_nas("score", generator, "-n", 20)
+    refused = gan_nas("score", generator, "-n", 20, "--data", folder)
     assert (refused.code, refused.out) == (4, "")
     assert "tells of a preparation" in refused.err
     assert refused.err.count("\n") == 1
-    assert gan_nas("score", generator, "-n", 60, "--data", folder).code == 0
+    asked = ("--data", folder, "--crop", "center")
+    assert gan_nas("score", generator, "-n", 60, *asked).code == 0

@@ -245,7 +245,7 @@ def test_animations_are_refused_by_name(suffix: str, tmp_path: Path) -> None:
     folder = fill(tmp_path / "x")
     frames = [picture(20, 20) for _ in range(3)]
     frames[0].save(folder / f"moving.{suffix}", save_all=True, append_images=frames[1:])
-    with pytest.raises(InvalidInput, match=rf"moving\.{suffix} holds 3 pictures"):
+    with pytest.raises(InvalidInput, match=rf"moving\.{suffix} holds several pictures"):
         load_images(str(folder))
 
 

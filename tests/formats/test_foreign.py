@@ -120,9 +120,9 @@ def test_integers_are_read_between_commas_spaces_and_brackets(
 
 def test_reading_integers_takes_no_longer_than_the_text() -> None:
     for text in ("1 " * 200_000 + "x", "1," * 200_000 + ".", "[" * 400_000, " " * 400_000):
-        begin = time.perf_counter()
+        begin = time.process_time()  # others may use the machine
         assert parse_integers(text) is None
-        assert time.perf_counter() - begin < 1
+        assert time.process_time() - begin < 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gan_nas.errors import GanNasError, Incompatible, InvalidInput, MissingResource
 from gan_nas.files import seal
-from gan_nas.networks.states import pack
+from gan_nas.networks.builder import build_generator
+from gan_nas.networks.states import module_state, pack
 from gan_nas.networks.weights import (
     load_generator_file,
     read_metadata,
@@ -31,12 +32,9 @@ GENOME = parse_genome(
     )
 )
 LINEAGE: dict[str, Any] = {"data": "digits", "seed": 0, "scores": {"frechet": 1 / 3}, "run": "rün"}
-TENSORS = {
-    "cells.0.weight": torch.randn(8, 4, 3, 3).to(memory_format=torch.channels_last),
-    "cells.0.bias": torch.randn(8),
-    "norm.num_batches_tracked": torch.tensor(3),
-    "half": torch.randn(5).bfloat16(),
-}
+NETWORK = build_generator(GENOME.generator, 16, 3).to(memory_format=torch.channels_last)
+TENSORS = module_state(NETWORK)
+TENSORS["to_rgb.conv.bias"] = TENSORS["to_rgb.conv.bias"].bfloat16()
 
 
 @pytest.fixture
