@@ -126,7 +126,13 @@ def derive(
     if seen is None:
         raise InvalidInput(f"{method.name} scores what it derives: name the images")
     task = Task(
-        config=config, images=seen, device=device, backbone=backbone, cache=cache, stop=stop
+        config=config,
+        images=seen,
+        device=device,
+        backbone=backbone,
+        cache=cache,
+        stop=stop,
+        ledger=Ledger(None, progress),
     )
     task = with_backbone(method, task, "derive", directory, progress)
     if scores:

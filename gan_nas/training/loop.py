@@ -134,7 +134,16 @@ def train(
         keep_judge(directory, backbone, images)
         real = images.at(resolution).to(device)
         scorer, *others = (
-            Scorer(judge, real, resolution, config.num_splits, config.num_reference, cache)
+            Scorer(
+                judge,
+                real,
+                resolution,
+                config.num_splits,
+                config.num_reference,
+                cache,
+                stop=stop,
+                progress=progress,
+            )
             for judge in (backbone, *judges)
         )
         ledger = Ledger(run, progress, "training", plain=plain)
