@@ -171,8 +171,8 @@ class Evaluator(ABC):
         return None
 
 
-def failure(error: RunFailed | MemoryError | RuntimeError) -> dict[str, str]:
-    """Return what an outcome says of a trial that went wrong; raises the error if it is a bug."""
+def failure(error: Exception) -> dict[str, str]:
+    """Return what an outcome says of a trial that went wrong; raises what is no trial's end."""
     if isinstance(error, RunFailed):
         return {"status": error.outcome, "why": str(error)}
     if is_out_of_memory(error):

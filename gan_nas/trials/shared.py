@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from gan_nas.configs import resolve
-from gan_nas.errors import Interrupted, InvalidInput, RunFailed
+from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.networks.builder import build_supernet, choose_cells
 from gan_nas.networks.cost import genome_price, num_parameters
 from gan_nas.networks.states import Saved
@@ -70,7 +70,7 @@ class SharedEvaluator(Evaluator):
         started = time.monotonic()
         try:
             known = supernet.score(trial)
-        except (RunFailed, MemoryError, RuntimeError) as error:
+        except Exception as error:
             known = failure(error)
         return outcome.model_copy(update=known | {"seconds": time.monotonic() - started})
 
