@@ -63,6 +63,8 @@ def search(
     if isinstance(method, str):
         method = load_method(method)
     task = with_backbone(method, task, "search", directory, progress)
+    if isinstance(task.images, Images):
+        task.images.check_varied()
     method.check(task)
     absent = _absent(method, task)
     with (
