@@ -19,7 +19,10 @@ WORDS = (
     "failed to map segment",  # the dynamic linker's, of a library that is imported
     "can't start new thread",
     "Unable to allocate",  # NumPy's
+    "could not create a memory object",  # oneDNN's
 )
+# oneDNN's, too; a primitive's descriptor, however, is what it has no code for.
+PRIMITIVE, DESCRIPTOR = "could not create a primitive", "descriptor"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -38,6 +41,8 @@ def _is_of_memory(error: BaseException) -> bool:
     if isinstance(error, GanNasError):  # our own words, and those of a user's file
         return False
     text = str(error).lower()
+    if PRIMITIVE in text and DESCRIPTOR not in text:
+        return True
     return any(words.lower() in text for words in WORDS)
 
 

@@ -76,6 +76,7 @@ def test_a_trial_that_no_memory_suffices_for_is_an_outcome(tmp_path: Path, frame
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("std::bad_alloc"),
         RuntimeError("can't start new thread"),
+        RuntimeError("could not create a primitive"),
         OSError(12, "Cannot allocate memory"),
         ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ],
