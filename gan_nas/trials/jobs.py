@@ -102,8 +102,11 @@ class Jobs:
         return replace(self.evaluator, progress=show)(begun.trial)
 
     def _share_out(self) -> None:
-        """Give every idle job a trial; there are only as many jobs as have something to do."""
-        while self._waiting:
+        """Give every idle job a trial; there are only as many jobs as have something to do.
+
+        None is begun when it is to stop at once.
+        """
+        while self._waiting and not self.evaluator.stop():
             idle = next((worker for worker in self._workers if worker.task is None), None)
             if idle is None:
                 if len(self._workers) == self.num:
