@@ -1,254 +1,64 @@
-"""The command line: one command a file.
+"""The command line: one command a file, gathered in commands.py.
 
 A command prints its result on stdout and everything else on stderr. An error is one sentence, and
-the exit code says what happened: see EXIT_CODES.
+the exit code says what happened. Signals are heard, and want of memory is told, from before
+anything is imported that takes time or memory.
 """
 
-import errno
-import os
 import sys
-import traceback
-from collections.abc import Callable, Collection, Sequence
-from typing import Annotated, Any, cast
 
-import typer
-
-from gan_nas.cli import (
-    bench,
-    bench_load,
-    bench_score,
-    build,
-    compare,
-    derive,
-    doctor,
-    export,
-    genomes,
-    import_,
-    reconstruct,
-    retrain,
-    sample,
-    schema,
-    score,
-    search,
-    stats,
-    study,
-    table,
-    table_check,
-    table_export,
-    table_make,
-    table_pack,
-    table_show,
+from gan_nas.cli.signals import ignore, obey
+from gan_nas.cli.standard import keep_standard_streams
+from gan_nas.cli.supervision import (
+    APART,
+    DIFFERENT,
+    end_with_parent,
+    memory_is_limited,
+    say_out_of_memory,
+    supervised,
 )
-from gan_nas.cli.printing import remark, remark_lines, remark_log_records, suggest
-from gan_nas.errors import (
-    GanNasError,
-    Incompatible,
-    Interrupted,
-    InvalidInput,
-    MissingResource,
-    RunFailed,
-)
-from gan_nas.machine.allocator import keep_freed_memory
-from gan_nas.machine.instructions import avoid_amx
-from gan_nas.machine.threads import spin_briefly
-
-EXIT_CODES: dict[type[GanNasError], int] = {
-    InvalidInput: 2,
-    MissingResource: 3,
-    Incompatible: 4,
-    RunFailed: 5,
-    Interrupted: 75,
-}
-BUG, KILLED, BROKEN_PIPE = 70, 130, 141
-
-# The library knows of no options, so it cannot name them; only those of the command are named.
-OPTIONS_IN_WORDS = {
-    "another run directory": "--run",
-    "any passport": "--any-passport",
-    "run it again": "--again",
-    "odd files be skipped": "--skip-odd",
-    "ask for a crop": "--crop",
-    "name the real ones": "--data",
-    "name the side": "--resolution",
-}
-
-LESS_MEMORY = {
-    "--set": "lower batch_size and generator_batch_size by --set",
-    "--width": "lower --width",
-    "--resolution": "lower --resolution",
-    "-n": "make fewer images by -n",
-    "--dim": "lower --dim",
-    "--dry-run": "see by --dry-run what a setting needs",
-}
-
-EXIT_CODES_IN_WORDS = (
-    "Exit codes: 0 done; 1 compare found a difference; 2 wrong usage, setting or file; 3 no such "
-    "device, data, weights or disk space; 4 things that do not belong together; 5 the run failed; "
-    "75 interrupted, the same command goes on; 130 the second Ctrl-C."
-)
-
-app = typer.Typer(
-    name="gan-nas",
-    help="Search, derive, train, score and compare GAN architectures.",
-    epilog=EXIT_CODES_IN_WORDS,
-    add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (
-    search.search,
-    derive.derive,
-    retrain.retrain,
-    genomes.genomes,
-    build.build,
-    compare.compare,
-    sample.sample,
-    score.score,
-    export.export,
-    stats.stats,
-    doctor.doctor,
-    bench.bench,
-    reconstruct.reconstruct,
-    study.study,
-    schema.schema,
-):
-    app.command()(command)
-app.command("table")(table.table_list)
-app.command("import")(import_.import_checkpoint)
-# Words of their own for Typer, which knows no command with an argument and a sub-command.
-SUB_COMMANDS: dict[str, Callable[..., None]] = {
-    "bench score": bench_score.bench_score,
-    "bench load": bench_load.bench_load,
-    "table make": table_make.table_make,
-    "table show": table_show.table_show,
-    "table pack": table_pack.table_pack,
-    "table check": table_check.table_check,
-    "table export": table_export.table_export,
-}
-for name, sub_command in SUB_COMMANDS.items():
-    app.command(name)(sub_command)
-
-# Newer Typers carry click inside, older ones depend on it: this name is the same in both.
-_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from gan_nas import __version__
-
-        print(f"gan-nas {__version__}")  # noqa: T201 - stdout is for results
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere.")
-    ] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and stop."
-        ),
-    ] = False,
-) -> None:
-    del debug, version
 
 
 def main() -> None:
     """Run the command line."""
-    spin_briefly()  # before anything loads torch
-    avoid_amx()
-    keep_freed_memory()
-    sys.exit(run(sys.argv[1:]))
+    obey()
+    keep_standard_streams()
+    code = supervised(sys.argv[1:]) if memory_is_limited() else _code(sys.argv[1:])
+    ignore()  # the interpreter takes its time to end, and the code stands
+    sys.exit(code)
+
+
+def work_supervised() -> None:
+    """Run the command line in the child process of `supervised`."""
+    end_with_parent()
+    obey()
+    keep_standard_streams()
+    code = _code(sys.argv[1:])
+    ignore()
+    sys.exit(APART if code == DIFFERENT else code)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every error becomes a sentence on stderr."""
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
-    remark_log_records()
-    words = arguments
-    if " ".join(words[:2]) in SUB_COMMANDS:
-        words = [" ".join(words[:2]), *words[2:]]
+    from gan_nas.cli.commands import run as run_command
+
+    return run_command(arguments)
+
+
+def _code(arguments: list[str]) -> int:
     try:
-        code = app(words or ["--help"], prog_name="gan-nas", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _give_up_stdout()
-        return BROKEN_PIPE
-    except KeyboardInterrupt:
-        remark("interrupted")
-        return KILLED
-    except Exception as error:
-        if debug:
-            remark_lines(traceback.format_exc())
-        code, sentence = code_and_sentence(error, options_of(words))
-        _give_up_stdout()
-        if isinstance(error, Interrupted):
-            remark(sentence)
-            suggest(go_on=tuple(arguments))
-        else:
-            remark(f"error: {sentence}", style="red")
-        return code
-    return code if isinstance(code, int) else 0
+        from gan_nas.machine.allocator import keep_freed_memory
+        from gan_nas.machine.instructions import avoid_amx
+        from gan_nas.machine.threads import spin_briefly
 
-
-def _give_up_stdout() -> None:
-    """Drop what cannot be printed; the interpreter would fail on it again at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def options_of(words: Sequence[str]) -> set[str]:
-    """Return the names of the options of the command that these words call."""
-    group: Any = typer.main.get_command(app)  # click's, which Typer may or may not carry inside
-    command = group.commands.get(words[0]) if words else None
-    return {name for option in (command.params if command else ()) for name in option.opts}
-
-
-def code_and_sentence(error: Exception, options: Collection[str] = ()) -> tuple[int, str]:
-    """Return the exit code of an error and one sentence about it.
-
-    `options` are those of the command that failed, others are not advised.
-    """
-    if isinstance(error, GanNasError):
-        code = next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-        sentence = str(error)
-        for words, option in OPTIONS_IN_WORDS.items():
-            if option in options:
-                sentence = sentence.replace(words, f"{words} ({option})")
-        return code, sentence
-    if isinstance(error, _UsageError):
-        command = error.ctx.command_path if error.ctx else "gan-nas"
-        return error.exit_code, f"{_lowered(error.format_message())}; see {command} --help"
-    if _is_out_of_memory(error):
-        advice = [words for option, words in LESS_MEMORY.items() if option in options]
-        return EXIT_CODES[MissingResource], (
-            f"the memory does not suffice: {', '.join(advice) or 'free some and try again'}"
-        )
-    if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return EXIT_CODES[MissingResource], "the disk is full: free some space and try again"
-        where = f"{error.filename}: " if error.filename else ""
-        return EXIT_CODES[MissingResource], f"{where}{error.strerror or error}"
-    return BUG, f"this is a bug in gan-nas ({type(error).__name__}: {error}); --debug shows where"
-
-
-def _lowered(message: str) -> str:
-    first, *rest = message.strip().rstrip(".").splitlines()
-    text = " ".join([first, *(line.strip() for line in rest)])
-    return text[:1].lower() + text[1:]
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Recognise the ways in which Python, CUDA and torch on a CPU run out of memory."""
-    torch = sys.modules.get("torch")  # not imported here: it takes seconds
-    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
-        return True
-    if not isinstance(error, RuntimeError):
-        return False
-    # The second: more numbers in a tensor than a GPU's kernels can count.
-    return any(words in str(error) for words in ("can't allocate memory", "INT_MAX elements"))
+        spin_briefly()  # before anything loads torch
+        avoid_amx()
+        keep_freed_memory()
+        return run(arguments)
+    except MemoryError:  # in an import, or while another error was put into words
+        return say_out_of_memory()
+    except ImportError as error:
+        if not memory_is_limited():
+            raise
+        del error
+        return say_out_of_memory()

@@ -24,7 +24,7 @@ from gan_nas.cli.ranking import show_ranking, show_retrained
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
-from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.errors import InvalidInput, MissingResource, RunFailed
 from gan_nas.spaces.registry import space_names
 
 if TYPE_CHECKING:
@@ -219,10 +219,16 @@ def derive(
 
 
 def check_winner(retraining: "Retraining | None") -> None:
-    """Raise RunFailed when genomes were trained and none to its end."""
+    """Raise RunFailed, or MissingResource, when genomes were trained and none to its end."""
     if retraining is None or retraining.best is not None:
         return
     outcomes = Counter(trial.outcome for trial in retraining.trials)
+    if set(outcomes) == {"out_of_memory"}:
+        raise MissingResource(
+            f"there is no winner: the memory does not suffice for any of {outcomes.total()} "
+            "trainings, with half the micro-batch either; lower batch_size, generator_batch_size "
+            "or micro_batch by --set"
+        )
     failed = " and ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
     raise RunFailed(
         f"there is no winner: of {outcomes.total()} trainings {failed}; try lower learning rates "

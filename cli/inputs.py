@@ -219,6 +219,7 @@ def load_to_train(
     from gan_nas.data import DATA_SETS
 
     images = load_data(name, data_root, preparation, resolution)
+    images.check_varied()
     side = images.default_resolution
     if resolution is not None or name in DATA_SETS or side == images.side:
         return images, resolution

@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +86,7 @@ def show_csv(rows: Iterable[Mapping[str, Any]]) -> None:
 def remark(text: str, style: str | None = None) -> None:
     """Print a sentence to stderr: wrapped on a terminal, one line elsewhere."""
     err = console(stderr=True)
-    with suppress(BrokenPipeError):  # nobody listens; the work goes on
-        err.print(text, style=style, soft_wrap=not err.is_terminal)
+    err.print(text, style=style, soft_wrap=not err.is_terminal)
 
 
 def remark_lines(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import isfinite
 from re import findall
 
@@ -91,8 +91,7 @@ class _Lines:
         self.out.print(row.line(bar=True, ended=True))
 
     def _print(self, line: Text) -> None:
-        with suppress(BrokenPipeError):  # nobody listens; the work goes on
-            self.out.print(line, soft_wrap=True)
+        self.out.print(line, soft_wrap=True)
 
     def _draw(self) -> None:
         """Show all rows on the terminal."""

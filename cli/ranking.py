@@ -77,6 +77,12 @@ def show_retrained(result: "Retraining") -> None:
     for trial in result.trials:
         if trial.result is None:
             remark(f"{trial.id}, seed {trial.seed}: {trial.outcome}: {trial.why}", style="yellow")
+        elif trial.micro_batch is not None:
+            remark(
+                f"{trial.id}, seed {trial.seed}: memory did not suffice for whole batches; it was "
+                f"trained on {trial.micro_batch} images at a time, whose gradients add up",
+                style="yellow",
+            )
     if max((row.completed + row.failed for row in result.ranking), default=0) > 1:
         _show_seeds(result)
     else:

@@ -1,31 +1,50 @@
-"""Stop politely: the first signal ends the step, the second Ctrl-C is obeyed at once."""
+"""What signals do: at once outside of work, politely in it.
+
+Ctrl-C (SIGINT), SIGTERM and SIGHUP, of a terminal that is gone, all mean the same: the same command
+goes on later, exit code 75. In work the first one ends the step; the second Ctrl-C is obeyed at
+once, with 130, while a second SIGTERM or SIGHUP changes nothing.
+"""
 
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+INTERRUPTED, KILLED = 75, 130
+AT_ONCE = "stopped; the same command goes on"
 MESSAGE = "stopping after this step, with the state saved; Ctrl-C again gives up at once"
+
+
+def obey() -> None:
+    """Let signals end this process at once: there is nothing yet, or no more, that can be lost."""
+    for number in heard():
+        signal.signal(number, _leave)
+
+
+def ignore() -> None:
+    """Let no signal change the exit code any more."""
+    for number in heard():
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """Lend a function that tells whether SIGINT or SIGTERM has come."""
+    """Lend a function that tells whether a signal has come."""
     asked = False
 
     def answer(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         del frame
         if asked and number == signal.SIGINT:
-            _write("\x1b[?25h\n" if sys.stderr.isatty() else "")  # the live line hid the cursor
-            os._exit(130)
+            _write("\x1b[?25h\n" if _on_terminal() else "")  # the live line hid the cursor
+            os._exit(KILLED)
         if not asked:
             asked = True
-            _write(f"\r\x1b[2K{MESSAGE}\n" if sys.stderr.isatty() else f"{MESSAGE}\n")
+            _write(f"\r\x1b[2K{MESSAGE}\n" if _on_terminal() else f"{MESSAGE}\n")
 
-    before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, answer) for number in heard()}
     try:
         yield lambda: asked
     finally:
@@ -33,6 +52,25 @@ def stopping() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def heard() -> list[signal.Signals]:
+    """Return the signals that end work here; nohup's word against SIGHUP holds."""
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return [signal.SIGINT, signal.SIGTERM]
+    return [signal.SIGINT, signal.SIGTERM, hang_up]
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    _write(f"{AT_ONCE}\n")
+    os._exit(INTERRUPTED)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def _write(text: str) -> None:
     """Write past Python's buffers: a handler may have interrupted a write to them."""
-    os.write(2, text.encode())
+    with suppress(OSError):  # the terminal may be gone, or the disk full
+        os.write(2, text.encode())

@@ -10,7 +10,7 @@ import torch
 from typer.main import get_command
 
 import gan_nas as gn
-from gan_nas.cli import app
+from gan_nas.cli.commands import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

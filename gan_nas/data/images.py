@@ -12,8 +12,10 @@ from torch import Tensor
 
 from gan_nas.data.preparation import Preparation
 from gan_nas.data.resizing import Resize, in_effect, resize
+from gan_nas.errors import InvalidInput
 
 AS_THEY_ARE = "as they are"
+CHUNK = 1_000  # images compared at a time
 NUM_NAMED = 3  # classes that a summary names
 CELLS_NEED = 8  # three cells make sides that are a multiple of it
 SHARE_OF_DEVICE = 0.5  # of a GPU's free memory that a data set may take
@@ -75,6 +77,15 @@ class Images:
             facts.append(self.resizing)
         facts.append(self._classes_in_words())
         return "; ".join([", ".join(facts), *self.remarks])
+
+    def check_varied(self) -> None:
+        """Raise InvalidInput where all training images are the same: nothing is learnt of them."""
+        first = self.train[:1]
+        if all(bool((part == first).all()) for part in torch.split(self.train, CHUNK)):
+            raise InvalidInput(
+                f"{self.name} is constant: all of its {len(self.train):,} training images are the "
+                "same, so that there is no distribution to learn; name other data"
+            )
 
     @cached_property
     def fingerprint(self) -> str:

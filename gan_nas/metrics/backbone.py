@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.data import resize
-from gan_nas.errors import InvalidInput, shorten
+from gan_nas.errors import Interrupted, InvalidInput, shorten
 
 BATCH_SIZE = 500  # fixed: the kernels that a GPU picks, and so the last digits, depend on it
 CUSTOM_BATCH_SIZE = 32  # for a network of unknown memory
@@ -65,13 +65,19 @@ class Backbone:
         """Return what the Frechet distance of the features may be called."""
         return "fid" if self.canonical else f"frechet_distance[{self.name}]"
 
-    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def embed(
+        self, images: Tensor, stop: Callable[[], bool] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return features and logits, float32, of uint8 images (N, C, H, H) of any size.
 
         Grey is repeated to three channels, colour becomes luma for a grey network. A network
-        without logits gives (N, 0).
+        without logits gives (N, 0). Raises Interrupted between two layers when `stop` says: on a
+        CPU a batch can take half a minute.
         """
-        parts = [self._embed(part) for part in torch.split(images.to(self.device), self.batch_size)]
+        with interruptible(self.network, stop):
+            parts = [
+                self._embed(part) for part in torch.split(images.to(self.device), self.batch_size)
+            ]
         features, logits = zip(*parts, strict=True)
         if len(parts) == 1:
             return features[0], logits[0]
@@ -146,6 +152,24 @@ def custom_backbone(
         own_resize=resize,
         batch_size=batch_size,
     )
+
+
+@contextmanager
+def interruptible(network: nn.Module, stop: Callable[[], bool] | None) -> Iterator[None]:
+    """Let the network's layers raise Interrupted for a while, before any of them computes."""
+
+    def look(*_: object) -> None:
+        if stop is not None and stop():
+            raise Interrupted("stopped while embedding images; the same command goes on")
+
+    hooks = []
+    if stop is not None:
+        hooks = [module.register_forward_pre_hook(look) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Names say what computed the features: only the canonical Inception's are called 
 fid and kid; others carry their backbone's name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -52,10 +52,12 @@ def embed(
     batches: Iterable[Tensor],
     measures: Sequence[Measure],
     places: Tensor | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Embedded:
     """Pass uint8 images (N, C, H, W) through the backbone once; raises InvalidInput for none.
 
     All features are kept if a measure needs them, else those of the images at `places`, if any.
+    Raises Interrupted when `stop` says.
     """
     keep_logits = "is" in measures and backbone.labelled
     keep_features = bool(KEEPING & set(measures))
@@ -70,7 +72,7 @@ def embed(
             packets = _merged(packets, batch)
             if places is not None:
                 few_packets = _merged(few_packets, at_places(batch, start, places))
-        features, logits = backbone.embed(batch)
+        features, logits = backbone.embed(batch, stop)
         moments = moments.update(features) if moments else Moments.of(features)
         if keep_logits and logits is not None:
             all_logits.append(logits.cpu())

@@ -6,7 +6,8 @@ per train-mode forward pass (also when the weights are frozen), none in eval mod
 flows through sigma with u and v constant.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +82,24 @@ class SpectralLinear(nn.Linear):
         """Multiply by the normalised weight."""
         weight = spectral_weight(self.weight, self.weight_u, self.weight_v, self.training)
         return F.linear(x, weight, self.bias)
+
+
+@contextmanager
+def power_iteration_held(*networks: nn.Module) -> Iterator[None]:
+    """Let train-mode forward passes make no power iteration for a while."""
+    modules = [
+        module
+        for network in networks
+        for module in network.modules()
+        if isinstance(module, SpectralConv2d | SpectralLinear) and module.training
+    ]
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.training = True
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[None]:

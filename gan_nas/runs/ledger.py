@@ -20,6 +20,7 @@ from gan_nas.runs.run import Run, read_log
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import Genome
 
+COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
 NUM_SHOWN = 64  # images in a sample grid
 CURVES_PNG, EDGES_PNG, TRIALS_PNG = "curves.png", "edges.png", "trials.png"
 
@@ -223,9 +224,35 @@ class LossWindow:
             return float("inf")
         return float(self.values.var(correction=0))
 
+    def stands_still(self, num: int) -> bool:
+        """Tell whether the last `num` losses are equal to the last digit; this waits, too.
+
+        Those of networks that learn never are.
+        """
+        if not 0 < num <= min(self.count, len(self.values)):
+            return False
+        rows = torch.arange(self.count - num, self.count, device=self.values.device)
+        last = self.values[rows % len(self.values)]
+        return bool((last == last[0]).all())
+
     def clear(self) -> None:
         """Forget all losses."""
         self.count = 0
+
+
+def spread_of(images: Tensor) -> float:
+    """Return a pixel's mean deviation over uint8 images (N, C, H, W), in grey levels."""
+    return float(images.float().std(0, correction=0).mean())
+
+
+def check_spread(spread: float, step: int, whose: str = "the generator") -> None:
+    """Raise RunFailed where generated images are all the same."""
+    if spread < COLLAPSED_SPREAD:
+        raise RunFailed(
+            f"{whose} has collapsed: at step {step:,} its images differ by {spread:.2f} grey "
+            "levels; try a lower learning rate or another seed",
+            "collapsed",
+        )
 
 
 def means(windows: Mapping[str, LossWindow], num: int | None = None) -> dict[str, float]:

@@ -76,7 +76,7 @@ class RealImages:
         number = "all" if len(pixels) == len(whole) else len(pixels)
 
         def compute() -> Moments:
-            return embed(self.backbone, self.at_side(pixels), ()).moments
+            return embed(self.backbone, self.at_side(pixels), (), stop=self._stop).moments
 
         return self._kept("moments", f"{self.key}, {number} {WORDS[split]} images", compute)
 
@@ -110,7 +110,7 @@ class RealImages:
             if len(parts) > 1:
                 few = torch.cat([*evenly_of_parts(parts, MOST, sum(map(len, parts)))])
             places = even_places(len(few), len(few))
-            features = embed(self.backbone, self.at_side(few), (), places).features
+            features = embed(self.backbone, self.at_side(few), (), places, self._stop).features
             assert features is not None
             self._features[split] = features
         return self._features[split]

@@ -64,7 +64,7 @@ def make_statistics(
             if progress is not None:
                 progress(done, num)
 
-    moments = embed(backbone, prepared(), ()).moments
+    moments = embed(backbone, prepared(), (), stop=stop).moments
     if not bool(moments.scatter.isfinite().all()):
         raise RunFailed(f"the backbone {backbone.name} turned {images.name} into NaN or infinity")
     num_features = len(moments.mean)

@@ -52,7 +52,7 @@ class Scorer:
     Real and fake images have this side first, then the backbone's. The distance's reference
     (moments and root) is computed once: of the `split` of `images`, or of `num_reference` of them,
     evenly spaced; or it is `statistics`, beside which images are optional. The numbers of real
-    images are kept in the folder `cache`. One pass gives all `measures`. Passes over real images
+    images are kept in the folder `cache`. One pass gives all `measures`. Passes over images
     end with Interrupted when `stop` says.
 
     What a perfect generator reaches is told by real images that are not of the reference: those
@@ -98,7 +98,7 @@ class Scorer:
             )
         self.num_splits, self.shuffle, self.split = num_splits, shuffle, split
         self.cache, self.measures, self.statistics = cache, tuple(measures), statistics
-        self.neighbours = neighbours
+        self.neighbours, self._stop = neighbours, stop
         self._reference: FrechetReference | None = None
         if FRECHET & set(measures):
             self._reference = FrechetReference(statistics or self._known.moments(split))
@@ -136,12 +136,12 @@ class Scorer:
 
         Raises RunFailed when a feature or logit is not finite.
         """
-        fake = embed(self.backbone, self._checked(batches), self.measures)
+        fake = embed(self.backbone, self._checked(batches), self.measures, stop=self._stop)
         return self._values(fake, self.measures, self.num_splits, self._reference, self.split)
 
     def score_few(self, batches: Iterable[Tensor], num: int) -> dict[str, float]:
         """Score images, `num_compared(num)` of them, as `real(num)` does real ones."""
-        few = embed(self.backbone, self._checked(batches), self._possible(num))
+        few = embed(self.backbone, self._checked(batches), self._possible(num), stop=self._stop)
         return self._beside(few, num, deviations=False)[0]
 
     def compared(
@@ -171,7 +171,7 @@ class Scorer:
         if size < 2:
             return self.score(batches), None
         places = even_places(size, num)
-        fake = embed(self.backbone, self._checked(batches), self.measures, places)
+        fake = embed(self.backbone, self._checked(batches), self.measures, places, self._stop)
         if fake.moments.count != num:
             raise InvalidInput(
                 f"{fake.moments.count} images came, not the {num} announced; announce as many as "
@@ -308,7 +308,9 @@ class Scorer:
 
         def compute() -> dict[str, Tensor]:
             places = even_places(size, size)
-            few = embed(self.backbone, self._known.at_side(images), self._possible(num), places)
+            few = embed(
+                self.backbone, self._known.at_side(images), self._possible(num), places, self._stop
+            )
             values, own = self._beside(few, num, deviations=deviations)
             named = values | {f"{DEVIATION} {name}": value for name, value in own.items()}
             return {

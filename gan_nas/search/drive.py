@@ -63,6 +63,8 @@ def search(
     if isinstance(method, str):
         method = load_method(method)
     task = with_backbone(method, task, "search", directory, progress)
+    if isinstance(task.images, Images):
+        task.images.check_varied()
     method.check(task)
     absent = _absent(method, task)
     with (
@@ -126,7 +128,13 @@ def derive(
     if seen is None:
         raise InvalidInput(f"{method.name} scores what it derives: name the images")
     task = Task(
-        config=config, images=seen, device=device, backbone=backbone, cache=cache, stop=stop
+        config=config,
+        images=seen,
+        device=device,
+        backbone=backbone,
+        cache=cache,
+        stop=stop,
+        ledger=Ledger(None, progress),
     )
     task = with_backbone(method, task, "derive", directory, progress)
     if scores:

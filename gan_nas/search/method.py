@@ -113,7 +113,16 @@ class Task(Generic[C]):
         """Return what scores images of a side against the real ones."""
         assert self.backbone is not None, "this work needs a backbone"
         images = self.pixels(side)
-        return Scorer(self.backbone, images, side, num_splits, num_reference, self.cache)
+        return Scorer(
+            self.backbone,
+            images,
+            side,
+            num_splits,
+            num_reference,
+            self.cache,
+            stop=self.stop,
+            progress=self.ledger.show,
+        )
 
     def latents(self, num: int, latent_dim: int, purpose: str, step: int) -> Tensor:
         """Draw latents (num, latent_dim) of N(0, I) for a purpose and step."""

@@ -43,6 +43,8 @@ class Retrained(Result):
     outcome: Status
     why: str | None = None
     """How it failed."""
+    micro_batch: int | None = None
+    """Images that passed the networks at once where memory did not suffice for more."""
     result: TrainingResult | None = None
 
 
@@ -95,7 +97,8 @@ def retrain_all(
     goes on to twice the images, the last rung being the whole length. `jobs` are trained at once,
     each in a process of its own.
 
-    A trial that diverged or collapsed is listed with this outcome and stops nothing; one that is
+    A trial that diverged or collapsed is listed with this outcome and stops nothing; so is one that
+    memory did not suffice for, after another try with half the micro-batch. One that is
     finished is not run again, and one that failed only if it is to run `again`. Raises Incompatible
     when trials were scored differently, as those of another day may be, unless `any_passport`;
     InvalidInput for rungs of trainings that cannot go on.
@@ -200,5 +203,6 @@ def _retrained(evaluator: TrainEvaluator, outcome: Outcome) -> Retrained:
         seed=outcome.trial.seed,
         outcome=outcome.status,
         why=outcome.why,
+        micro_batch=outcome.micro_batch,
         result=read_result(run, TrainingResult) if is_done else None,
     )

@@ -57,6 +57,10 @@ class TrainingConfig(Settings):
     """Real images in a discriminator step, and as many fakes."""
     generator_batch_size: int = Field(default=128, ge=1, le=2**16)
     """Latents in a generator step."""
+    micro_batch: int | None = Field(default=None, ge=1, le=2**16)
+    """Images of either kind that pass the networks at once, for want of memory; gradients of all
+    parts of a batch add up to its own. None: the whole batch. Batch norms know but their part's
+    statistics; not for losses that compare all images of a batch (mmd, rahinge)."""
     num_critic: int = Field(default=5, ge=1, le=1000)
     """Discriminator steps for one generator step."""
     generator_turn: Turn = "last"
@@ -121,6 +125,11 @@ class TrainingConfig(Settings):
     """Generator steps between lines of the log."""
 
     @property
+    def is_separable(self) -> bool:
+        """Tell whether the loss of a batch is the mean of its images' losses."""
+        return self.framework not in ("mmd", "rahinge")
+
+    @property
     def averages(self) -> bool:
         """Tell whether the generator's weights are averaged."""
         return self.ema_half_life is not None or self.ema_decay > 0
@@ -143,6 +152,15 @@ class TrainingConfig(Settings):
             raise ValueError(
                 f"batches of {smallest} with framework mmd: it compares pairs of images, so "
                 "batch_size and generator_batch_size must be at least 2"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.micro_batch is not None and not self.is_separable:
+            raise ValueError(
+                f"micro_batch = {self.micro_batch} with framework {self.framework}: its loss "
+                "compares all images of a batch, of which parts do not add up; lower batch_size"
             )
         return self
 

@@ -69,6 +69,9 @@ class Scale(NamedTuple):
             for name in ("width", "discriminator_width")
             if (value := getattr(config, name, None))
         }
+        if (parts := getattr(config, "micro_batch", None)) is not None:
+            shrunk = update["batch_size"] / config.batch_size  # type: ignore[attr-defined]
+            update["micro_batch"] = max(1, round(parts * shrunk))  # as many parts as there are
         return config.model_copy(update=update)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_nas.errors import MissingResource
 from gan_nas.networks.initialisation import Initialisation, initialise
 from gan_nas.networks.simulation import HalfPrecision, Idle
+from gan_nas.networks.spectral import power_iteration_held
 from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.streams import stream
 from gan_nas.training.losses import full
@@ -37,6 +38,8 @@ class GAN:
     `objective` holds the losses; those with a penalty between images or dropout need a stream of
     random numbers in every step, and some need real images in the generator's (`Objective.reals`).
     `augment` is what happens to all images before the discriminator sees them, by that stream too.
+    `micro_batch` is how many images of either kind pass the networks at once; see
+    `_descend`.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class GAN:
         objective: Objective = HINGE,
         augment: Augment | None = None,
         idle_weights: IdleWeights = "skipped",
+        micro_batch: int | None = None,
     ) -> None:
+        self.micro_batch = micro_batch
         self.generator = generator.train()
         self.discriminator = discriminator.train()
         self.generator_weights = [p for p in generator.parameters() if p.requires_grad]
@@ -202,15 +207,51 @@ class GAN:
         return self.objective, *(opt.param_groups[0]["betas"] for opt in self._optimizers)
 
     def _descend_discriminator(self, real: Tensor, z: Tensor, random: Random) -> Tensor:
-        loss = self.discriminator_loss(real, z, random)
-        descend(self.discriminator_optimizer, loss, self.idle_weights)
-        return loss.detach()
+        return self._descend(
+            self.discriminator_optimizer,
+            lambda real, z: self.discriminator_loss(real, z, random),
+            (real, z),
+        )
 
     def _descend_generator(self, z: Tensor, random: Random, real: Tensor | None) -> Tensor:
         with gradients(self.discriminator_weights, needed=False):
-            loss = self.generator_loss(z, random, real)
-            descend(self.generator_optimizer, loss, self.idle_weights)
-        return loss.detach()
+            given = (z,) if real is None else (z, real)
+            return self._descend(
+                self.generator_optimizer,
+                lambda z, real=None: self.generator_loss(z, random, real),
+                given,
+            )
+
+    def _descend(
+        self,
+        optimizer: torch.optim.Optimizer,
+        loss_of: Callable[..., Tensor],
+        given: tuple[Tensor, ...],
+    ) -> Tensor:
+        """Take one step of an optimiser down the loss of these tensors; returns the loss.
+
+        With a `micro_batch` their gradients are those of parts, one after the other, and added up:
+        equal to the whole batch's up to rounding, with memory for one part. Batch norms, however,
+        know but the statistics of a part, and what each part draws (dropout, DiffAugment) is other
+        than for all at once. There is one power iteration, in the first part, unless a pass makes
+        more.
+        """
+        num, size = len(given[0]), self.micro_batch
+        if size is None or size >= num:
+            loss = loss_of(*given)
+            descend(optimizer, loss, self.idle_weights)
+            return loss.detach()
+        optimizer.zero_grad(set_to_none=self.idle_weights == "skipped")
+        shares = []
+        for number, part in enumerate(zip(*(torch.split(x, size) for x in given), strict=True)):
+            first = number == 0
+            networks = self.generator, self.discriminator
+            with nullcontext() if first else power_iteration_held(*networks):
+                share = loss_of(*part) * (len(part[0]) / num)
+                share.backward()  # type: ignore[no-untyped-call]
+            shares.append(share.detach())
+        optimizer.step()
+        return torch.stack(shares).sum()
 
     def _saved(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> Saved:
         saved = saved_optimizer(optimizer, network)

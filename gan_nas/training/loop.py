@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gan_nas.configs import defaults
 from gan_nas.data import Images
-from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.errors import InvalidInput
 from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
@@ -23,7 +23,7 @@ from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.states import Saved, load_groups, load_module_state, module_state, read_groups
 from gan_nas.networks.weights import save_generator
 from gan_nas.progress import Progress, silent
-from gan_nas.runs.ledger import Ledger
+from gan_nas.runs.ledger import Ledger, check_spread, spread_of
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import Length, Run, never
@@ -39,7 +39,6 @@ from gan_nas.training.steps import Steps
 from gan_nas.versions import versions
 
 LAST, BEST = "generator.safetensors", "best.safetensors"
-COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
 
 
 class Start(NamedTuple):
@@ -98,6 +97,7 @@ def train(
     """
     genome = suited(genome, config.framework)
     directory, device = Path(directory), torch.device(device)
+    images.check_varied()
     resolution = resolution or images.default_resolution
     if backbone is None:
         kept, wanted = stored_judge(directory)
@@ -134,7 +134,16 @@ def train(
         keep_judge(directory, backbone, images)
         real = images.at(resolution).to(device)
         scorer, *others = (
-            Scorer(judge, real, resolution, config.num_splits, config.num_reference, cache)
+            Scorer(
+                judge,
+                real,
+                resolution,
+                config.num_splits,
+                config.num_reference,
+                cache,
+                stop=stop,
+                progress=progress,
+            )
             for judge in (backbone, *judges)
         )
         ledger = Ledger(run, progress, "training", plain=plain)
@@ -234,14 +243,10 @@ class _Training:
             for other in self.others:
                 name = other.backbone.name
                 scores |= {_of_judge(key, name): v for key, v in other.score(fakes).items()}
-        spread = float(first.float().std(0, correction=0).mean())
+        spread = spread_of(first)
         self.ledger.log(**scores, spread=spread)
-        if self.step and spread < COLLAPSED_SPREAD:
-            raise RunFailed(
-                f"the generator has collapsed: at step {self.step:,} its images differ by "
-                f"{spread:.2f} grey levels; try a lower learning rate or another seed",
-                "collapsed",
-            )
+        if self.step:
+            check_spread(spread, self.step)
         self.ledger.keep(scores)
         if scores is self.best:
             self._write(BEST)

@@ -71,6 +71,7 @@ def new_gan(
         ema_warm_start=config.ema_warm_start,
         precision=config.precision,
         objective=objective_of(config, pace),
+        micro_batch=config.micro_batch,
         augment=diffaugment if config.augment == "diffaugment" else None,
     )
     if records(config, device, build):

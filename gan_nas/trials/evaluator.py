@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.machine.memory import is_out_of_memory
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.states import Saved
 from gan_nas.progress import Progress, silent
@@ -181,16 +182,10 @@ class Evaluator(ABC):
         return None
 
 
-def failure(error: RunFailed | MemoryError | RuntimeError) -> dict[str, str]:
-    """Return what an outcome says of a trial that went wrong; raises the error if it is a bug."""
+def failure(error: Exception) -> dict[str, str]:
+    """Return what an outcome says of a trial that went wrong; raises what is no trial's end."""
     if isinstance(error, RunFailed):
         return {"status": error.outcome, "why": str(error)}
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return {"status": "out_of_memory", "why": "there was not enough memory for it"}
     raise error
-
-
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Tell it from a bug: CUDA has a class of its own, PyTorch's CPU allocator only words."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "not enough memory" in str(error)

@@ -34,6 +34,9 @@ from gan_nas.trials.trial import Outcome, Trial
 LOOK_SECONDS = 0.1  # between two looks at whether to stop
 MOST_DEATHS = 2  # of a trial's jobs: the second is its outcome
 STOP = b"stop"
+ASKED = {  # signals by which somebody asks for an end
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+}
 
 
 class Begun:
@@ -99,8 +102,11 @@ class Jobs:
         return replace(self.evaluator, progress=show)(begun.trial)
 
     def _share_out(self) -> None:
-        """Give every idle job a trial; there are only as many jobs as have something to do."""
-        while self._waiting:
+        """Give every idle job a trial; there are only as many jobs as have something to do.
+
+        None is begun when it is to stop at once.
+        """
+        while self._waiting and not self.evaluator.stop():
             idle = next((worker for worker in self._workers if worker.task is None), None)
             if idle is None:
                 if len(self._workers) == self.num:
@@ -119,7 +125,7 @@ class Jobs:
             for worker in busy:
                 worker.stop()
             for worker in busy:
-                while (told := worker.message()) is not None and "phase" in told:
+                while worker.has_begun and "phase" in (worker.message() or {}):
                     pass
             raise Interrupted(
                 "stopped on request, the state of all trials is saved; run the same command again "
@@ -151,11 +157,7 @@ class Jobs:
                 if begun.num_deaths < MOST_DEATHS:
                     self._waiting.appendleft(begun)
                     return
-                why = (
-                    f"its process ended {MOST_DEATHS} times, at last with exit code {code}, as for "
-                    "want of memory"
-                )
-                begun.end = Outcome(trial=begun.trial, status="out_of_memory", why=why)
+                begun.end = _of_deaths(begun.trial, code)
         worker.task = None
         distance = getattr(begun.end, "distance", None)
         progress(ENDED, 1, 1, {} if distance is None else {"distance": distance}, row=begun.row)
@@ -167,11 +169,13 @@ class _Worker:
     def __init__(self, evaluator: TrainEvaluator, number: int) -> None:
         self.number = number
         self.task: Begun | None = None
+        self.has_begun = False
+        """Whether it has told anything: until then it only loads, and holds nothing to save."""
         apart = get_context("spawn")
         self.ear, mouth = apart.Pipe()
         arguments = mouth, _shipped(evaluator), torch.get_num_threads()
         self.process = apart.Process(target=_work, args=arguments, daemon=True)
-        with _deaf_to_ctrl_c():
+        with _deaf():
             try:
                 self.process.start()
             except (AttributeError, TypeError) as error:
@@ -187,8 +191,11 @@ class _Worker:
         self._send(begun.trial.model_dump_json().encode())
 
     def stop(self) -> None:
-        """Save what is done."""
-        self._send(STOP)
+        """Save what is done, if anything is."""
+        if self.has_begun:
+            self._send(STOP)
+        else:
+            self.process.kill()
 
     def message(self) -> dict[str, Any] | None:
         """Return what it tells, when it does; None when it has died."""
@@ -196,6 +203,7 @@ class _Worker:
             content: dict[str, Any] = json.loads(self.ear.recv_bytes())
         except (EOFError, OSError):
             return None
+        self.has_begun = True
         return content
 
     def end(self) -> int | None:
@@ -233,13 +241,24 @@ def _shipped(evaluator: TrainEvaluator) -> TrainEvaluator:
     return replace(evaluator, stop=never, progress=silent, backbone=backbone, judges=tuple(judges))
 
 
+def _of_deaths(trial: Trial, code: int | None) -> Outcome:
+    """Return the outcome of a trial whose jobs have died, at last with an exit code."""
+    asked = code is not None and -code in ASKED
+    of = "" if asked else ", as for want of memory"
+    why = f"its process ended {MOST_DEATHS} times, at last with exit code {code}{of}"
+    return Outcome(trial=trial, status="interrupted" if asked else "out_of_memory", why=why)
+
+
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Let processes that begin meanwhile not hear a Ctrl-C, which the terminal sends to all."""
+def _deaf() -> Iterator[None]:
+    """Let processes that begin meanwhile not hear what a terminal sends to all of its processes.
+
+    Nor SIGTERM, until they can answer it: one that waits is then delivered.
+    """
     if sys.platform == "win32":
         yield
     else:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKED)
         try:
             yield
         finally:
@@ -264,6 +283,8 @@ def _work(mouth: Connection, evaluator: TrainEvaluator, num_threads: int) -> Non
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     Thread(target=listen, daemon=True).start()
     torch.set_num_threads(num_threads)
     for judge in (evaluator.backbone, *evaluator.judges):

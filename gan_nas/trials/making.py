@@ -87,7 +87,8 @@ def make(
         for judge in judges:
             keep_judge(directory, judge, images)
         if not (directory / PASSPORTS).exists():
-            write_json(directory / PASSPORTS, _passports(recipe, images, judges, device, cache))
+            means = device, cache, stop, progress
+            write_json(directory / PASSPORTS, _passports(recipe, images, judges, *means))
         for framework, group in groupby(planned, attrgetter("framework")):
             evaluator = evaluator_of(recipe, framework, directory / TRIALS, images, judges, device)
             evaluator = replace(evaluator, cache=cache, stop=stop, progress=progress)
@@ -256,6 +257,8 @@ def _passports(
     judges: Sequence[Backbone],
     device: torch.device,
     cache: Path | None,
+    stop: Callable[[], bool],
+    progress: Progress,
 ) -> dict[str, Any]:
     """Return how each judge scores, by its name."""
     config = training_of(recipe, recipe.framework)
@@ -263,7 +266,14 @@ def _passports(
     about: dict[str, Any] = {}
     for judge in judges:
         scorer = Scorer(
-            judge, real, recipe.resolution, config.num_splits, config.num_reference, cache
+            judge,
+            real,
+            recipe.resolution,
+            config.num_splits,
+            config.num_reference,
+            cache,
+            stop=stop,
+            progress=progress,
         )
         passport: Passport = scorer.passport(config.num_scored, None, config.precision)
         about[judge.name] = {

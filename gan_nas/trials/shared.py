@@ -20,7 +20,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.errors import InvalidInput
 from gan_nas.networks.builder import build_supernet
 from gan_nas.networks.cost import genome_price, num_parameters
 from gan_nas.networks.states import Saved
@@ -63,7 +63,7 @@ class SharedEvaluator(Evaluator):
         started = time.monotonic()
         try:
             known = supernet.score(trial)
-        except (RunFailed, MemoryError, RuntimeError) as error:
+        except Exception as error:
             known = failure(error)
         return outcome.model_copy(update=known | {"seconds": time.monotonic() - started})
 

@@ -150,6 +150,8 @@ class Supernet:
             self.config.num_splits,
             self.config.num_reference,
             means.cache,
+            stop=means.stop,
+            progress=means.ledger.show,
         )
 
 

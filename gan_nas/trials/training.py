@@ -1,5 +1,6 @@
 """The evaluator `train`: each trial trained from scratch, in a folder of its own."""
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ import torch
 
 from gan_nas.configs import resolve
 from gan_nas.data import Images
-from gan_nas.errors import InvalidInput, RunFailed
+from gan_nas.errors import InvalidInput
+from gan_nas.files import write_json
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.cost import genome_price
-from gan_nas.runs.folders import RESULTS
+from gan_nas.runs.folders import CONFIG, RESULTS
 from gan_nas.runs.results import TrainingResult
-from gan_nas.runs.stored import read_result
+from gan_nas.runs.stored import read_config, read_result, stored_config
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome, Role
 from gan_nas.training.config import TrainingConfig
@@ -40,7 +42,8 @@ class TrainEvaluator(Evaluator):
     """Trains the genome of a trial until its discriminator has seen as many images as asked for.
 
     A trial at a higher fidelity goes on with the run of a lower one. A run that is there already,
-    finished or not, is taken up.
+    finished or not, is taken up. Where memory does not suffice a run goes on, once, with micro-
+    batches of half the size, which its config then tells.
     """
 
     side_by_side: ClassVar[bool] = True
@@ -106,14 +109,24 @@ class TrainEvaluator(Evaluator):
             return Outcome(trial=trial, status="invalid", why=str(error))
         outcome = Outcome(trial=trial, status="completed", parameters=parameters, macs=macs)
         started, began_busy = time.monotonic(), time.process_time()
-        try:
-            result = self._earlier(trial) or self._trained(genome, trial)
-        except (RunFailed, MemoryError, RuntimeError) as error:
+        result = self._tried(genome, trial)
+        if isinstance(result, Failed) and result["status"] == "out_of_memory":
+            if self.config.is_separable and self._halve(trial):
+                give_memory_back()
+                result = self._tried(genome, trial)
+            elif not self.config.is_separable:
+                result["why"] += (
+                    f", and framework {self.config.framework} compares all images of a batch, so "
+                    "that there are no smaller parts to train on"
+                )
+        if self._micro_batch(trial) != self.config.micro_batch:
+            outcome = outcome.model_copy(update={"micro_batch": self._micro_batch(trial)})
+        if isinstance(result, Failed):
             spent = {
                 "seconds": time.monotonic() - started,
                 "processor_seconds": time.process_time() - began_busy,
             }
-            return outcome.model_copy(update=failure(error) | spent)
+            return outcome.model_copy(update=dict(result) | spent)
         known: dict[str, Any] = {
             "distance": result.last[self.backbone.distance_name],
             "score": result.last.get(self.backbone.score_name),
@@ -135,13 +148,56 @@ class TrainEvaluator(Evaluator):
         with gan.averaged() as generator:
             return seconds_of_image(generator, genome.generator.latent_dim, self.device)
 
+    def _tried(self, genome: Genome, trial: Trial) -> "TrainingResult | Failed":
+        """Return a training's result, or how it failed: without the error, which holds memory."""
+        try:
+            return self._earlier(trial) or self._trained(genome, trial)
+        except Exception as error:
+            return Failed(failure(error))
+
+    @property
+    def _half(self) -> int | None:
+        """Return half the micro-batch that is asked for; none where there is no half."""
+        config = self.config
+        whole = max(config.batch_size, config.generator_batch_size)
+        return min(config.micro_batch or whole, whole) // 2 or None
+
+    def _micro_batch(self, trial: Trial) -> int | None:
+        """Return the micro-batch of a trial's run: that which is asked for, or its half."""
+        run = self.run_of(trial)
+        if (run / CONFIG).is_file():
+            kept = stored_config(run).get("config")
+            if isinstance(kept, dict) and kept.get("micro_batch") == self._half is not None:
+                return self._half
+        return self.config.micro_batch
+
+    def _halve(self, trial: Trial) -> bool:
+        """Let a trial's run go on with half the micro-batch; False where it has, or there is none.
+
+        Only where memory did not suffice: numbers are those of whole batches up to rounding, but
+        for batch norms.
+        """
+        run = self.run_of(trial)
+        if self._half is None or self._micro_batch(trial) == self._half:
+            return False
+        if not (run / CONFIG).is_file():  # it was not the batch that was too large
+            return False
+        run_id, stored = read_config(run)
+        config = stored["config"] | {"micro_batch": self._half}
+        write_json(run / CONFIG, stored | {"config": config, "run_id": run_id})
+        return True
+
     def _earlier(self, trial: Trial) -> TrainingResult | None:
         """Return the result of a trial whose run has gone on to more images since."""
         run, name = self.run_of(trial), f"{RESULTS}/{steps_of(self.config, trial.images)}.json"
         return read_result(run, TrainingResult, name) if (run / name).is_file() else None
 
     def _trained(self, genome: Genome, trial: Trial) -> TrainingResult:
-        update = {"seed": trial.seed, "steps": steps_of(self.config, trial.images)}
+        update = {
+            "seed": trial.seed,
+            "steps": steps_of(self.config, trial.images),
+            "micro_batch": self._micro_batch(trial),
+        }
         if self.score_every is not None:
             update["score_every"] = steps_of(self.config, self.score_every)
         return train(
@@ -160,6 +216,17 @@ class TrainEvaluator(Evaluator):
             judges=self.judges,
             plain=self.plain,
         )
+
+
+class Failed(dict[str, str]):
+    """How a training failed, in an outcome's fields."""
+
+
+def give_memory_back() -> None:
+    """Let go of what a failed training still holds, and what CUDA keeps for later."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 EVALUATOR = TrainEvaluator

@@ -52,6 +52,9 @@ class Outcome(Result):
     latency_ms: float | None = None
     """Milliseconds of the generator for an image, where they were asked for, as
     `training.timing.seconds_of_image` measures them, once."""
+    micro_batch: int | None = None
+    """Images that passed the networks at once where memory did not suffice for more; gradients of
+    parts add up, but batch norms know only a part's statistics. None: as the settings say."""
     seconds: float = 0.0
     """Spent on this genome and seed up to this fidelity, in all sittings; of a failure in the
     last one. On shared weights of this trial alone."""

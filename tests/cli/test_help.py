@@ -5,7 +5,7 @@ import pytest
 import typer
 from commands import COMMANDS
 
-from gan_nas.cli import app, options_of
+from gan_nas.cli.commands import app, options_of
 from gan_nas.data import DATA_SETS
 from gan_nas.metrics.loading import KINDS
 from gan_nas.metrics.measures import MEASURES

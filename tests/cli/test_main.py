@@ -10,7 +10,7 @@ import torch
 import typer
 from commands import COMMANDS, Command
 
-from gan_nas.cli import app, code_and_sentence, options_of
+from gan_nas.cli.commands import app, code_and_sentence, options_of
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
 
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from gan_nas.data.batches import Batches
 from gan_nas.networks.states import Saved
+from gan_nas.runs.ledger import check_spread, spread_of
 from gan_nas.runs.results import Conclusion
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
@@ -124,8 +125,9 @@ class AdversarialNASSearch(Search[State]):
         with self.gan.gan.averaged() as network:
             fakes = self._fakes(network, self.config.num_scored)
             images = self.step * self.config.batch_size
-            scores, _ = self.ledger.score(self.scorer, fakes, self.step, images)
+            scores, first = self.ledger.score(self.scorer, fakes, self.step, images)
         self.ledger.log(**scores)
+        check_spread(spread_of(first), self.step, "the supernet")
         self.ledger.keep(scores)
         if self.config.average_replaces and self.step < self.config.iterations:
             self.gan.gan.take_average()

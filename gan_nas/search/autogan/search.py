@@ -19,6 +19,7 @@ import torch
 from pydantic import AliasChoices, BaseModel, Field, field_validator
 
 from gan_nas.data.batches import Batches
+from gan_nas.errors import RunFailed
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import means
 from gan_nas.runs.results import Conclusion
@@ -39,6 +40,8 @@ from gan_nas.search.method import Find, Search, Task, Trained
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, Tokens, encode
 from gan_nas.streams import stream
 from gan_nas.training.gan import generator_moves
+
+STILL = 10  # last losses that are compared
 
 
 class State(BaseModel):
@@ -157,6 +160,8 @@ class AutoGANSearch(Search[State]):
         if state.reset_pending and config.candidates_from == "reset":
             self._reset()
         best: list[Candidate] = []
+        if not state.reset_pending:
+            self._check_alive()
         if grows or following == config.iterations:
             best = self.best(config.num_candidates, config.top_k, "candidates")
         if state.reset_pending and following < config.iterations:
@@ -280,6 +285,17 @@ class AutoGANSearch(Search[State]):
             losses = means(windows, max(config.log_every, config.reset_check_every))
             self._log("shared", step=state.d_steps, **losses)
             self._show(losses)
+
+    def _check_alive(self) -> None:
+        """Raise RunFailed where neither network learns any more, so that no child is worth more."""
+        d_loss, g_loss = self.d_losses, self.g_losses
+        if d_loss.stands_still(STILL) and g_loss.stands_still(STILL):
+            step = self.state.d_steps
+            raise RunFailed(
+                f"the search diverged before step {step:,}: losses of {d_loss.mean(STILL):.4g} and "
+                f"{g_loss.mean(STILL):.4g} have not changed in a digit for {STILL} steps, so that "
+                "neither network learns; try lower learning rates or another seed"
+            )
 
     def _latents(self, purpose: str, step: int, num: int) -> torch.Tensor:
         return self.task.latents(num, self.config.latent_dim, purpose, step)
