@@ -26,6 +26,7 @@ from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
+from gan_nas.machine.ranks import launched, launched_rank
 from gan_nas.search import method_names
 from gan_nas.spaces.registry import space_names
 from gan_nas.trials import EVALUATORS
@@ -95,6 +96,8 @@ def search(
     and paper-stl10, for evolution eagan, the generator's stage of EAGAN; repo is an older name of
     published.
 
+    Several GPUs, or machines, train one supernet together under torchrun: docs/many-machines.md.
+
     Example: gan-nas search --method autogan
     """
     from gan_nas.search import load_method
@@ -149,14 +152,13 @@ def search(
         return
     precise = f", {config.precision}" if hasattr(config, "precision") else ""
     remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
-    if not run.exists():
+    if launched_rank() == 0 and not run.exists():
         remark_on_plan(plan(chosen, task, work), on)
-    with stopping() as stop, progress_on_stderr() as progress:
-        task = replace(task, stop=stop)
+    with launched(on) as ranks, stopping() as stop, progress_on_stderr() as progress:
+        task = replace(task, stop=stop, ranks=ranks)
         if "search" in chosen.scores:
-            scored_by = backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision, run=run
-            )
+            judge = partial(backbone_for, backbone, images, on, stop, progress)
+            scored_by = ranks.in_turn(partial(judge, precision=features_precision, run=run))
             task = replace(task, backbone=scored_by)
         result = run_search(chosen, task, run, progress=progress, again=again)
     if as_json:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from gan_nas.machine.ranks import launched_rank
+
 MESSAGE = "stopping after this step, with the state saved; Ctrl-C again gives up at once"
 
 
@@ -23,7 +25,8 @@ def stopping() -> Iterator[Callable[[], bool]]:
             os._exit(130)
         if not asked:
             asked = True
-            _write(f"\r\x1b[2K{MESSAGE}\n" if sys.stderr.isatty() else f"{MESSAGE}\n")
+            if launched_rank() == 0:
+                _write(f"\r\x1b[2K{MESSAGE}\n" if sys.stderr.isatty() else f"{MESSAGE}\n")
 
     before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -5,7 +5,8 @@ GanNasError
 ├── MissingResource      a device, data set, weights file, compiler or disk space is not there
 ├── Incompatible         two good things that do not belong together
 ├── RunFailed            training diverged or collapsed
-└── Interrupted          stopped on request; the same command goes on
+├── Interrupted          stopped on request; the same command goes on
+└── LostRank             another process of the same run has ended; the same command goes on
 """
 
 import re
@@ -45,6 +46,10 @@ class RunFailed(GanNasError):
 
 class Interrupted(GanNasError):
     """Work that stopped on request, with its state saved."""
+
+
+class LostRank(GanNasError):
+    """Work of several processes, another of which has ended; what was saved last stays."""
 
 
 def nearest(name: str, allowed: list[str]) -> str:

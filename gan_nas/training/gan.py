@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import MissingResource
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.initialisation import Initialisation, initialise
 from gan_nas.networks.simulation import HalfPrecision, Idle
 from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
@@ -15,6 +16,7 @@ from gan_nas.streams import stream
 from gan_nas.training.losses import full
 from gan_nas.training.objectives import Hinge, Objective, Random
 from gan_nas.training.recording import WARM_UP, Recorded
+from gan_nas.training.splitting import split
 
 Precision = Literal["float32", "bf16"]
 Turn = Literal["last", "first"]
@@ -37,6 +39,7 @@ class GAN:
     `objective` holds the losses; those with a penalty between images or dropout need a stream of
     random numbers in every step, and some need real images in the generator's (`Objective.reals`).
     `augment` is what happens to all images before the discriminator sees them, by that stream too.
+    `ranks` are the processes that share the work of each step, all of which get the whole batches.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class GAN:
         objective: Objective = HINGE,
         augment: Augment | None = None,
         idle_weights: IdleWeights = "skipped",
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.generator = generator.train()
         self.discriminator = discriminator.train()
         self.generator_weights = [p for p in generator.parameters() if p.requires_grad]
@@ -67,8 +72,8 @@ class GAN:
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
         # What a step calls; `compile` replaces them.
-        self._generate: Callable[[Tensor], Tensor] = generator
-        self._discriminate = discriminator
+        self._generate: Callable[[Tensor], Tensor] = split(generator, ranks)
+        self._discriminate = split(discriminator, ranks)
         self._recorded: tuple[Recorded[GAN], Recorded[GAN]] | None = None
 
     @property
@@ -203,13 +208,13 @@ class GAN:
 
     def _descend_discriminator(self, real: Tensor, z: Tensor, random: Random) -> Tensor:
         loss = self.discriminator_loss(real, z, random)
-        descend(self.discriminator_optimizer, loss, self.idle_weights)
+        descend(self.discriminator_optimizer, loss, self.idle_weights, self.ranks)
         return loss.detach()
 
     def _descend_generator(self, z: Tensor, random: Random, real: Tensor | None) -> Tensor:
         with gradients(self.discriminator_weights, needed=False):
             loss = self.generator_loss(z, random, real)
-            descend(self.generator_optimizer, loss, self.idle_weights)
+            descend(self.generator_optimizer, loss, self.idle_weights, self.ranks)
         return loss.detach()
 
     def _saved(self, optimizer: torch.optim.Optimizer, network: nn.Module) -> Saved:
@@ -258,11 +263,15 @@ def generator_moves(step: int, num_critic: int, turn: Turn) -> bool:
 
 
 def descend(
-    optimizer: torch.optim.Optimizer, loss: Tensor, idle_weights: IdleWeights = "skipped"
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    idle_weights: IdleWeights = "skipped",
+    ranks: Ranks = ALONE,
 ) -> None:
-    """Take one step of an optimiser down a loss."""
+    """Take one step of an optimiser down a loss, whose gradients the ranks have parts of."""
     optimizer.zero_grad(set_to_none=idle_weights == "skipped")
     loss.backward()  # type: ignore[no-untyped-call]
+    ranks.add_gradients(weight for group in optimizer.param_groups for weight in group["params"])
     optimizer.step()
 
 

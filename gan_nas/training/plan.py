@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from gan_nas.data import Images
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.builder import build_discriminator, build_generator
 from gan_nas.networks.cost import genome_cost
 from gan_nas.runs.results import Plan
@@ -41,10 +42,12 @@ def new_gan(
     image_channels: int,
     device: torch.device,
     build: BuildGenerator = build_generator,
+    ranks: Ranks = ALONE,
 ) -> GAN:
     """Build and initialise a genome's networks on `device`, ready to train in a framework.
 
-    `build` makes the generator: by `build_supernet` it is that of all of the genome's space.
+    `build` makes the generator: by `build_supernet` it is that of all of the genome's space. The
+    `ranks` share the work of each step.
     """
     genome, pace = suited(genome, config.framework), pace_at(config, 0)
     with torch.device("meta"):
@@ -67,8 +70,9 @@ def new_gan(
         precision=config.precision,
         objective=objective_of(config, pace),
         augment=diffaugment if config.augment == "diffaugment" else None,
+        ranks=ranks,
     )
-    if records(config, device, build):
+    if records(config, device, build) and ranks.size == 1:
         gan.record()
     return gan
 

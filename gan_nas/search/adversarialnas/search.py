@@ -15,6 +15,7 @@ the raw alpha.
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -52,7 +53,8 @@ class AdversarialNASSearch(Search[State]):
     def __init__(self, task: Task[Config], state: State | None) -> None:
         self.task, self.config, self.ledger = task, task.config, task.ledger
         self.state = state or State()
-        self.gan = SuperGAN(task.config, task.side, task.channels, task.device)
+        shape = task.side, task.channels
+        self.gan = SuperGAN(task.config, *shape, task.device, task.ranks)
         self.gan.gan.generator_steps = self.state.generator_steps
         self.losses = {
             name: self.ledger.window(name, task.config.log_every, task.device)
@@ -121,10 +123,7 @@ class AdversarialNASSearch(Search[State]):
 
     def score(self) -> None:
         """Score the averaged supernet, which mixes as in training, and draw samples."""
-        with self.gan.gan.averaged() as network:
-            fakes = self._fakes(network, self.config.num_scored)
-            images = self.step * self.config.batch_size
-            scores, _ = self.ledger.score(self.scorer, fakes, self.step, images)
+        scores = self.task.ranks.first(self._scores)
         self.ledger.log(**scores)
         self.ledger.keep(scores)
         if self.config.average_replaces and self.step < self.config.iterations:
@@ -139,6 +138,16 @@ class AdversarialNASSearch(Search[State]):
         """Tell how sure alpha and beta are, and what the supernet and real images score."""
         del found
         self.ledger.edges()
+        told = self.task.ranks.first(lambda: self._conclusion().model_dump_json())
+        return Conclusion.model_validate_json(told)
+
+    def _scores(self) -> dict[str, Any]:
+        with self.gan.gan.averaged() as network:
+            fakes = self._fakes(network, self.config.num_scored)
+            images = self.step * self.config.batch_size
+            return self.ledger.score(self.scorer, fakes, self.step, images)[0]
+
+    def _conclusion(self) -> Conclusion:
         config, scorer = self.config, self.scorer
         logits = {"alpha": self.gan.alpha}
         if config.discriminator == "searched":
