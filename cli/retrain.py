@@ -167,7 +167,7 @@ def retrain(
     remark(f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})")
     if launched_rank() == 0 and not run.exists():
         remark_on_plan(planned(), on)
-    with launched(on) as ranks, stopping() as stop, progress_on_stderr() as progress:
+    with stopping() as stop, launched(on) as ranks, progress_on_stderr() as progress:
         judge = partial(backbone_for, backbone, images, on, stop, progress)
         result = train(
             genome,

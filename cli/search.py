@@ -154,7 +154,7 @@ def search(
     remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
     if launched_rank() == 0 and not run.exists():
         remark_on_plan(plan(chosen, task, work), on)
-    with launched(on) as ranks, stopping() as stop, progress_on_stderr() as progress:
+    with stopping() as stop, launched(on) as ranks, progress_on_stderr() as progress:
         task = replace(task, stop=stop, ranks=ranks)
         if "search" in chosen.scores:
             judge = partial(backbone_for, backbone, images, on, stop, progress)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from gan_nas.machine.ranks import launched_rank
+from gan_nas.machine.ranks import launched_rank, num_launched
 
 MESSAGE = "stopping after this step, with the state saved; Ctrl-C again gives up at once"
+MESSAGE_OF_SEVERAL = "stopping after this step, with the state saved if all processes are there"
 
 
 @contextmanager
@@ -25,14 +26,16 @@ def stopping() -> Iterator[Callable[[], bool]]:
             os._exit(130)
         if not asked:
             asked = True
+            message = MESSAGE if num_launched() == 1 else MESSAGE_OF_SEVERAL
             if launched_rank() == 0:
-                _write(f"\r\x1b[2K{MESSAGE}\n" if sys.stderr.isatty() else f"{MESSAGE}\n")
+                _write(f"\r\x1b[2K{message}\n" if sys.stderr.isatty() else f"{message}\n")
 
     before = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: asked
     finally:
-        for number, handler in before.items():
+        # When one process has ended torchrun stops the others, which are then at their end already.
+        for number, handler in before.items() if num_launched() == 1 else ():
             signal.signal(number, handler)
 
 
