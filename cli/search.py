@@ -76,6 +76,7 @@ def search(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     jobs: options.Jobs = None,
+    executor: options.ExecutorName = "local",
     again: options.Again = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
@@ -112,7 +113,9 @@ def search(
     from gan_nas.search.drive import search as run_search
     from gan_nas.search.method import Task
     from gan_nas.training.config import presets_for
+    from gan_nas.trials.executor import check_executor
 
+    check_executor(executor)
     on = compute_on(device, threads)
     config = settings(
         chosen.Config,
@@ -133,6 +136,11 @@ def search(
             f"{method} trains one network, whose weights its architectures share: --jobs is for "
             "searches that train each alone"
         )
+    if executor != "local" and not side_by_side:
+        raise InvalidInput(
+            f"--executor {executor} is for searches that train each genome alone, and this one by "
+            f"{method} does not: several processes train its network together under torchrun"
+        )
     at_once = jobs_on(jobs, on, device, threads) if side_by_side else 1
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
@@ -144,6 +152,7 @@ def search(
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
     task = Task(config=config, images=images, device=on, cache=cache_dir(), jobs=at_once)
+    task = replace(task, executor=executor)
     side = task.side
     work = chosen.work(config, side, images.channels, on)
     settle_threads(threads, on, [run], work, at_once)

@@ -2,6 +2,7 @@
 
 GanNasError
 ├── InvalidInput         a value, file, genome or configuration that cannot be used
+│   └── InUse            a run directory in which another process works
 ├── MissingResource      a device, data set, weights file, compiler or disk space is not there
 ├── Incompatible         two good things that do not belong together
 ├── RunFailed            training diverged or collapsed
@@ -23,6 +24,10 @@ class GanNasError(Exception):
 
 class InvalidInput(GanNasError, ValueError):
     """A value, a file, a genome or a configuration that cannot be used."""
+
+
+class InUse(InvalidInput):
+    """A run directory in which another process works."""
 
 
 class MissingResource(GanNasError):

@@ -92,6 +92,8 @@ class Task(Generic[C]):
     ledger: Ledger = field(default_factory=Ledger)
     jobs: int = 1
     """Trials that are judged at once, each in a process of its own."""
+    executor: str = "local"
+    """Where they are: a name of `trials.EXECUTORS`."""
     ranks: Ranks = ALONE
     """Processes that search together."""
     folder: Path | None = None

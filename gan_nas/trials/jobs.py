@@ -11,49 +11,35 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from copy import deepcopy
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from threading import Event, Thread
-from traceback import format_exc
-from typing import Any, Self
+from typing import Any
 from weakref import finalize
 
 import torch
 
-from gan_nas import errors
-from gan_nas.errors import GanNasError, Interrupted, InvalidInput
-from gan_nas.progress import ENDED, silent
-from gan_nas.runs.run import never
+from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.trials.evaluator import Evaluator
+from gan_nas.trials.executor import Begun, Executor, judged, shipped
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
 LOOK_SECONDS = 0.1  # between two looks at whether to stop
-MOST_DEATHS = 2  # of a trial's jobs: the second is its outcome
 STOP = b"stop"
 
 
-class Begun:
-    """A trial that was begun; `row` is what its progress is shown under."""
-
-    def __init__(self, trial: Trial, row: str) -> None:
-        self.trial, self.row = trial, row
-        self.end: Outcome | Exception | None = None
-        self.num_deaths = 0
-
-
-class Jobs:
-    """Judges trials, up to `num` at once; one at a time in this very process.
+class Jobs(Executor):
+    """Judges trials in processes of this machine; one at a time in this very process.
 
     Jobs take the visible GPUs in turn, from the evaluator's on; on a CPU each has as many threads
     as this process. What was begun by a job that is killed is begun once more.
     """
 
     def __init__(self, evaluator: Evaluator, num: int = 1) -> None:
-        self.evaluator, self.num = evaluator, num
+        super().__init__(evaluator, num)
         self._waiting: deque[Begun] = deque()
         self._workers: list[_Worker] = []
         self._release = finalize(self, _end, self._workers)
@@ -82,12 +68,6 @@ class Jobs:
     def close(self) -> None:
         """End all jobs."""
         self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _judged_here(self, begun: Begun) -> Outcome:
         def show(
@@ -139,26 +119,16 @@ class Jobs:
             case {"phase": phase, "done": done, "total": total, "values": values}:
                 progress(phase, done, total, values, row=begun.row)
                 return
-            case {"outcome": content}:
-                begun.end = Outcome.model_validate_json(content)
-            case {"error": kind, "text": text}:
-                known = getattr(errors, kind, RuntimeError)
-                begun.end = known(text)
-            case _:
+            case None:
                 self._workers.remove(worker)
-                begun.num_deaths += 1
-                code = worker.end()
-                if begun.num_deaths < MOST_DEATHS:
+                begun.die(f"with exit code {worker.end()}")
+                if begun.end is None:
                     self._waiting.appendleft(begun)
                     return
-                why = (
-                    f"its process ended {MOST_DEATHS} times, at last with exit code {code}, as for "
-                    "want of memory"
-                )
-                begun.end = Outcome(trial=begun.trial, status="out_of_memory", why=why)
+            case answer:
+                begun.take(answer)
         worker.task = None
-        distance = getattr(begun.end, "distance", None)
-        progress(ENDED, 1, 1, {} if distance is None else {"distance": distance}, row=begun.row)
+        self._show_end(begun)
 
 
 class _Worker:
@@ -169,7 +139,7 @@ class _Worker:
         self.task: Begun | None = None
         apart = get_context("spawn")
         self.ear, mouth = apart.Pipe()
-        arguments = mouth, _shipped(evaluator), torch.get_num_threads()
+        arguments = mouth, shipped(evaluator), torch.get_num_threads()
         self.process = apart.Process(target=_work, args=arguments, daemon=True)
         with _deaf_to_ctrl_c():
             try:
@@ -224,15 +194,6 @@ def _on_a_gpu_of_its_own(evaluator: TrainEvaluator, number: int) -> TrainEvaluat
     return replace(evaluator, device=torch.device("cuda", index))
 
 
-def _shipped(evaluator: TrainEvaluator) -> TrainEvaluator:
-    """Return the evaluator without what belongs to this process, its networks on the CPU."""
-    backbone, *judges = (
-        replace(judge, network=deepcopy(judge.network).cpu())
-        for judge in (evaluator.backbone, *evaluator.judges)
-    )
-    return replace(evaluator, stop=never, progress=silent, backbone=backbone, judges=tuple(judges))
-
-
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
     """Let processes that begin meanwhile not hear a Ctrl-C, which the terminal sends to all."""
@@ -280,11 +241,4 @@ def _work(mouth: Connection, evaluator: TrainEvaluator, num_threads: int) -> Non
 
     evaluator = replace(evaluator, stop=asked.is_set, progress=show)
     while (content := inbox.get()) is not None:
-        try:
-            outcome = evaluator(Trial.model_validate_json(content))
-        except GanNasError as error:
-            tell(error=type(error).__name__, text=str(error))
-        except Exception:
-            tell(error="Exception", text=f"in a job: {format_exc()}")
-        else:
-            tell(outcome=outcome.model_dump_json())
+        tell(**judged(evaluator, content))
