@@ -80,7 +80,8 @@ class RayEngine(Engine):
     def close(self) -> None:
         """End a cluster that was started here, or the connection to another."""
         if self._is_ours and ray.is_initialized():
-            ray.shutdown()
+            with _own_signals():
+                ray.shutdown()
 
 
 def _call(work: Judge, content: str) -> str:
@@ -89,7 +90,7 @@ def _call(work: Judge, content: str) -> str:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Put back what `ray.init` replaces: our answer to SIGTERM, which saves and exits with 75."""
+    """Put back what Ray replaces: our answer to SIGTERM, which saves and exits with 75."""
     is_main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
     before = {number: signal.getsignal(number) for number in numbers}
