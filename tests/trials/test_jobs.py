@@ -108,7 +108,7 @@ def test_a_trial_that_went_on_to_more_images_is_still_known_at_fewer(tmp_path: P
 
 
 class Here(Engine):
-    """Calls in this very process, when they are waited for; the first is lost, as often as asked."""
+    """Calls in this very process, when they are waited for; the first ones are lost."""
 
     def __init__(self, losses: int = 0) -> None:
         self.losses, self.calls = losses, list[str]()
