@@ -74,6 +74,7 @@ def coverage(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Run the tests that take long; what follows -- goes to pytest."""
     add(session, "tests")
+    add(session, "executors")
     run(session, "pytest", "-m", "slow", *session.posargs)
 
 

@@ -41,10 +41,12 @@ from gan_nas.errors import (
     Incompatible,
     Interrupted,
     InvalidInput,
+    LostRank,
     MissingResource,
     RunFailed,
 )
 from gan_nas.machine.memory import is_out_of_memory
+from gan_nas.machine.ranks import num_launched
 
 EXIT_CODES: dict[type[GanNasError], int] = {
     InvalidInput: 2,
@@ -52,8 +54,10 @@ EXIT_CODES: dict[type[GanNasError], int] = {
     Incompatible: 4,
     RunFailed: 5,
     Interrupted: 75,
+    LostRank: 75,
 }
 BUG, BROKEN_PIPE = 70, 141
+SHARED_COMMANDS = ("retrain", "search")  # that torchrun may start several times
 
 # The library knows of no options, so it cannot name them; only those of the command are named.
 OPTIONS_IN_WORDS = {
@@ -158,6 +162,7 @@ def run(arguments: list[str]) -> int:
     if " ".join(words[:2]) in SUB_COMMANDS:
         words = [" ".join(words[:2]), *words[2:]]
     try:
+        _check_launch(words)
         code = app(words or ["--help"], prog_name="gan-nas", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # the second is what click makes of the first
@@ -170,11 +175,21 @@ def run(arguments: list[str]) -> int:
         _give_up_stdout()
         if isinstance(error, Interrupted):
             remark(sentence)
-            suggest(go_on=tuple(arguments))
+            if num_launched() == 1:
+                suggest(go_on=tuple(arguments))
         else:
-            remark(f"error: {sentence}", style="red")
+            remark(f"error: {sentence}", style="red", everywhere=True)
         return code
     return code if isinstance(code, int) else 0
+
+
+def _check_launch(words: Sequence[str]) -> None:
+    """Refuse commands that several processes cannot work on together."""
+    if num_launched() > 1 and words and words[0] not in SHARED_COMMANDS:
+        raise InvalidInput(
+            f"torchrun has started {num_launched()} processes of gan-nas {words[0]}, which one "
+            f"does alone: only {' and '.join(SHARED_COMMANDS)} share their work; leave torchrun out"
+        )
 
 
 def _give_up_stdout() -> None:

@@ -60,6 +60,7 @@ def derive(
         ),
     ] = 1,
     jobs: options.Jobs = None,
+    executor: options.ExecutorName = "local",
     max_params: options.MaxParams = None,
     max_macs: options.MaxMacs = None,
     data: options.SameData = None,
@@ -110,13 +111,17 @@ def derive(
     from gan_nas.search.retraining import DerivedResult, retrain_all
     from gan_nas.spaces.genome import Genome, read_genome
     from gan_nas.training.plan import work
+    from gan_nas.trials.executor import check_executor
 
     if run is None:
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
     if inherit and not retrain:
         raise InvalidInput("--inherit says where --retrain starts: give both")
-    if (seeds, rungs, jobs) != (1, 1, None) and not retrain:
-        raise InvalidInput("--seeds, --rungs and --jobs say how --retrain trains: give it, too")
+    if (seeds, rungs, jobs, executor) != (1, 1, None, "local") and not retrain:
+        raise InvalidInput(
+            "--seeds, --rungs, --jobs and --executor say how --retrain trains: give it, too"
+        )
+    check_executor(executor)
     limit = Limit(whole_number(max_params), whole_number(max_macs))
     chosen, space = method_of(run), stored_space(run)
     on = compute_on(device, threads)
@@ -181,6 +186,7 @@ def derive(
                 seeds=seeds,
                 rungs=rungs,
                 jobs=at_once,
+                executor=executor,
                 supernets=supernets,
                 any_passport=any_passport,
                 again=again,

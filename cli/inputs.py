@@ -12,6 +12,7 @@ from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.machine.cores import available_cores, idle_cores
+from gan_nas.machine.ranks import launched_place, num_launched
 from gan_nas.machine.repeatable import fix_workspaces
 from gan_nas.machine.threads import number_is_given
 from gan_nas.metrics.preprocessing import Preprocessing
@@ -67,7 +68,7 @@ def compute_on(device: str, threads: int | None) -> "torch.device":
 
     `threads` are those of the CPU. Without, they are those of the environment or, where the CPU is
     the device, as many as there are cores that others leave idle; what trains measures them
-    afterwards.
+    afterwards. Of several processes each takes a GPU of its own.
     """
     import torch
 
@@ -101,6 +102,8 @@ def _found_device(device: str) -> "torch.device":
     import torch
 
     num_gpus = torch.cuda.device_count()
+    if num_gpus and device in ("auto", "cuda") and num_launched() > 1:
+        device = f"cuda:{launched_place()}"
     if device == "auto":
         return torch.device("cuda", 0) if num_gpus else torch.device("cpu")
     if device == "cpu":

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gan_nas.spaces.frameworks import FRAMEWORKS
+from gan_nas.trials import EXECUTORS
 
 
 def one_of(names: Sequence[str]) -> str:
@@ -156,6 +157,15 @@ Jobs = Annotated[
         max=256,
         help="Trainings at once, each in a process of its own, which share the CPU's cores or take "
         "the GPUs in turn; else one, or one on each visible GPU.",
+    ),
+]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help=f"Where these jobs are: {one_of(tuple(EXECUTORS))}; local are processes of this "
+        "machine, ray and slurm need an extra of that name (docs/many-machines.md).",
     ),
 ]
 Again = Annotated[

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.shell import command_line
+from gan_nas.machine.ranks import launched_rank
 
 
 class _Console(Console):
@@ -49,8 +50,11 @@ class _Console(Console):
 
 
 def console(*, stderr: bool = False, **options: Any) -> Console:
-    """Return a console for results or, on stderr, for everything else."""
-    return _Console(stderr=stderr, **options)
+    """Return a console for results or, on stderr, for everything else.
+
+    Of several processes that torchrun has started only the first prints.
+    """
+    return _Console(stderr=stderr, **({"quiet": launched_rank() > 0} | options))
 
 
 def show(*results: RenderableType) -> None:
@@ -72,7 +76,8 @@ def show_result(result: BaseModel) -> None:
 
 def show_json_text(text: str) -> None:
     """Print JSON, as `json.dumps` writes it, to stdout."""
-    print(visible_json(text))  # noqa: T201 - stdout is for results
+    if launched_rank() == 0:
+        print(visible_json(text))  # noqa: T201 - stdout is for results
 
 
 def show_csv(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -83,9 +88,14 @@ def show_csv(rows: Iterable[Mapping[str, Any]]) -> None:
     writer.writerows([first, *rest])
 
 
-def remark(text: str, style: str | None = None) -> None:
-    """Print a sentence to stderr: wrapped on a terminal, one line elsewhere."""
-    err = console(stderr=True)
+def remark(text: str, style: str | None = None, *, everywhere: bool = False) -> None:
+    """Print a sentence to stderr: wrapped on a terminal, one line elsewhere.
+
+    Of several processes the first prints it or, `everywhere`, all, with their numbers.
+    """
+    err = console(stderr=True, **({"quiet": False} if everywhere else {}))
+    if everywhere and launched_rank():
+        text = f"process {launched_rank()}: {text}"
     err.print(text, style=style, soft_wrap=not err.is_terminal)
 
 

@@ -24,6 +24,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
+from gan_nas.machine.ranks import launched, launched_rank
 from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.genome import Genome
@@ -98,6 +99,8 @@ def retrain(
     discriminator's where the search trained just that one. --from takes over a trained generator's,
     on other data if wanted: all tensors must have the same shapes.
 
+    Several GPUs, or machines, train one genome together under torchrun: docs/many-machines.md.
+
     Example: gan-nas retrain autogan-cifar10-top1 --width 16
     """
     if source is not None and inherit is not None:
@@ -162,9 +165,10 @@ def retrain(
         show_plan(planned(), run, images, side, as_json)
         return
     remark(f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})")
-    if not run.exists():
+    if launched_rank() == 0 and not run.exists():
         remark_on_plan(planned(), on)
-    with stopping() as stop, progress_on_stderr() as progress:
+    with stopping() as stop, launched(on) as ranks, progress_on_stderr() as progress:
+        judge = partial(backbone_for, backbone, images, on, stop, progress)
         result = train(
             genome,
             images,
@@ -172,14 +176,13 @@ def retrain(
             run,
             resolution=side,
             device=on,
-            backbone=backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision, run=run
-            ),
+            backbone=ranks.in_turn(partial(judge, precision=features_precision, run=run)),
             cache=cache_dir(),
             stop=stop,
             progress=progress,
             start=start,
             again=again,
+            ranks=ranks,
         )
     if as_json:
         show_result(result)

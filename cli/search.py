@@ -26,6 +26,7 @@ from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
 from gan_nas.errors import InvalidInput
+from gan_nas.machine.ranks import launched, launched_rank
 from gan_nas.search import method_names
 from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import load_genome
@@ -86,6 +87,7 @@ def search(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     jobs: options.Jobs = None,
+    executor: options.ExecutorName = "local",
     again: options.Again = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
@@ -107,6 +109,8 @@ def search(
     eagan-demo and eagan-discriminators-demo, both on digits in minutes; repo is an older name of
     published.
 
+    Several GPUs, or machines, train one supernet together under torchrun: docs/many-machines.md.
+
     Examples: gan-nas search --method autogan; gan-nas search --method evolution --preset
     eagan-discriminators-demo --genome runs/evolution-adversarialnas-shared-digits-0
     """
@@ -122,7 +126,9 @@ def search(
     from gan_nas.search.drive import search as run_search
     from gan_nas.search.method import Task
     from gan_nas.training.config import presets_for
+    from gan_nas.trials.executor import check_executor
 
+    check_executor(executor)
     on = compute_on(device, threads)
     given = _given(chosen, genome)
     if given is not None:
@@ -147,6 +153,11 @@ def search(
             f"{method} trains one network, whose weights its architectures share: --jobs is for "
             "searches that train each alone"
         )
+    if executor != "local" and not side_by_side:
+        raise InvalidInput(
+            f"--executor {executor} is for searches that train each genome alone, and this one by "
+            f"{method} does not: several processes train its network together under torchrun"
+        )
     at_once = jobs_on(jobs, on, device, threads) if side_by_side else 1
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
     images, chosen_side = load_to_train(data, data_root, preparation, config.resolution)
@@ -160,6 +171,7 @@ def search(
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
     task = Task(config=config, images=images, device=on, cache=cache_dir(), jobs=at_once)
+    task = replace(task, executor=executor)
     side = task.side
     work = chosen.work(config, side, images.channels, on)
     settle_threads(threads, on, [run], work, at_once)
@@ -168,14 +180,13 @@ def search(
         return
     precise = f", {config.precision}" if hasattr(config, "precision") else ""
     remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
-    if not run.exists():
+    if launched_rank() == 0 and not run.exists():
         remark_on_plan(plan(chosen, task, work), on)
-    with stopping() as stop, progress_on_stderr() as progress:
-        task = replace(task, stop=stop)
+    with stopping() as stop, launched(on) as ranks, progress_on_stderr() as progress:
+        task = replace(task, stop=stop, ranks=ranks)
         if "search" in chosen.scores:
-            scored_by = backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision, run=run
-            )
+            judge = partial(backbone_for, backbone, images, on, stop, progress)
+            scored_by = ranks.in_turn(partial(judge, precision=features_precision, run=run))
             task = replace(task, backbone=scored_by)
         result = run_search(chosen, task, run, progress=progress, again=again)
     if as_json:

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from gan_nas.machine.ranks import launched_rank, num_launched
+
 INTERRUPTED, KILLED = 75, 130
 AT_ONCE = "stopped; the same command goes on"
 MESSAGE = "stopping after this step, with the state saved; Ctrl-C again gives up at once"
+MESSAGE_OF_SEVERAL = "stopping after this step, with the state saved if all processes are there"
 
 
 def obey() -> None:
@@ -42,13 +45,16 @@ def stopping() -> Iterator[Callable[[], bool]]:
             os._exit(KILLED)
         if not asked:
             asked = True
-            _write(f"\r\x1b[2K{MESSAGE}\n" if _on_terminal() else f"{MESSAGE}\n")
+            message = MESSAGE if num_launched() == 1 else MESSAGE_OF_SEVERAL
+            if launched_rank() == 0:
+                _write(f"\r\x1b[2K{message}\n" if _on_terminal() else f"{message}\n")
 
     before = {number: signal.signal(number, answer) for number in heard()}
     try:
         yield lambda: asked
     finally:
-        for number, handler in before.items():
+        # When one process has ended torchrun stops the others, which are then at their end already.
+        for number, handler in before.items() if num_launched() == 1 else ():
             signal.signal(number, handler)
 
 

@@ -20,6 +20,7 @@ from gan_nas.cli.printing import remark, show, show_result, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.errors import InvalidInput
 from gan_nas.studies import STUDIES, load_study
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def study(
     device: options.Device = "auto",
     threads: options.Threads = None,
     jobs: options.Jobs = None,
+    executor: options.ExecutorName = "local",
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
 ) -> None:
@@ -69,6 +71,14 @@ def study(
     from gan_nas.data import cache_dir
     from gan_nas.machine.cores import available_cores
     from gan_nas.studies.study import StudyTask, run_study
+    from gan_nas.trials.executor import check_executor
+
+    check_executor(executor)
+    if executor != "local" and not chosen.needs_images:
+        raise InvalidInput(
+            f"--executor {executor} is for studies that train, and {name} looks at tables of "
+            "trials: --jobs N makes it faster"
+        )
 
     on = compute_on(device, threads)
     config = settings(chosen.Config, chosen.presets, preset, sets, "auto", on, seed=seed)
@@ -76,7 +86,12 @@ def study(
     what = data if takes_images else "tables"
     run = directory or default_directory(f"study-{name}", what, config.seed)
     task = StudyTask(
-        config=config, directory=run, device=on, cache=cache_dir(), data_root=data_root
+        config=config,
+        directory=run,
+        device=on,
+        cache=cache_dir(),
+        data_root=data_root,
+        executor=executor,
     )
     if takes_images:
         task = replace(task, jobs=jobs_on(jobs, on, device, threads))

@@ -25,6 +25,7 @@ def table_make(
     device: options.Device = "auto",
     threads: options.Threads = None,
     jobs: options.Jobs = None,
+    executor: options.ExecutorName = "local",
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
 ) -> None:
@@ -44,7 +45,10 @@ def table_make(
         return
 
     from gan_nas.data import cache_dir
+    from gan_nas.trials.executor import check_executor
     from gan_nas.trials.making import make
+
+    check_executor(executor)
 
     recipe = find_recipe(name, sets or ())
     run = directory or Path("runs") / f"table-{name}"
@@ -64,6 +68,7 @@ def table_make(
             judges=judges,
             device=on,
             jobs=at_once,
+            executor=executor,
             cache=cache_dir(),
             stop=stop,
             progress=progress,

@@ -2,10 +2,12 @@
 
 GanNasError
 ├── InvalidInput         a value, file, genome or configuration that cannot be used
+│   └── InUse            a run directory in which another process works
 ├── MissingResource      a device, data set, weights file, compiler or disk space is not there
 ├── Incompatible         two good things that do not belong together
 ├── RunFailed            training diverged or collapsed
-└── Interrupted          stopped on request; the same command goes on
+├── Interrupted          stopped on request; the same command goes on
+└── LostRank             another process of the same run has ended; the same command goes on
 """
 
 import re
@@ -22,6 +24,10 @@ class GanNasError(Exception):
 
 class InvalidInput(GanNasError, ValueError):
     """A value, a file, a genome or a configuration that cannot be used."""
+
+
+class InUse(InvalidInput):
+    """A run directory in which another process works."""
 
 
 class MissingResource(GanNasError):
@@ -45,6 +51,10 @@ class RunFailed(GanNasError):
 
 class Interrupted(GanNasError):
     """Work that stopped on request, with its state saved."""
+
+
+class LostRank(GanNasError):
+    """Work of several processes, another of which has ended; what was saved last stays."""
 
 
 def nearest(name: str, allowed: list[str]) -> str:

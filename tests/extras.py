@@ -10,6 +10,10 @@ needs_optuna = pytest.mark.skipif(
     any(find_spec(package) is None for package in ("optuna", "cmaes")),
     reason="gan-nas[optuna] is not installed",
 )
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="gan-nas[ray] is not installed")
+needs_submitit = pytest.mark.skipif(
+    find_spec("submitit") is None, reason="gan-nas[slurm] is not installed"
+)
 
 needs_onnx = pytest.mark.skipif(
     any(find_spec(package) is None for package in ("onnx", "onnxscript", "onnxruntime")),

@@ -122,10 +122,12 @@ def test_every_error_is_a_gan_nas_error_with_a_docstring() -> None:
     assert {kind.__name__ for kind in ours} == {
         "GanNasError",
         "InvalidInput",
+        "InUse",
         "MissingResource",
         "Incompatible",
         "RunFailed",
         "Interrupted",
+        "LostRank",
     }
     for kind in ours:
         assert kind.__doc__

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from pydantic import AliasChoices, BaseModel, ValidationError
 
 from gan_nas.errors import Incompatible, Interrupted, explain
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.states import Saved, load_groups, read_groups
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.run import Run
@@ -64,13 +65,14 @@ def work_through(
     *,
     save_every: int,
     clock: Callable[[], float] = time.monotonic,
+    ranks: Ranks = ALONE,
 ) -> W:
     """Start work or go on with it, come to its end, and return it.
 
     `start` makes it at a state, which is None at the very beginning, and opens the ledger's
     windows; tensors are loaded afterwards. A checkpoint is written whenever a multiple of
     `save_every` steps was passed, after half a minute of slow ones by the `clock`, in seconds, at
-    the end and on request.
+    the end and on request. The `ranks` do the same work, each of them all of it, at one pace.
     Raises Interrupted with all state saved; Incompatible for a checkpoint of another version.
     """
     work = _restored(run, ledger, state, start)
@@ -94,7 +96,7 @@ def work_through(
             save()
             raise
         passed = work.step // save_every > saved_step // save_every
-        late = clock() - saved_at > max(MOST_SECONDS, SAVING * took)
+        late = ranks.any(clock() - saved_at > max(MOST_SECONDS, SAVING * took))
         new = work.step > saved_step
         if (new and (passed or late or work.finished)) or run.stop():
             save()

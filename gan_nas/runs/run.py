@@ -18,7 +18,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 from filelock import lock_descriptor
 from torch import Tensor
 
-from gan_nas.errors import Incompatible, Interrupted, InvalidInput, RunFailed
+from gan_nas.errors import Incompatible, Interrupted, InUse, InvalidInput, RunFailed
 from gan_nas.files import (
     host,
     open_own,
@@ -321,7 +321,7 @@ def _lock(directory: Path) -> int:
         raise unwritable(directory / LOCK, error) from error
     if not is_free:
         os.close(descriptor)
-        raise InvalidInput(
+        raise InUse(
             f"another process{_holder(directory)} is working in {directory}; wait for its end or "
             "choose another run directory"
         )

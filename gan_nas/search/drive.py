@@ -25,7 +25,8 @@ from gan_nas.runs.folders import TRIALS
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import read_state, work_through
 from gan_nas.runs.results import Found, Plan, SearchResult
-from gan_nas.runs.run import Finished, Run, never, read_finished
+from gan_nas.runs.run import Finished, never, read_finished
+from gan_nas.runs.shared import open_run
 from gan_nas.runs.stored import (
     as_written,
     check_settings,
@@ -59,27 +60,31 @@ def search(
     once when it did so before, unless `again`; Incompatible when the directory holds other
     settings; InvalidInput for limits that nothing can keep.
     """
-    directory = Path(directory)
+    directory, ranks = Path(directory), task.ranks
     if isinstance(method, str):
         method = load_method(method)
     task = with_backbone(method, task, "search", directory, progress)
     if isinstance(task.images, Images):
         task.images.check_varied()
     method.check(task)
+    if ranks.size > 1:
+        _check_shared(method, task)
     absent = _absent(method, task)
     with (
         repeatable(task.device),
-        Run.open(directory, _settings(method, task), task.stop, absent=absent) as run,
+        open_run(directory, _settings(method, task), task.stop, task.ranks, absent=absent) as run,
     ):
         if run.finished:
             return run.result(SearchResult)
         run.begin(again=again)
         if task.backbone is not None and isinstance(task.images, Images):
-            keep_judge(directory, task.backbone, task.images)
-        config, ledger = task.config, Ledger(run, progress)
-        task = replace(task, ledger=ledger, folder=directory / TRIALS)
+            ranks.first(partial(keep_judge, directory, task.backbone, task.images))
+        config, ledger = task.config, Ledger(run if ranks.is_first else None, progress)
+        task = replace(task, ledger=ledger, folder=directory / TRIALS, stop=run.stop)
         start = partial(method.start, task)
-        work = work_through(run, ledger, method.State, start, save_every=config.save_every)
+        work = work_through(
+            run, ledger, method.State, start, save_every=config.save_every, ranks=ranks
+        )
         try:
             found = work.found(config.top_k, config.limit, anew=False)
             conclusion = work.conclude(found)
@@ -241,7 +246,8 @@ def with_backbone(
     assert isinstance(task.images, Images), "scores need the images themselves"
     kept, wanted = stored_judge(run)
     args = task.images, task.cache, task.device, task.stop, progress
-    backbone = load_backbone("classifier", *args, kept=kept, wanted=wanted)
+    load = partial(load_backbone, "classifier", *args, kept=kept, wanted=wanted)
+    backbone = task.ranks.in_turn(load)
     return replace(task, backbone=backbone)
 
 
@@ -260,7 +266,7 @@ def _rows(
         if not task.config.limit.keeps(parameters, macs):
             continue  # of a method that looks at no limits itself
         path = directory / "genomes" / f"{genome.genome_id}.json"
-        genome.save(path)
+        task.ranks.first(partial(genome.save, path))
         rows.append(
             Found(
                 id=genome.genome_id,
@@ -276,6 +282,18 @@ def _rows(
         within = f" that keeps within {task.config.limit.words}" * (task.config.limit != Limit())
         raise InvalidInput(f"this search found nothing{within}: search longer, or raise a limit")
     return rows
+
+
+def _check_shared(method: Method[C, S], task: Task[C]) -> None:
+    """Raise InvalidInput for a search that several processes cannot make together."""
+    batches = method.batches(task.config)
+    if not batches:
+        raise InvalidInput(
+            f"torchrun has started {task.ranks.size} processes, and this search by {method.name} "
+            "trains no network that they could share: without torchrun, --jobs N or --executor ray "
+            "judges several genomes at once where each is trained alone"
+        )
+    task.ranks.check(batches)
 
 
 def _settings(method: Method[C, S], task: Task[C]) -> dict[str, Any]:

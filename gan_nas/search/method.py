@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.cost import Cost
 from gan_nas.networks.states import Saved
@@ -91,6 +92,10 @@ class Task(Generic[C]):
     ledger: Ledger = field(default_factory=Ledger)
     jobs: int = 1
     """Trials that are judged at once, each in a process of its own."""
+    executor: str = "local"
+    """Where they are: a name of `trials.EXECUTORS`."""
+    ranks: Ranks = ALONE
+    """Processes that search together."""
     folder: Path | None = None
     """Where a search may have whole trainings; none without a run."""
 
@@ -249,6 +254,14 @@ class Method(ABC, Generic[C, S]):
         """Tell whether it judges genomes in jobs, several at once."""
         del config
         return False
+
+    def batches(self, config: C) -> Mapping[str, int]:
+        """Return the batches that several processes split, by the settings that say their sizes.
+
+        None by default: then one process searches alone, whoever launches several.
+        """
+        del config
+        return {}
 
     def check(self, task: Task[C]) -> None:
         """Raise InvalidInput for what cannot be done, before a run is made."""

@@ -26,7 +26,7 @@ from gan_nas.spaces.frameworks import framework_of, suited
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
 from gan_nas.trials.comparison import Standing, is_clear, ranked
-from gan_nas.trials.jobs import Jobs
+from gan_nas.trials.executor import Executor, open_executor
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Status, Trial
 
@@ -81,6 +81,7 @@ def retrain_all(
     seeds: int = 1,
     rungs: int = 1,
     jobs: int = 1,
+    executor: str = "local",
     cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
@@ -95,7 +96,7 @@ def retrain_all(
     weights of `supernets`, then in retrained/ID-inherited. Of several `seeds` the first is the
     settings' own, and the others' folders end in -seedN. With several `rungs` only the better half
     goes on to twice the images, the last rung being the whole length. `jobs` are trained at once,
-    each in a process of its own.
+    each in a process of its own, where the `executor` says.
 
     A trial that diverged or collapsed is listed with this outcome and stops nothing; so is one that
     memory did not suffice for, after another try with half the micro-batch. One that is
@@ -132,7 +133,7 @@ def retrain_all(
         stop=stop,
         progress=progress,
     )
-    with Jobs(evaluator, jobs) as pool:
+    with open_executor(executor, evaluator, jobs) as pool:
         outcomes = _judged(pool, genomes, config, seeds, rungs)
     trials = [_retrained(evaluator, outcome) for outcome in outcomes]
     passports = [trial.result.passport for trial in trials if trial.result]
@@ -169,7 +170,7 @@ def _name_of(trial: Trial, *, config: TrainingConfig, inherits: bool) -> str:
 
 
 def _judged(
-    jobs: Jobs, genomes: Sequence[Genome], config: TrainingConfig, seeds: int, rungs: int
+    jobs: Executor, genomes: Sequence[Genome], config: TrainingConfig, seeds: int, rungs: int
 ) -> list[Outcome]:
     """Train all genomes with all seeds, the better ones longer; returns the last of each."""
     whole = config.steps * config.num_critic * config.batch_size

@@ -88,6 +88,8 @@ class StudyTask(Generic[C]):
     device: torch.device = CPU
     jobs: int = 1
     """Trainings, or searches, at once."""
+    executor: str = "local"
+    """Where they are: a name of `trials.EXECUTORS`."""
     cache: Path | None = None
     data_root: Path | None = None
     """Where other data sets lie, if not in the usual place."""

@@ -14,7 +14,7 @@ from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.studies.study import StudyConfig, StudyTask
 from gan_nas.training.config import TrainingConfig, presets_for
-from gan_nas.trials.jobs import Jobs
+from gan_nas.trials.executor import open_executor
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -82,7 +82,7 @@ def train_all(task: StudyTask[T], genomes: Sequence[Genome]) -> dict[str, list[O
         for genome in different.values()
     ]
     trained: dict[str, list[Outcome]] = {name: [] for name in different}
-    with Jobs(evaluator, task.jobs) as jobs:
+    with open_executor(task.executor, evaluator, task.jobs) as jobs:
         begun = [
             jobs.begin(trial, f"training {number}/{len(trials)}")
             for number, trial in enumerate(trials, start=1)

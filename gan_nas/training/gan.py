@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import MissingResource
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.initialisation import Initialisation, initialise
 from gan_nas.networks.simulation import HalfPrecision, Idle
 from gan_nas.networks.spectral import power_iteration_held
@@ -16,6 +17,7 @@ from gan_nas.streams import stream
 from gan_nas.training.losses import full
 from gan_nas.training.objectives import Hinge, Objective, Random
 from gan_nas.training.recording import WARM_UP, Recorded
+from gan_nas.training.splitting import split
 
 Precision = Literal["float32", "bf16"]
 Turn = Literal["last", "first"]
@@ -38,8 +40,8 @@ class GAN:
     `objective` holds the losses; those with a penalty between images or dropout need a stream of
     random numbers in every step, and some need real images in the generator's (`Objective.reals`).
     `augment` is what happens to all images before the discriminator sees them, by that stream too.
-    `micro_batch` is how many images of either kind pass the networks at once; see
-    `_descend`.
+    `micro_batch` is how many images of either kind pass the networks at once; see `_descend`. The
+    `ranks` are the processes that share the work of each step, all of which get the whole batches.
     """
 
     def __init__(
@@ -57,8 +59,9 @@ class GAN:
         augment: Augment | None = None,
         idle_weights: IdleWeights = "skipped",
         micro_batch: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.micro_batch = micro_batch
+        self.micro_batch, self.ranks = micro_batch, ranks
         self.generator = generator.train()
         self.discriminator = discriminator.train()
         self.generator_weights = [p for p in generator.parameters() if p.requires_grad]
@@ -72,8 +75,8 @@ class GAN:
         self.generator_steps = 0
         self._averages = [p.detach().clone() for p in generator.parameters()] if ema_decay else []
         # What a step calls; `compile` replaces them.
-        self._generate: Callable[[Tensor], Tensor] = generator
-        self._discriminate = discriminator
+        self._generate: Callable[[Tensor], Tensor] = split(generator, ranks)
+        self._discriminate = split(discriminator, ranks)
         self._recorded: tuple[Recorded[GAN], Recorded[GAN]] | None = None
 
     @property
@@ -239,8 +242,9 @@ class GAN:
         num, size = len(given[0]), self.micro_batch
         if size is None or size >= num:
             loss = loss_of(*given)
-            descend(optimizer, loss, self.idle_weights)
+            descend(optimizer, loss, self.idle_weights, self.ranks)
             return loss.detach()
+        assert self.ranks.size == 1, "the parts of a batch are those of the processes"
         optimizer.zero_grad(set_to_none=self.idle_weights == "skipped")
         shares = []
         for number, part in enumerate(zip(*(torch.split(x, size) for x in given), strict=True)):
@@ -299,11 +303,15 @@ def generator_moves(step: int, num_critic: int, turn: Turn) -> bool:
 
 
 def descend(
-    optimizer: torch.optim.Optimizer, loss: Tensor, idle_weights: IdleWeights = "skipped"
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    idle_weights: IdleWeights = "skipped",
+    ranks: Ranks = ALONE,
 ) -> None:
-    """Take one step of an optimiser down a loss."""
+    """Take one step of an optimiser down a loss, whose gradients the ranks have parts of."""
     optimizer.zero_grad(set_to_none=idle_weights == "skipped")
     loss.backward()  # type: ignore[no-untyped-call]
+    ranks.add_gradients(weight for group in optimizer.param_groups for weight in group["params"])
     optimizer.step()
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gan_nas.configs import defaults
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
@@ -27,8 +28,10 @@ from gan_nas.runs.ledger import Ledger, check_spread, spread_of
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import Length, Run, never
+from gan_nas.runs.shared import open_run
 from gan_nas.runs.stored import stored_judge
 from gan_nas.scoring.generating import generate
+from gan_nas.scoring.protocols import Compared
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome
@@ -75,6 +78,7 @@ def train(
     again: bool = False,
     judges: Sequence[Backbone] = (),
     plain: bool = False,
+    ranks: Ranks = ALONE,
 ) -> TrainingResult:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
 
@@ -87,6 +91,8 @@ def train(
     classifier, which is trained on the images first where the package or `cache` has none for them.
     `cache` is a folder where it and the numbers of real images are kept between runs. `judges` are
     backbones that score the same images beside it; which generator is best is not up to them.
+    The `ranks` train together, each its part of every batch, when all of them make this call; the
+    first scores and writes.
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
@@ -95,15 +101,25 @@ def train(
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
     """
+    ranks.check({name: getattr(config, name) for name in ("batch_size", "generator_batch_size")})
+    if ranks.size > 1 and config.compile:
+        raise InvalidInput(
+            f"compile = true with {ranks.size} processes: torch.compile cannot follow what they "
+            "tell each other, train without compile"
+        )
+    if ranks.size > 1 and config.micro_batch is not None:
+        raise InvalidInput(
+            f"micro_batch = {config.micro_batch} with {ranks.size} processes, which split a batch "
+            "already: leave it out, or start more of them"
+        )
     genome = suited(genome, config.framework)
     directory, device = Path(directory), torch.device(device)
     images.check_varied()
     resolution = resolution or images.default_resolution
     if backbone is None:
         kept, wanted = stored_judge(directory)
-        backbone = load_backbone(
-            "classifier", images, cache, device, stop, progress, kept=kept, wanted=wanted
-        )
+        classifier = partial(load_backbone, "classifier", images, cache, device, stop, progress)
+        backbone = ranks.in_turn(partial(classifier, kept=kept, wanted=wanted))
     settings = {
         "method": "retrain",
         "genome": genome.model_dump(mode="json"),
@@ -126,31 +142,45 @@ def train(
     }
     with (
         repeatable(device),
-        Run.open(directory, settings, stop, absent=absent, length=length) as run,
+        open_run(directory, settings, stop, ranks, absent=absent, length=length) as run,
     ):
         if run.finished:
             return run.result(TrainingResult)
         run.begin(again=again)
-        keep_judge(directory, backbone, images)
+        ranks.first(partial(keep_judge, directory, backbone, images))
         real = images.at(resolution).to(device)
         scorer, *others = (
-            Scorer(
-                judge,
-                real,
-                resolution,
-                config.num_splits,
-                config.num_reference,
-                cache,
-                stop=stop,
-                progress=progress,
+            ranks.in_turn(
+                partial(
+                    Scorer,
+                    judge,
+                    real,
+                    resolution,
+                    config.num_splits,
+                    config.num_reference,
+                    cache,
+                    stop=stop,
+                    progress=progress,
+                )
             )
             for judge in (backbone, *judges)
         )
-        ledger = Ledger(run, progress, "training", plain=plain)
+        ledger = Ledger(run if ranks.is_first else None, progress, "training", plain=plain)
         begin = partial(
-            _Training, genome, config, run, ledger, scorer, device, start, others=others
+            _Training,
+            genome,
+            config,
+            run,
+            ledger,
+            scorer,
+            device,
+            start,
+            others=others,
+            ranks=ranks,
         )
-        training = work_through(run, ledger, State, begin, save_every=config.save_every)
+        training = work_through(
+            run, ledger, State, begin, save_every=config.save_every, ranks=ranks
+        )
         return run.finish(training.result())
 
 
@@ -175,13 +205,15 @@ class _Training:
         state: State | None = None,
         *,
         others: Sequence[Scorer] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
         self.genome, self.config, self.run, self.device = genome, config, run, device
         self.ledger, self.scorer, self.images = ledger, scorer, scorer.images
-        self.others = others
+        self.others, self.ranks = others, ranks
         self.inherited_from = start and start.origin
         self._keeps_statistics = start is not None and start.keeps_statistics
-        self.gan = new_gan(genome, config, scorer.side, self.images.channels, device)
+        shape = scorer.side, self.images.channels
+        self.gan = new_gan(genome, config, *shape, device, ranks=ranks)
         if config.compile:
             check_compiler(device)
             self.gan.compile()
@@ -236,6 +268,16 @@ class _Training:
 
     def score(self) -> None:
         """Score the averaged generator, draw samples, keep the best."""
+        scores, spread = self.ranks.first(self._scores)
+        self.ledger.log(**scores, spread=spread)
+        if self.step:
+            check_spread(spread, self.step)
+        self.ledger.keep(scores)
+        if scores is self.best:
+            self._write(BEST)
+
+    def _scores(self) -> tuple[dict[str, Any], float]:
+        """Return the scores of the averaged generator, and how far its images differ."""
         with self._scored_generator() as network:
             fakes: Iterable[Tensor] = self._fakes(network, self.config.num_scored)
             fakes = list(fakes) if self.others else fakes
@@ -243,13 +285,7 @@ class _Training:
             for other in self.others:
                 name = other.backbone.name
                 scores |= {_of_judge(key, name): v for key, v in other.score(fakes).items()}
-        spread = spread_of(first)
-        self.ledger.log(**scores, spread=spread)
-        if self.step:
-            check_spread(spread, self.step)
-        self.ledger.keep(scores)
-        if scores is self.best:
-            self._write(BEST)
+        return scores, spread_of(first)
 
     def log(self) -> None:
         """Write a line of the log and show the progress; raises RunFailed on NaN."""
@@ -275,10 +311,7 @@ class _Training:
         self._write(LAST)
         self.ledger.curves()
         config, scores, scorer = self.config, self.ledger.scores, self.scorer
-        with self._scored_generator() as network:
-            compared = scorer.compared(
-                config.num_scored, self.ledger.newest, partial(self._fakes, network)
-            )
+        compared, real = self.ranks.first(self._beside_real)
         return TrainingResult(
             genome_id=self.genome.genome_id,
             name=self.genome.title,
@@ -292,14 +325,21 @@ class _Training:
             best=self.best,
             last=scores[-1],
             scores=scores,
-            real=scorer.real(config.num_scored),
-            compared=compared,
+            real=real,
+            compared=Compared(**compared),
             passport=scorer.passport(config.num_scored, config.seed, config.precision),
             files={
                 "last": str(self.run.path(LAST)),
                 "best": str(self.run.path(BEST)),
             },
         )
+
+    def _beside_real(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """Return the scores of as many generated images as there are real ones, and of these."""
+        num, scorer = self.config.num_scored, self.scorer
+        with self._scored_generator() as network:
+            compared = scorer.compared(num, self.ledger.newest, partial(self._fakes, network))
+        return compared.model_dump(), scorer.real(num)
 
     @property
     def best(self) -> dict[str, Any]:
@@ -324,6 +364,9 @@ class _Training:
 
     def _write(self, name: str) -> None:
         """Write the averaged generator as a file that needs nothing else."""
+        self.ranks.first(partial(self._save, name))
+
+    def _save(self, name: str) -> None:
         with self._scored_generator():
             tensors = {k: t.clone() for k, t in module_state(self.gan.generator).items()}
         lineage: dict[str, JsonValue] = {

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gan_nas.data import Images
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.builder import build_discriminator, build_generator
 from gan_nas.networks.cost import genome_cost
 from gan_nas.runs.results import Plan
@@ -49,8 +50,13 @@ def new_gan(
     image_channels: int,
     device: torch.device,
     build: Builders = OWN,
+    ranks: Ranks = ALONE,
 ) -> GAN:
-    """Build and initialise a genome's networks on `device`, ready to train in a framework."""
+    """Build and initialise a genome's networks on `device`, ready to train in a framework.
+
+    `build` makes both: by `build_supernet` one is that of all of its genome's space. The `ranks`
+    share the work of each step.
+    """
     genome, pace = suited(genome, config.framework), pace_at(config, 0)
     with torch.device("meta"):
         generator = build.generator(genome.generator, resolution, image_channels)
@@ -73,8 +79,9 @@ def new_gan(
         objective=objective_of(config, pace),
         micro_batch=config.micro_batch,
         augment=diffaugment if config.augment == "diffaugment" else None,
+        ranks=ranks,
     )
-    if records(config, device, build):
+    if records(config, device, build) and ranks.size == 1:
         gan.record()
     return gan
 

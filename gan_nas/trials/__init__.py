@@ -12,6 +12,7 @@ from gan_nas.errors import InvalidInput, nearest
 if TYPE_CHECKING:
     from gan_nas.trials.evaluator import Evaluator
 
+EXECUTORS = {"local": None, "ray": "ray", "slurm": "submitit"}  # the package that each needs
 EVALUATORS = {
     "train": "training",
     "shared": "shared",

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, RunFailed
 from gan_nas.machine.memory import is_out_of_memory
+from gan_nas.machine.ranks import Ranks
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.states import Saved
 from gan_nas.progress import Progress, silent
@@ -68,6 +69,11 @@ class Means(Protocol):
     @property
     def stop(self) -> Callable[[], bool]:
         """Return what tells when to end early."""
+        ...
+
+    @property
+    def ranks(self) -> Ranks:
+        """Return the processes that search together."""
         ...
 
     @property

@@ -11,52 +11,38 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from copy import deepcopy
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from threading import Event, Thread
-from traceback import format_exc
-from typing import Any, Self
+from typing import Any
 from weakref import finalize
 
 import torch
 
-from gan_nas import errors
-from gan_nas.errors import GanNasError, Interrupted, InvalidInput
-from gan_nas.progress import ENDED, silent
-from gan_nas.runs.run import never
+from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.trials.evaluator import Evaluator
+from gan_nas.trials.executor import Begun, Executor, judged, shipped
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
 LOOK_SECONDS = 0.1  # between two looks at whether to stop
-MOST_DEATHS = 2  # of a trial's jobs: the second is its outcome
 STOP = b"stop"
 ASKED = {  # signals by which somebody asks for an end
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 }
 
 
-class Begun:
-    """A trial that was begun; `row` is what its progress is shown under."""
-
-    def __init__(self, trial: Trial, row: str) -> None:
-        self.trial, self.row = trial, row
-        self.end: Outcome | Exception | None = None
-        self.num_deaths = 0
-
-
-class Jobs:
-    """Judges trials, up to `num` at once; one at a time in this very process.
+class Jobs(Executor):
+    """Judges trials in processes of this machine; one at a time in this very process.
 
     Jobs take the visible GPUs in turn, from the evaluator's on; on a CPU each has as many threads
     as this process. What was begun by a job that is killed is begun once more.
     """
 
     def __init__(self, evaluator: Evaluator, num: int = 1) -> None:
-        self.evaluator, self.num = evaluator, num
+        super().__init__(evaluator, num)
         self._waiting: deque[Begun] = deque()
         self._workers: list[_Worker] = []
         self._release = finalize(self, _end, self._workers)
@@ -85,12 +71,6 @@ class Jobs:
     def close(self) -> None:
         """End all jobs."""
         self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _judged_here(self, begun: Begun) -> Outcome:
         def show(
@@ -145,22 +125,18 @@ class Jobs:
             case {"phase": phase, "done": done, "total": total, "values": values}:
                 progress(phase, done, total, values, row=begun.row)
                 return
-            case {"outcome": content}:
-                begun.end = Outcome.model_validate_json(content)
-            case {"error": kind, "text": text}:
-                known = getattr(errors, kind, RuntimeError)
-                begun.end = known(text)
-            case _:
+            case None:
                 self._workers.remove(worker)
-                begun.num_deaths += 1
                 code = worker.end()
-                if begun.num_deaths < MOST_DEATHS:
+                asked = code is not None and -code in ASKED
+                begun.die(f"with exit code {code}", asked=asked)
+                if begun.end is None:
                     self._waiting.appendleft(begun)
                     return
-                begun.end = _of_deaths(begun.trial, code)
+            case answer:
+                begun.take(answer)
         worker.task = None
-        distance = getattr(begun.end, "distance", None)
-        progress(ENDED, 1, 1, {} if distance is None else {"distance": distance}, row=begun.row)
+        self._show_end(begun)
 
 
 class _Worker:
@@ -173,7 +149,7 @@ class _Worker:
         """Whether it has told anything: until then it only loads, and holds nothing to save."""
         apart = get_context("spawn")
         self.ear, mouth = apart.Pipe()
-        arguments = mouth, _shipped(evaluator), torch.get_num_threads()
+        arguments = mouth, shipped(evaluator), torch.get_num_threads()
         self.process = apart.Process(target=_work, args=arguments, daemon=True)
         with _deaf():
             try:
@@ -232,23 +208,6 @@ def _on_a_gpu_of_its_own(evaluator: TrainEvaluator, number: int) -> TrainEvaluat
     return replace(evaluator, device=torch.device("cuda", index))
 
 
-def _shipped(evaluator: TrainEvaluator) -> TrainEvaluator:
-    """Return the evaluator without what belongs to this process, its networks on the CPU."""
-    backbone, *judges = (
-        replace(judge, network=deepcopy(judge.network).cpu())
-        for judge in (evaluator.backbone, *evaluator.judges)
-    )
-    return replace(evaluator, stop=never, progress=silent, backbone=backbone, judges=tuple(judges))
-
-
-def _of_deaths(trial: Trial, code: int | None) -> Outcome:
-    """Return the outcome of a trial whose jobs have died, at last with an exit code."""
-    asked = code is not None and -code in ASKED
-    of = "" if asked else ", as for want of memory"
-    why = f"its process ended {MOST_DEATHS} times, at last with exit code {code}{of}"
-    return Outcome(trial=trial, status="interrupted" if asked else "out_of_memory", why=why)
-
-
 @contextmanager
 def _deaf() -> Iterator[None]:
     """Let processes that begin meanwhile not hear what a terminal sends to all of its processes.
@@ -301,11 +260,4 @@ def _work(mouth: Connection, evaluator: TrainEvaluator, num_threads: int) -> Non
 
     evaluator = replace(evaluator, stop=asked.is_set, progress=show)
     while (content := inbox.get()) is not None:
-        try:
-            outcome = evaluator(Trial.model_validate_json(content))
-        except GanNasError as error:
-            tell(error=type(error).__name__, text=str(error))
-        except Exception:
-            tell(error="Exception", text=f"in a job: {format_exc()}")
-        else:
-            tell(outcome=outcome.model_dump_json())
+        tell(**judged(evaluator, content))

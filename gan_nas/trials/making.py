@@ -35,7 +35,7 @@ from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import Framework
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig, presets_for
-from gan_nas.trials.jobs import Jobs
+from gan_nas.trials.executor import open_executor
 from gan_nas.trials.recipes import Planned, Recipe, name_of
 from gan_nas.trials.table import Entry, Judge, RecordedTrial, Table
 from gan_nas.trials.training import TrainEvaluator, steps_of
@@ -64,13 +64,15 @@ def make(
     judges: Sequence[Backbone],
     device: torch.device,
     jobs: int = 1,
+    executor: str = "local",
     cache: Path | None = None,
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
 ) -> Made:
     """Train all trials of a recipe and keep their outcomes in `directory`/outcomes.
 
-    Of what training writes nothing else stays. `jobs` are trained at once. Raises Interrupted when
+    Of what training writes nothing else stays. `jobs` are trained at once, where the
+    `executor` says. Raises Interrupted when
     `stop` says, with all state saved; Incompatible where the directory is another recipe's.
     """
     settings = {
@@ -92,7 +94,7 @@ def make(
         for framework, group in groupby(planned, attrgetter("framework")):
             evaluator = evaluator_of(recipe, framework, directory / TRIALS, images, judges, device)
             evaluator = replace(evaluator, cache=cache, stop=stop, progress=progress)
-            _judge(directory, recipe, genomes, list(group), evaluator, jobs)
+            _judge(directory, recipe, genomes, list(group), evaluator, jobs, executor)
     return Made(sum(path_of(directory, one).exists() for one in planned), len(planned))
 
 
@@ -216,6 +218,7 @@ def _judge(
     planned: Sequence[Planned],
     evaluator: TrainEvaluator,
     jobs: int,
+    executor: str,
 ) -> None:
     """Judge what has no outcome yet, in one framework."""
     names = {
@@ -223,7 +226,7 @@ def _judge(
         for one in planned
     }
     evaluator = replace(evaluator, named=partial(_named, names=names))
-    with Jobs(evaluator, jobs) as pool:
+    with open_executor(executor, evaluator, jobs) as pool:
         begun = []
         for number, one in enumerate(planned, start=1):
             if path_of(directory, one).exists():

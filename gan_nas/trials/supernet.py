@@ -37,7 +37,9 @@ class Supernet:
         self.terms, self.means, self.shared = terms, means, shared
         self.config = supernet_config(terms)
         shape = terms.side, terms.channels
-        self.gan = new_gan(terms.example, self.config, *shape, terms.device, self.build)
+        self.gan = new_gan(
+            terms.example, self.config, *shape, terms.device, self.build, means.ranks
+        )
         every, ledger = self.config.log_every, means.ledger
         self.d_losses = ledger.window("d_loss", every * self.config.num_critic, terms.device)
         self.g_losses = ledger.window("g_loss", every, terms.device)
@@ -56,14 +58,14 @@ class Supernet:
         That is after `save_every` steps, or half a minute of slow ones. Returns whether there was
         anything to train.
         """
-        config, shared = self.config, self.shared
+        config, shared, ranks = self.config, self.shared, self.means.ranks
         end = steps_of(config, images)
         if shared.steps >= end:
             return False
         due = min(end, (shared.steps // config.save_every + 1) * config.save_every)
         started = time.monotonic()
         try:
-            while shared.steps < due and time.monotonic() - started < MOST_SECONDS:
+            while shared.steps < due and not ranks.any(time.monotonic() - started >= MOST_SECONDS):
                 if self.means.stop():
                     raise Interrupted(
                         "stopped while training shared weights; the same command goes on"
@@ -72,7 +74,8 @@ class Supernet:
                 if shared.steps % config.log_every == 0 or shared.steps in (1, end):
                     self._log(end)
         finally:
-            shared.seconds += time.monotonic() - started
+            seconds = time.monotonic() - started
+            shared.seconds += ranks.first(lambda: seconds)
         return True
 
     def score(self, trial: Trial) -> dict[str, Any]:

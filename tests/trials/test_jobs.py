@@ -1,19 +1,25 @@
-"""Trials side by side, each in a process of its own: equal to one after the other."""
+"""Trials side by side, wherever they are judged: equal to one after the other."""
 
 import os
 import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
+from extras import needs_ray, needs_submitit
 
-from gan_nas.errors import Incompatible, Interrupted
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput
 from gan_nas.progress import ENDED
 from gan_nas.runs.run import Run
 from gan_nas.spaces.published import published_genome
 from gan_nas.training.config import TrainingConfig
+from gan_nas.trials.executor import check_executor
 from gan_nas.trials.jobs import Jobs
+from gan_nas.trials.remote import Engine, Judge, Remote, WorkerLost
 from gan_nas.trials.training import TrainEvaluator
 from gan_nas.trials.trial import Outcome, Trial
 
@@ -99,3 +105,147 @@ def test_a_trial_that_went_on_to_more_images_is_still_known_at_fewer(tmp_path: P
     assert (again.distance, again.scores) == (short.distance, short.scores)
     assert again == short
     assert judge(longer).distance == judge(longer).scores[-1]["frechet_distance[classifier]"]
+
+
+class Here(Engine):
+    """Calls in this very process, when they are waited for; the first ones are lost."""
+
+    def __init__(self, losses: int = 0) -> None:
+        self.losses, self.calls = losses, list[str]()
+
+    def start(self, work: Judge, num: int) -> None:
+        self.work = work
+
+    def submit(self, content: str) -> int:
+        self.calls.append(content)
+        return len(self.calls) - 1
+
+    def ended(self, tickets: Sequence[int], seconds: float) -> Sequence[int]:
+        return tickets[:1]
+
+    def answer(self, ticket: int) -> str:
+        if self.losses:
+            self.losses -= 1
+            raise WorkerLost("a test has it")
+        return self.work(self.calls[ticket])
+
+    def cancel(self, ticket: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("losses", [0, 1])
+def test_an_engine_comes_to_the_same_outcomes_and_what_it_has_lost_is_begun_once_more(
+    losses: int, tmp_path: Path, here: list[Outcome]
+) -> None:
+    engine, ended = Here(losses), list[str]()
+
+    def progress(phase: str, *_: object, row: str = "") -> None:
+        assert phase == ENDED
+        ended.append(row)
+
+    judge = replace(evaluator(tmp_path), progress=progress)
+    with Remote(judge, 2, engine) as remote:
+        begun = [remote.begin(trial, str(number)) for number, trial in enumerate(TRIALS[:2])]
+        outcomes = [remote.outcome(one) for one in begun]
+    assert all(map(same, outcomes, here))
+    assert len(engine.calls) == 2 + losses
+    assert sorted(ended) == ["0", "1"]
+
+
+def test_a_trial_that_an_engine_loses_twice_is_an_outcome(tmp_path: Path) -> None:
+    with Remote(evaluator(tmp_path), 1, Here(2)) as remote:
+        outcome = remote.outcome(remote.begin(TRIALS[0], "1"))
+    assert outcome.status == "out_of_memory"
+    assert outcome.why
+    assert outcome.why.startswith("its process ended 2 times, at last as a test has it")
+
+
+def test_what_is_raised_elsewhere_is_raised_here_and_a_request_to_stop_ends_all(
+    tmp_path: Path,
+) -> None:
+    with Run.open(tmp_path / TRIALS[0].name, {"another": "run"}):
+        pass
+    asked = [False]
+    with Remote(replace(evaluator(tmp_path), stop=lambda: asked[0]), 1, Here()) as remote:
+        with pytest.raises(Incompatible, match="another"):
+            remote.outcome(remote.begin(TRIALS[0], "1"))
+        begun = remote.begin(TRIALS[1], "2")
+        asked[0] = True
+        with pytest.raises(Interrupted, match="run the same command again"):
+            remote.outcome(begun)
+
+
+def test_executors_that_are_not_there_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="unknown executor 'rya', did you mean ray"):
+        check_executor("rya")
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], Engine]]:
+    """What makes engines whose processes know the tests' own backbone."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(tiny.__file__).parent))
+
+    def ray() -> Engine:
+        from gan_nas.trials.engines.ray import RayEngine
+
+        return RayEngine()
+
+    def slurm() -> Engine:
+        from gan_nas.trials.engines.slurm import SlurmEngine
+
+        return SlurmEngine("local")
+
+    return {"ray": ray, "slurm": slurm}
+
+
+OTHERS = [pytest.param("ray", marks=needs_ray), pytest.param("slurm", marks=needs_submitit)]
+LONG = Trial(genome=GENOMES[0], images=10**9, seed=5)
+
+
+def worker_of(run: Path) -> int:
+    """Return the number of the process that works in a run, once it has saved."""
+    while not list(run.glob("checkpoint/0*")):
+        time.sleep(0.1)
+    return int((run / ".lock").read_text().split()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("name", OTHERS)
+def test_ray_and_slurm_judge_survive_kills_and_stop(
+    name: str, engines: dict[str, Callable[[], Engine]], tmp_path: Path, here: list[Outcome]
+) -> None:
+    asked, answered = [False], []
+    before = signal.signal(signal.SIGTERM, lambda *_: answered.append(True))
+    judge = replace(evaluator(tmp_path / "trials"), stop=lambda: asked[0])
+    try:
+        with Remote(judge, 2, engines[name]()) as remote:
+            begun = [remote.begin(trial, str(number)) for number, trial in enumerate(TRIALS)]
+            assert all(map(same, [remote.outcome(one) for one in begun], here))
+            with Run.open(tmp_path / "trials" / f"{GENOMES[0].genome_id}-9", {"another": "run"}):
+                pass
+            with pytest.raises(Incompatible, match="another"):
+                remote.outcome(remote.begin(TRIALS[0].model_copy(update={"seed": 9}), "4"))
+
+            run, victims = tmp_path / "trials" / LONG.name, list[int]()
+
+            def interfere() -> None:
+                victims.append(worker_of(run))
+                os.kill(victims[0], signal.SIGKILL)
+                while (number := worker_of(run)) == victims[0]:
+                    time.sleep(0.1)
+                victims.append(number)
+                asked[0] = True
+
+            threading.Thread(target=interfere, daemon=True).start()
+            with pytest.raises(Interrupted, match="the state of all trials is saved"):
+                remote.outcome(remote.begin(LONG, "5"))
+        assert len(victims) == 2
+        assert list(run.glob("checkpoint/0*"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert answered
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -39,6 +39,13 @@ class AdversarialNAS(Method[Settings, Record]):
         """Start a search."""
         return AdversarialNASSearch(task, state)
 
+    def batches(self, config: Settings) -> dict[str, int]:
+        """Return those of the supernets; real batches have a half for beta."""
+        return {
+            "half of batch_size": config.batch_size // 2,
+            "generator_batch_size": config.generator_batch_size,
+        }
+
     def check(self, task: Task[Settings]) -> None:
         """Refuse a resolution that does not suit, and limits that no generator keeps."""
         networks(task.config, task.side, task.channels)  # raises

@@ -15,6 +15,7 @@ the raw alpha.
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -53,7 +54,8 @@ class AdversarialNASSearch(Search[State]):
     def __init__(self, task: Task[Config], state: State | None) -> None:
         self.task, self.config, self.ledger = task, task.config, task.ledger
         self.state = state or State()
-        self.gan = SuperGAN(task.config, task.side, task.channels, task.device)
+        shape = task.side, task.channels
+        self.gan = SuperGAN(task.config, *shape, task.device, task.ranks)
         self.gan.gan.generator_steps = self.state.generator_steps
         self.losses = {
             name: self.ledger.window(name, task.config.log_every, task.device)
@@ -122,12 +124,9 @@ class AdversarialNASSearch(Search[State]):
 
     def score(self) -> None:
         """Score the averaged supernet, which mixes as in training, and draw samples."""
-        with self.gan.gan.averaged() as network:
-            fakes = self._fakes(network, self.config.num_scored)
-            images = self.step * self.config.batch_size
-            scores, first = self.ledger.score(self.scorer, fakes, self.step, images)
+        scores, spread = self.task.ranks.first(self._scores)
         self.ledger.log(**scores)
-        check_spread(spread_of(first), self.step, "the supernet")
+        check_spread(spread, self.step, "the supernet")
         self.ledger.keep(scores)
         if self.config.average_replaces and self.step < self.config.iterations:
             self.gan.gan.take_average()
@@ -141,6 +140,18 @@ class AdversarialNASSearch(Search[State]):
         """Tell how sure alpha and beta are, and what the supernet and real images score."""
         del found
         self.ledger.edges()
+        told = self.task.ranks.first(lambda: self._conclusion().model_dump_json())
+        return Conclusion.model_validate_json(told)
+
+    def _scores(self) -> tuple[dict[str, Any], float]:
+        """Return the scores of the averaged supernet, and how far its images differ."""
+        with self.gan.gan.averaged() as network:
+            fakes = self._fakes(network, self.config.num_scored)
+            images = self.step * self.config.batch_size
+            scores, first = self.ledger.score(self.scorer, fakes, self.step, images)
+        return scores, spread_of(first)
+
+    def _conclusion(self) -> Conclusion:
         config, scorer = self.config, self.scorer
         logits = {"alpha": self.gan.alpha}
         if config.discriminator == "searched":

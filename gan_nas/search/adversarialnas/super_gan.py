@@ -11,6 +11,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.builder import build_discriminator, build_supernet
 from gan_nas.networks.sn_resnet import SNResNet
 from gan_nas.networks.states import Saved, saved_optimizer
@@ -42,9 +43,14 @@ class SuperGAN:
     """
 
     def __init__(
-        self, config: Config, resolution: int, image_channels: int, device: torch.device
+        self,
+        config: Config,
+        resolution: int,
+        image_channels: int,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.config = config
+        self.config, self.ranks = config, ranks
         generator, discriminator = networks(config, resolution, image_channels)
         seed = config.seed
         generator = fresh(generator, seed, "supernet generator weights", device)
@@ -81,6 +87,7 @@ class SuperGAN:
             ema_warm_start=config.ema_warm_start,
             precision=config.precision,
             objective=Hinge(config.passes),
+            ranks=ranks,
         )
         self.alpha_optimizer = self._adam(self.alpha)
         self.beta_optimizer = self._adam(self.beta)
@@ -131,7 +138,7 @@ class SuperGAN:
             gradients(list(self.beta.parameters()), needed=True),
         ):
             loss = self.gan.discriminator_loss(real, z)
-            descend(self.beta_optimizer, loss)
+            descend(self.beta_optimizer, loss, ranks=self.ranks)
         return loss.detach()
 
     def alpha_step(self, z: Tensor) -> Tensor:
@@ -142,7 +149,7 @@ class SuperGAN:
             gradients(list(self.alpha.parameters()), needed=True),
         ):
             loss = self.gan.generator_loss(z)
-            descend(self.alpha_optimizer, loss)
+            descend(self.alpha_optimizer, loss, ranks=self.ranks)
         return loss.detach()
 
     def discriminator_step(self, real: Tensor, z: Tensor) -> Tensor:

@@ -77,6 +77,10 @@ class Children:
 
     def conclude(self, best: Tokens, num_resets: int) -> Conclusion:
         """Tell the deviation of the best one's reward over latents, and what real images score."""
+        told = self.task.ranks.first(lambda: self._conclusion(best, num_resets).model_dump_json())
+        return Conclusion.model_validate_json(told)
+
+    def _conclusion(self, best: Tokens, num_resets: int) -> Conclusion:
         config, scorer = self.config, self.scorer
         seeds = range(config.seed + 1, config.seed + DEVIATION_SEEDS)
         rewards = [self.reward(best)] + [self._reward_of(self._score(best, s)) for s in seeds]
@@ -92,6 +96,9 @@ class Children:
         )
 
     def _score(self, tokens: Tokens, seed: int) -> dict[str, float]:
+        return self.task.ranks.first(lambda: self._measured(tokens, seed))
+
+    def _measured(self, tokens: Tokens, seed: int) -> dict[str, float]:
         with self._network(tokens) as network:
             try:
                 return self.scorer.score(self._fakes(network, self.config.num_scored, seed=seed))

@@ -38,6 +38,11 @@ class AutoGAN(Method[Settings, Record]):
         """Start a search."""
         return AutoGANSearch(task, state)
 
+    def batches(self, config: Settings) -> dict[str, int]:
+        """Return those of the shared GAN."""
+        names = ("batch_size", "generator_batch_size")
+        return {name: getattr(config, name) for name in names}
+
     def check(self, task: Task[Settings]) -> None:
         """Refuse what would not do what it says."""
         check_config(task.config, task.images.name, task.backbone)

@@ -39,7 +39,7 @@ from gan_nas.search.best import Limit, say_if_fewer
 from gan_nas.search.method import Find, Search, Task, Trained
 from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, Tokens, encode
 from gan_nas.streams import stream
-from gan_nas.training.gan import generator_moves
+from gan_nas.training.gan import GAN, generator_moves
 
 STILL = 10  # last losses that are compared
 
@@ -86,7 +86,7 @@ class AutoGANSearch(Search[State]):
         self._batches: Batches | None = None
         self.d_losses = self.ledger.window("d_loss", config.reset_window, task.device)
         self.g_losses = self.ledger.window("g_loss", config.reset_window, task.device)
-        self.gan = new_shared_gan(config, task.side, task.channels, task.device, num_resets=0)
+        self.gan = self._new_gan(num_resets=0)
         self.gan.generator_steps = self.state.generator_steps
         self._enter_level(self.state.policy.candidates())
         if state:
@@ -247,19 +247,21 @@ class AutoGANSearch(Search[State]):
 
     def _reset(self) -> None:
         """Start the shared GAN anew; the controller and the beam stay (sec. 3.2)."""
-        state, task = self.state, self.task
+        state = self.state
         state.num_resets += 1
         state.reset_pending = False
         state.scores.clear()
-        self.gan = new_shared_gan(
-            self.config, task.side, task.channels, task.device, state.num_resets
-        )
+        self.gan = self._new_gan(state.num_resets)
         set_level(self.gan, state.level)
         self.children.gan = self.gan
         self.d_losses.clear()
         self.g_losses.clear()
         self.policy.reinforce.restart_baseline()
         self._log("reset", number=state.num_resets)
+
+    def _new_gan(self, num_resets: int) -> GAN:
+        task, shape = self.task, (self.task.side, self.task.channels)
+        return new_shared_gan(self.config, *shape, task.device, num_resets, task.ranks)
 
     def _architecture(self, step: int) -> Tokens:
         """Return the architecture of a step of shared training, drawn in blocks."""

@@ -5,6 +5,7 @@ from functools import cache, partial
 
 import torch
 
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.autogan import AutoGANNetwork, autogan_choices
 from gan_nas.networks.builder import build_supernet
 from gan_nas.networks.cost import Cost, generator_cost, num_parameters
@@ -32,7 +33,12 @@ TYPICAL = (1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 3)  # an architecture to time 
 
 
 def new_shared_gan(
-    config: Config, resolution: int, image_channels: int, device: torch.device, num_resets: int
+    config: Config,
+    resolution: int,
+    image_channels: int,
+    device: torch.device,
+    num_resets: int,
+    ranks: Ranks = ALONE,
 ) -> GAN:
     """Build and initialise the shared networks; `num_resets` counts initialisations before."""
     generator, discriminator = _on_meta(config, resolution, image_channels)
@@ -53,6 +59,7 @@ def new_shared_gan(
         precision=config.precision,
         objective=Hinge(config.passes),
         idle_weights=config.idle_weights,
+        ranks=ranks,
     )
 
 

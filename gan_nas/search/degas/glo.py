@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_nas.data.batches import Batches
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.simulation import Idle
 from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.search.degas.config import Config
@@ -20,18 +21,27 @@ from gan_nas.search.degas.latents import initial_latents, project
 from gan_nas.search.degas.losses import reconstruction_loss
 from gan_nas.search.logits import Logits
 from gan_nas.training.gan import adam, autocast, gradients
+from gan_nas.training.losses import full
+from gan_nas.training.splitting import split
 
 
 class GLO:
     """The state of a search, or of one network's training where there is no alpha.
 
-    images: uint8 (n, C, S, S), on the network's device or the host; the network is in float32.
+    images: uint8 (n, C, S, S), on the network's device or the host; the network is in float32. The
+    `ranks` share the work of each step.
     """
 
     def __init__(
-        self, config: Config, network: nn.Module, images: Tensor, alpha: Logits | None = None
+        self,
+        config: Config,
+        network: nn.Module,
+        images: Tensor,
+        alpha: Logits | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.config, self.network, self.alpha = config, network.train(), alpha
+        self.ranks, self._split = ranks, split(network, ranks)
         self.weights = list(network.parameters())
         self.device = self.weights[0].device
         self.optimizer = self._sgd()
@@ -88,6 +98,7 @@ class GLO:
         loss = self._loss(z, indices)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self.ranks.add_gradients(self.weights)
         nn.utils.clip_grad_norm_(self.weights, self.config.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -109,6 +120,7 @@ class GLO:
             loss = self._loss(self.latents[indices], indices)
             self.alpha_optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            self.ranks.add_gradients(alpha)
             self.alpha_optimizer.step()
         return loss.detach()
 
@@ -120,7 +132,7 @@ class GLO:
         any a supernet computes the architecture it is set to.
         """
         with batch_statistics(self.network):
-            return self._generate(self.latents[indices], weights)
+            return self._generate(self.network, self.latents[indices], weights)
 
     def loss_of(self, num: int, weights: Mapping[str, Tensor] | None = None) -> float:
         """Return the mean loss of `num` images, evenly spaced over the set.
@@ -162,12 +174,14 @@ class GLO:
         return groups
 
     def _loss(self, z: Tensor, indices: Tensor) -> Tensor:
-        return self._compare(self._generate(z, self.mixture()), indices)
+        return self._compare(self._generate(self._split, z, self.mixture()), indices)
 
-    def _generate(self, z: Tensor, weights: Mapping[str, Tensor] | None) -> Tensor:
+    def _generate(
+        self, network: nn.Module, z: Tensor, weights: Mapping[str, Tensor] | None
+    ) -> Tensor:
         with autocast(self.device, self.config.precision):
-            images = self.network(z, weights) if weights else self.network(z)
-        return images.float()
+            images: Tensor = network(z, weights) if weights else network(z)
+        return full(images)
 
     def _compare(self, images: Tensor, indices: Tensor) -> Tensor:
         config = self.config

@@ -41,6 +41,10 @@ class DEGAS(Method[Settings, Record]):
         """Start a search."""
         return DEGASSearch(task, state)
 
+    def batches(self, config: Settings) -> dict[str, int]:
+        """Return that of the supernet."""
+        return {"batch_size": config.batch_size}
+
     def check(self, task: Task[Settings]) -> None:
         """Refuse a resolution that does not suit, and limits that no generator keeps."""
         supernet(task.config, task.side, task.channels)  # raises

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images
 from gan_nas.data.batches import take
+from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import Ledger
 from gan_nas.search.degas.config import Config
@@ -38,11 +39,12 @@ class Reconstruction:
         device: torch.device,
         ledger: Ledger,
         state: State | None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.config, self.ledger = config, ledger
         self.state = state or State()
         pixels = _chosen(images, config.num_images).at(side).to(device).train
-        self.glo = GLO(config, network, pixels, alpha)
+        self.glo = GLO(config, network, pixels, alpha, ranks)
         self.weight_losses = ledger.window("weight_loss", config.log_every, device)
         if alpha is not None:
             self.alpha_losses = ledger.window("alpha_loss", config.log_every, device)

@@ -55,6 +55,7 @@ class DEGASSearch(Search[State]):
                 device,
                 task.ledger,
                 state,
+                task.ranks,
             )
             self.state = self._reconstruction.state
 

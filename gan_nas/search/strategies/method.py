@@ -10,7 +10,14 @@ from gan_nas.networks.cost import Cost, genome_cost, genome_price
 from gan_nas.networks.simulation import META
 from gan_nas.runs.results import SearchResult
 from gan_nas.search.method import Column, Method, Task, times
-from gan_nas.search.strategies.budget import evaluator_terms, example, planned, spent, whole
+from gan_nas.search.strategies.budget import (
+    evaluator_terms,
+    example,
+    planned,
+    spent,
+    training_of,
+    whole,
+)
 from gan_nas.search.strategies.search import State as Record
 from gan_nas.search.strategies.search import StrategySearch
 from gan_nas.search.strategies.strategy import Strategy, StrategyConfig
@@ -80,6 +87,14 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     def side_by_side(self, config: C) -> bool:
         """Tell whether each genome is trained alone."""
         return load_evaluator(config.evaluator).side_by_side
+
+    def batches(self, config: C) -> dict[str, int]:
+        """Return those of a supernet; trials and pairs have networks of their own."""
+        if config.generator is not None or not load_evaluator(config.evaluator).shares_weights:
+            return {}
+        training = training_of(config)
+        names = ("batch_size", "generator_batch_size")
+        return {name: getattr(training, name) for name in names}
 
     def check(self, task: Task[C]) -> None:
         """Refuse spaces, presets, sides and budgets that trials cannot have."""

@@ -30,7 +30,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.trials import load_evaluator
 from gan_nas.trials.evaluator import Evaluator, Shared
-from gan_nas.trials.jobs import Begun, Jobs
+from gan_nas.trials.executor import Begun, Executor, open_executor
 from gan_nas.trials.trial import COSTS, Outcome, Trial
 
 C = TypeVar("C", bound=StrategyConfig)
@@ -220,9 +220,9 @@ class StrategySearch(Search[State], Generic[C]):
             self._pending.append(Pending(trial, len(strategy.history)))
 
     @cached_property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> Executor:
         """Return what judges trials."""
-        return Jobs(self.evaluator, self.task.jobs)
+        return open_executor(self.task.executor, self.evaluator, self.task.jobs)
 
     @cached_property
     def evaluator(self) -> Evaluator:
