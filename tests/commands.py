@@ -41,6 +41,7 @@ COMMANDS = (
     "retrain",
     "genomes",
     "build",
+    "draw",
     "compare",
     "sample",
     "score",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gan_nas.files import write_atomically
 from gan_nas.scoring.protocols import is_distance
+from gan_nas.spaces.colours import OP_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,29 +21,6 @@ if TYPE_CHECKING:
 TILE = 64  # pixels a small image is blown up to, about
 GAP = 2  # pixels between images
 GROUND = 255  # the grey of gaps and border
-OP_COLOURS = {  # light: cheap; related operations have related hues
-    "none": "#ffffff",
-    "identity": "#d9d9d9",
-    "skip_connect": "#d9d9d9",
-    "avg_pool": "#c7e9c0",
-    "avg_pool_3x3": "#c7e9c0",
-    "max_pool": "#74c476",
-    "max_pool_3x3": "#74c476",
-    "nearest": "#fdd0a2",
-    "nearest_conv_1x1": "#fdd0a2",
-    "nearest_conv_3x3": "#fdae6b",
-    "bilinear": "#fd8d3c",
-    "deconv": "#a63603",
-    "deconv_4x4": "#e6550d",
-    "deconv_6x6": "#a63603",
-    "sep_conv_3x3": "#fbb4d6",
-    "sep_conv_5x5": "#dd1c77",
-    "conv_1x1": "#c6dbef",
-    "conv_3x3": "#6baed6",
-    "conv_5x5": "#2171b5",
-    "dil_conv_3x3": "#bcbddc",
-    "dil_conv_5x5": "#6a51a3",
-}
 ROLES = ("generator", "discriminator")
 LARGEST = 10**15  # of a step, or of any number drawn
 BLUE, ORANGE, GREEN = "#2f6fb3", "#d9772b", "#2e8b57"
