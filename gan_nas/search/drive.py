@@ -37,6 +37,7 @@ from gan_nas.runs.stored import (
 from gan_nas.search import load_method, method_names
 from gan_nas.search.best import Limit
 from gan_nas.search.method import CPU, C, Find, ImageShape, Method, S, Search, Task
+from gan_nas.search.pictures import draw_best
 from gan_nas.spaces.genome import Source, source_text
 from gan_nas.training.forecast import Work, memory_bytes
 from gan_nas.versions import versions
@@ -49,15 +50,16 @@ def search(
     *,
     progress: Progress = silent,
     again: bool = False,
+    plain: bool = False,
 ) -> SearchResult:
     """Search; the same call goes on after an interruption.
 
     Without a backbone, where the method needs one, the data's classifier is loaded or trained.
 
-    Writes genomes/*.json, log.jsonl, pictures and result.json into `directory`, and returns the
-    result. Raises Interrupted with the state saved; RunFailed when a loss is not finite, and at
-    once when it did so before, unless `again`; Incompatible when the directory holds other
-    settings; InvalidInput for limits that nothing can keep.
+    Writes genomes/*.json, log.jsonl, result.json and, unless it is to be `plain`, pictures into
+    `directory`, and returns the result. Raises Interrupted with the state saved; RunFailed when a
+    loss is not finite, and at once when it did so before, unless `again`; Incompatible when the
+    directory holds other settings; InvalidInput for limits that nothing can keep.
     """
     directory = Path(directory)
     if isinstance(method, str):
@@ -74,13 +76,18 @@ def search(
         run.begin(again=again)
         if task.backbone is not None and isinstance(task.images, Images):
             keep_judge(directory, task.backbone, task.images)
-        config, ledger = task.config, Ledger(run, progress)
+        config = task.config
+        caption = f"{method.title} on {task.images.name}, seed {config.seed}"
+        ledger = Ledger(run, progress, plain=plain, caption=caption)
         task = replace(task, ledger=ledger, folder=directory / TRIALS)
         start = partial(method.start, task)
         work = work_through(run, ledger, method.State, start, save_every=config.save_every)
         try:
             found = work.found(config.top_k, config.limit, anew=False)
+            ledger.caption += f"; best {found[0].genome.title}"
             conclusion = work.conclude(found)
+            ledger.curves(conclusion.real)
+            draw_best(work, task, found[0])
         except Interrupted:
             run.stop_if_asked()  # all is saved
             raise

@@ -91,7 +91,7 @@ def train(
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
-    samples/*.png and curves.png.
+    samples/*.png, curves.png and best.svg, the genome's drawing.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
@@ -137,7 +137,8 @@ def train(
             Scorer(judge, real, resolution, config.num_splits, config.num_reference, cache)
             for judge in (backbone, *judges)
         )
-        ledger = Ledger(run, progress, "training", plain=plain)
+        caption = f"{genome.title} on {images.name}, seed {config.seed}"
+        ledger = Ledger(run, progress, "training", plain=plain, caption=caption)
         begin = partial(
             _Training, genome, config, run, ledger, scorer, device, start, others=others
         )
@@ -268,8 +269,10 @@ class _Training:
     def result(self) -> TrainingResult:
         """Write weights and curves; return the result."""
         self._write(LAST)
-        self.ledger.curves()
         config, scores, scorer = self.config, self.ledger.scores, self.scorer
+        real = scorer.real(config.num_scored)
+        self.ledger.curves(real)
+        self.ledger.best(self.genome, None, scorer.side, self.images.channels)
         with self._scored_generator() as network:
             compared = scorer.compared(
                 config.num_scored, self.ledger.newest, partial(self._fakes, network)
@@ -287,7 +290,7 @@ class _Training:
             best=self.best,
             last=scores[-1],
             scores=scores,
-            real=scorer.real(config.num_scored),
+            real=real,
             compared=compared,
             passport=scorer.passport(config.num_scored, config.seed, config.precision),
             files={

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from statistics import stdev
 
+import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import RunFailed
@@ -90,6 +91,11 @@ class Children:
             passport=scorer.passport(config.num_scored, config.seed, config.precision),
             facts={"reward": config.reward, "resets": num_resets},
         )
+
+    def images(self, tokens: Tokens, num: int) -> Tensor:
+        """Return a child's images, uint8 (N, C, H, W); raises RunFailed if not finite."""
+        with self._network(tokens) as network:
+            return torch.cat(list(self._fakes(network, num, seed=self.config.seed)))
 
     def _score(self, tokens: Tokens, seed: int) -> dict[str, float]:
         with self._network(tokens) as network:
