@@ -24,6 +24,7 @@ from gan_nas.cli import (
     draw,
     genomes,
     reconstruct,
+    report,
     retrain,
     sample,
     schema,
@@ -109,6 +110,7 @@ for command in (
     bench.bench,
     reconstruct.reconstruct,
     study.study,
+    report.report,
     schema.schema,
 ):
     app.command()(command)

@@ -51,6 +51,7 @@ COMMANDS = (
     "bench score",
     "bench load",
     "study",
+    "report",
     "table",
     "table make",
     "table show",

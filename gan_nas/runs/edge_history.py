@@ -14,6 +14,7 @@ from gan_nas.spaces.genome import Genome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ROLES = ("generator", "discriminator")
 FAINTEST = 0.15  # of what is just not nothing
@@ -57,19 +58,30 @@ class Moment(BaseModel):
 def save_edge_history(
     log: Sequence[Mapping[str, Any]], path: Path, genome: Genome | None = None, caption: str = ""
 ) -> bool:
+    """Draw `edges_figure` and write it, as PNG or SVG; tell whether there was anything to draw."""
+    figure = edges_figure(log, genome, caption)
+    if figure is None:
+        logger.warning("%s is not drawn: the log it would be made of is lost", path)
+        return False
+    save_figure(figure, path)
+    return True
+
+
+def edges_figure(
+    log: Sequence[Mapping[str, Any]], genome: Genome | None = None, caption: str = ""
+) -> "Figure | None":
     """Draw which operation led on each edge as a search went, and the entropy of the edges.
 
     `log` holds rows as `Moment` reads them; a network is a panel, above the mean entropies. The
     more probable an operation, the more opaque. Rows are named by what the parts of the `genome`'s
-    drawing are called. Writes one PNG or SVG, of those rows that are whole; tells if there are any.
+    drawing are called. Rows that are not whole are left out; None where no row is.
     """
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # no pyplot: no global state, no window
     from matplotlib.patches import Patch
 
     moments = _moments(log)
     if not moments:
-        logger.warning("%s is not drawn: the log it would be made of is lost", path)
-        return False
+        return None
     first = moments[0]
     networks = [name for name in ROLES if first.cells(name)]
     rows = [_names(first.cells(name), genome, name) for name in networks]
@@ -103,8 +115,7 @@ def save_edge_history(
         )
         _letter(axes, led, [moment.opacities(name) for moment in moments])
     _draw_entropies(panels[-1], moments)
-    save_figure(figure, path)
-    return True
+    return figure
 
 
 def _letter(axes: "Axes", led: Sequence[Sequence[str]], sure: Sequence[Sequence[float]]) -> None:
@@ -147,8 +158,8 @@ def _draw_entropies(axes: "Axes", moments: Sequence[Moment]) -> None:
     shown = range(0, len(steps), max(1, len(steps) // 8))
     axes.set_xticks([i + 1 for i in shown], [short(steps[i]) for i in shown], fontsize=8)
     axes.set_xlim(0.5, len(steps) + 0.5)
-    axes.set_ylim(bottom=0)
-    axes.margins(y=0.15)
+    most_of_all = max([*moments[-1].highest_entropies.values(), axes.get_ylim()[1]])
+    axes.set_ylim(0, 1.2 * most_of_all)
     axes.set_title("mean entropy of an edge, nats: 0 is certainty", fontsize=10)
     axes.set_xlabel("iterations", fontsize=9)
     in_figures(axes)
@@ -157,11 +168,13 @@ def _draw_entropies(axes: "Axes", moments: Sequence[Moment]) -> None:
 
 def _names(cells: Sequence[Mapping[str, str]], genome: Genome | None, role: str) -> list[str]:
     """Name each edge by its part's title, as the genome's drawing has it, and its own name."""
-    drawing = getattr(genome, role).drawing if genome is not None else None
-    titles = [part.title for part in drawing.parts] if drawing else []
+    parts = getattr(genome, role).drawing.parts if genome is not None else ()
     names = []
     for number, cell in enumerate(cells):
-        title = titles[number] if number < len(titles) else f"part {number}"
+        title = f"cell {number}"
+        if number < len(parts):  # which may be those of another discriminator than the searched one
+            own = {edge.where.rpartition(".")[2] for edge in parts[number].edges}
+            title = parts[number].title if own & set(cell) else title
         names += [literal(f"{title}, {edge}") for edge in cell]
     return names
 

@@ -1,5 +1,6 @@
 """What pictures of runs and studies have in common: readable in print, and without colours."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,19 @@ BLUE, ORANGE, GREEN = (STYLES[index][0] for index in range(3))
 
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as PNG or SVG, by the name's end: the same bytes each time."""
-    kind = path.suffix.removeprefix(".")
+    content = figure_bytes(figure, path.suffix.removeprefix("."))
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def figure_bytes(figure: "Figure", kind: str) -> bytes:
+    """Return a figure as "png" or "svg"."""
+    from matplotlib import rc_context
+
     about = {"svg": {"Date": None}, "png": {"Software": None}}[kind]
-
-    def write(temporary: Path) -> None:
-        figure.savefig(temporary, format=kind, dpi=120, metadata=about)
-
-    write_atomically(path, write)
+    file = io.BytesIO()
+    with rc_context({"svg.hashsalt": "gan-nas"}):
+        figure.savefig(file, format=kind, dpi=120, metadata=about)
+    return file.getvalue()
 
 
 def literal(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import inf, nan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from gan_nas.files import write_atomically
 from gan_nas.runs.figures import BLUE, GREEN, ORANGE, in_figures, literal, save_figure, short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TILE = 64  # pixels a small image is blown up to, about
 GAP = 2  # pixels between images
@@ -41,7 +45,14 @@ def save_grid(images: Tensor, path: Path, columns: int = 8, scale: int | None = 
 def save_trials(
     points: Sequence[tuple[float, float, float]], cost: str, path: Path, caption: str = ""
 ) -> None:
-    """Draw trials, and write them as PNG or SVG: the best so far, and the front against the cost.
+    """Draw `trials_figure` and write it, as PNG or SVG."""
+    save_figure(trials_figure(points, cost, caption), path)
+
+
+def trials_figure(
+    points: Sequence[tuple[float, float, float]], cost: str, caption: str = ""
+) -> "Figure":
+    """Draw trials: the best so far, and the front against the cost.
 
     A point is the images spent up to the end of a trial, its distance (infinite for one that
     failed) and what its generator costs; `cost` says in words what that is, with its unit.
@@ -74,7 +85,7 @@ def save_trials(
         axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_major_formatter(lambda value, _: short(value))
         in_figures(axes)
-    save_figure(figure, path)
+    return figure
 
 
 def _columns(
