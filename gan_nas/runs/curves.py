@@ -67,7 +67,7 @@ def curves_figure(courses: Sequence[Course], caption: str = "") -> "Figure | Non
 
     logs = [_numbers(course.log) for course in courses]
     names = list(dict.fromkeys(name for log in logs for row in log for name in row))
-    losses = [name for name in names if name.endswith("_loss")]
+    losses = [name for name in names if name.endswith("_loss")][:MOST_PANELS]
     scores = [name for name in names if _is_score(name)]
     scores.sort(key=lambda name: not is_distance(name))
     alone = len(courses) == 1
@@ -194,7 +194,8 @@ def _falls(name: str) -> bool:
 def _draw_real(axes: "Axes", courses: Sequence[Course], panel: Sequence[str]) -> None:
     """Draw the score of real images, once for runs that share it."""
     values = {course.real[name] for course in courses for name in panel if name in course.real}
-    for value in sorted(values):
+    values = {value for value in values if _is_number(value)}
+    for value in sorted(values)[:MOST_PANELS]:
         label = f"real, held out: {value:.3g}"
         axes.axhline(value, color="black", linestyle=(0, (5, 3)), linewidth=1, label=label)
 
