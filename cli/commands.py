@@ -17,10 +17,12 @@ from gan_nas.cli import (
     compare,
     derive,
     doctor,
+    draw,
     export,
     genomes,
     import_,
     reconstruct,
+    report,
     retrain,
     sample,
     schema,
@@ -99,6 +101,7 @@ for command in (
     retrain.retrain,
     genomes.genomes,
     build.build,
+    draw.draw,
     compare.compare,
     sample.sample,
     score.score,
@@ -108,6 +111,7 @@ for command in (
     bench.bench,
     reconstruct.reconstruct,
     study.study,
+    report.report,
     schema.schema,
 ):
     app.command()(command)

@@ -250,9 +250,15 @@ def search_task(method: str, stop: Callable[[], bool] = never, **changes: Any) -
 
 
 def run_search(
-    method: str, directory: Path, stop: Callable[[], bool] = never, **changes: Any
+    method: str,
+    directory: Path,
+    stop: Callable[[], bool] = never,
+    *,
+    plain: bool = True,
+    **changes: Any,
 ) -> SearchResult:
-    return drive.search(method, search_task(method, stop, **changes), directory)
+    """Search without drawing at the end, which takes longer than some searches here."""
+    return drive.search(method, search_task(method, stop, **changes), directory, plain=plain)
 
 
 def derive(directory: Path, count: int, limit: Limit | None = None) -> list[Found]:
@@ -281,7 +287,7 @@ RUNS: dict[str, Callable[..., Any]] = {
     "mmd": lambda *run, **changes: run_training(*run, **(MMD | changes)),
     "r3gan": lambda *run, **changes: run_training(*run, **(R3GAN | changes)),
     "reconstruction": run_reconstruction,
-    **{method: partial(run_search, method) for method in FOLDERS},
+    **{method: partial(run_search, method, plain=False) for method in FOLDERS},
     "shared": partial(run_search, "evolution"),
     "pairs": partial(run_search, "evolution", **PAIRS),
 }

@@ -15,20 +15,25 @@ from torch import Tensor
 
 from gan_nas.errors import RunFailed
 from gan_nas.progress import Progress, silent
-from gan_nas.runs.plots import save_curves, save_edge_history, save_grid, save_trials
+from gan_nas.runs.curves import Course, save_curves
+from gan_nas.runs.edge_history import save_edge_history
+from gan_nas.runs.plots import save_grid, save_trials
 from gan_nas.runs.run import Run, read_log
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.picture import save_architecture
 
 COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
 NUM_SHOWN = 64  # images in a sample grid
 CURVES_PNG, EDGES_PNG, TRIALS_PNG = "curves.png", "edges.png", "trials.png"
+BEST_PNG, BEST_SVG = "best.png", "best.svg"  # of the best architecture: its images, its cells
 
 
 class Ledger:
     """What work remembers of its way and tells of it; `what` it is called in messages.
 
-    It draws, too, unless it is `plain`.
+    It draws, too, unless it is `plain`, each curve under the `caption`: what, on which data, from
+    which seed.
     """
 
     def __init__(
@@ -38,8 +43,9 @@ class Ledger:
         what: str = "the search",
         *,
         plain: bool = False,
+        caption: str = "",
     ) -> None:
-        self.run, self.what, self.plain = run, what, plain
+        self.run, self.what, self.plain, self.caption = run, what, plain, caption
         self.windows: dict[str, LossWindow] = {}
         self.scores: list[dict[str, Any]] = []
         self._progress = progress
@@ -142,29 +148,43 @@ class Ledger:
         if self.run:
             genome.save(self.run.path("history", f"{step:07d}.json"))
 
-    def curves(self) -> None:
-        """Draw losses and scores; scores that the log may have lost are still here."""
+    def curves(self, real: Mapping[str, float] | None = None) -> None:
+        """Draw losses and scores, beside those of `real` images.
+
+        Scores that the log may have lost are still here.
+        """
         if not self.run or self.plain:
             return
         log = read_log(self.run.directory)
         scored = {row.get("step") for row in log if self._has_scores(row)}
         lost = [scores for scores in self.scores if scores["step"] not in scored]
-        save_curves(sorted(log + lost, key=_step) if lost else log, self.run.path(CURVES_PNG))
+        course = Course("", sorted(log + lost, key=_step) if lost else log, real or {})
+        save_curves([course], self.run.path(CURVES_PNG), self.caption)
 
     def _has_scores(self, row: Mapping[str, Any]) -> bool:
         return bool(self.scores) and row.keys() >= self.scores[0].keys()
 
-    def edges(self) -> None:
-        """Draw which operations stood where, from the log's lines of architectures."""
-        if self.run:
+    def edges(self, genome: Genome) -> None:
+        """Draw which operations stood where, from the log's lines of architectures.
+
+        Rows are named by the drawing of the `genome`, which is of the same space.
+        """
+        if self.run and not self.plain:
             log = read_log(self.run.directory)
             kept = [row for row in log if row.get("event") == "architecture"]
-            save_edge_history(kept, self.run.path(EDGES_PNG))
+            save_edge_history(kept, self.run.path(EDGES_PNG), genome, self.caption)
 
     def trials(self, points: Sequence[tuple[float, float, float]], cost: str) -> None:
         """Draw trials: the images spent up to each, its distance, its generator's cost."""
-        if self.run:
-            save_trials(points, cost, self.run.path(TRIALS_PNG))
+        if self.run and not self.plain:
+            save_trials(points, cost, self.run.path(TRIALS_PNG), self.caption)
+
+    def best(self, genome: Genome, images: Tensor | None, side: int, channels: int) -> None:
+        """Draw the best architecture for images of a side, and what it makes, if that is known."""
+        if self.run and not self.plain:
+            save_architecture(genome, self.run.path(BEST_SVG), side, channels)
+            if images is not None:
+                save_grid(images.cpu(), self.run.path(BEST_PNG))
 
     def state(self) -> dict[str, Any]:
         """Return what is no tensor, as JSON."""

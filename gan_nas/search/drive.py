@@ -38,6 +38,7 @@ from gan_nas.runs.stored import (
 from gan_nas.search import load_method, method_names
 from gan_nas.search.best import Limit
 from gan_nas.search.method import CPU, C, Find, ImageShape, Method, S, Search, Task
+from gan_nas.search.pictures import draw_best
 from gan_nas.spaces.genome import Source, source_text
 from gan_nas.training.forecast import Work, memory_bytes
 from gan_nas.versions import versions
@@ -50,15 +51,16 @@ def search(
     *,
     progress: Progress = silent,
     again: bool = False,
+    plain: bool = False,
 ) -> SearchResult:
     """Search; the same call goes on after an interruption.
 
     Without a backbone, where the method needs one, the data's classifier is loaded or trained.
 
-    Writes genomes/*.json, log.jsonl, pictures and result.json into `directory`, and returns the
-    result. Raises Interrupted with the state saved; RunFailed when a loss is not finite, and at
-    once when it did so before, unless `again`; Incompatible when the directory holds other
-    settings; InvalidInput for limits that nothing can keep.
+    Writes genomes/*.json, log.jsonl, result.json and, unless it is to be `plain`, pictures into
+    `directory`, and returns the result. Raises Interrupted with the state saved; RunFailed when a
+    loss is not finite, and at once when it did so before, unless `again`; Incompatible when the
+    directory holds other settings; InvalidInput for limits that nothing can keep.
     """
     directory, ranks = Path(directory), task.ranks
     if isinstance(method, str):
@@ -79,7 +81,10 @@ def search(
         run.begin(again=again)
         if task.backbone is not None and isinstance(task.images, Images):
             ranks.first(partial(keep_judge, directory, task.backbone, task.images))
-        config, ledger = task.config, Ledger(run if ranks.is_first else None, progress)
+        config = task.config
+        caption = f"{method.title} on {task.images.name}, seed {config.seed}"
+        writer = run if ranks.is_first else None
+        ledger = Ledger(writer, progress, plain=plain, caption=caption)
         task = replace(task, ledger=ledger, folder=directory / TRIALS, stop=run.stop)
         start = partial(method.start, task)
         work = work_through(
@@ -87,7 +92,10 @@ def search(
         )
         try:
             found = work.found(config.top_k, config.limit, anew=False)
+            ledger.caption += f"; best {found[0].genome.title}"
             conclusion = work.conclude(found)
+            ledger.curves(conclusion.real)
+            draw_best(work, task, found[0])
         except Interrupted:
             run.stop_if_asked()  # all is saved
             raise

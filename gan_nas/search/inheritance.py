@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.builder import (
     build_discriminator,
-    build_generator,
     choose_cells,
     network_of,
 )
@@ -26,6 +25,7 @@ from gan_nas.runs.results import SearchResult
 from gan_nas.runs.run import Finished
 from gan_nas.runs.stored import stored_data, stored_settings
 from gan_nas.search.drive import finished_search, restored, stored_shape
+from gan_nas.search.inherited import inherited_weights
 from gan_nas.search.method import ImageShape, Task, Trained
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
@@ -87,10 +87,8 @@ def start_from(supernets: Supernets, genome: Genome, resolution: int, image_chan
         "data": stored_data(directory).data,
         "networks": networks,
     }
-    choose_cells(trained.generator, genome.generator)
-    with torch.device("meta"):
-        derived = build_generator(genome.generator, resolution, image_channels)
-    return Start(_completed(trained, module_state(derived)), discriminator, origin)
+    weights = inherited_weights(trained, genome.generator, resolution, image_channels)
+    return Start(weights, discriminator, origin)
 
 
 def check_sizes(supernets: Supernets, generator: GeneratorGenome) -> None:
@@ -116,19 +114,6 @@ def check_sizes(supernets: Supernets, generator: GeneratorGenome) -> None:
             f"the genome has {op} at {place}, which the search in {directory} left out: "
             "take a genome without it, or train from scratch"
         )
-
-
-def _completed(trained: Trained, derived: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the chosen operations' tensors, with what only a derived network has."""
-    tensors = {k: t.detach() for k, t in inherited_state(trained.generator).items()}
-    if trained.latent_scale != 1:
-        tensors["stem.weight"] = tensors["stem.weight"] * trained.latent_scale
-    for name in derived.keys() - tensors.keys():
-        one = name.endswith((".norm.weight", ".running_var"))
-        assert one or name.endswith((".bias", ".running_mean", ".num_batches_tracked")), name
-        tensors[name] = torch.full_like(derived[name], float(one), device="cpu")
-    assert tensors.keys() == derived.keys(), "a supernet has nothing that its parts have not"
-    return tensors
 
 
 def _discriminator(

@@ -5,7 +5,8 @@ DARTS; AdversarialNAS (Gao et al. 2020), eq. 1, calls them alpha and beta; DEGAS
 """
 
 from collections.abc import Iterator, Mapping
-from math import exp
+from math import exp, log
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -94,6 +95,10 @@ class Logits(nn.Module):
         """Return the entropy of each place's softmax, in nats."""
         rows = self.log_probabilities()
         return {place: -sum(exp(p) * p for p in row) for place, row in rows.items()}
+
+    def mean_highest_entropy(self) -> float:
+        """Return the mean over places of the most that an entropy can be, in nats."""
+        return fmean(log(row.num_ops) for row in self.places.values())
 
 
 def _mask(parameter: str) -> str:

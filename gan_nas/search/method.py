@@ -184,6 +184,15 @@ class Search(ABC, Generic[S]):
         no more; raises InvalidInput where there are none.
         """
 
+    def samples(self, find: Find, num: int) -> Tensor | None:
+        """Return `num` images of what was found, uint8 (N, C, H, W), on weights it was judged by.
+
+        None where there are no such weights. Networks that `trained` returns need no more. Raises
+        RunFailed for images that are not finite; it is not asked to stop.
+        """
+        del find, num
+        return None
+
     def saved(self) -> Mapping[str, Saved]:
         """Return the tensors that a checkpoint keeps, in groups."""
         return {}

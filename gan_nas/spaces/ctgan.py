@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from gan_nas.spaces.blocks import block_drawing
+from gan_nas.spaces.drawing import Drawing
 from gan_nas.spaces.schema import DiscriminatorGenome
 
 if TYPE_CHECKING:
@@ -25,3 +27,10 @@ class CTGANCritic(DiscriminatorGenome):
     def framework(self) -> "Framework":
         """Return CT-GAN's framework or, for a critic without dropout, WGAN-GP's."""
         return "ctgan" if any(self.dropout) else "wgan-gp"
+
+    @property
+    def drawing(self) -> Drawing:
+        """Return the four residual blocks, and where dropout is."""
+        rates = " and ".join(f"{rate:g} after block {1 + i}" for i, rate in enumerate(self.dropout))
+        dropout = f" Dropout {rates}." if any(self.dropout) else ""
+        return block_drawing({}, f"The blocks' end: relu, mean, linear.{dropout}")

@@ -1,4 +1,9 @@
-"""A network as a small graph, for whoever draws it: in a terminal, as SVG (no torch)."""
+"""A network as a small graph, for whoever draws it: in a terminal, as SVG (no torch).
+
+The contract of every space, a stranger's too: parts in the order in which they compute, each of
+maps (nodes) and operations (edges). What a map's channels are follows from the network: its width,
+or the image's where a discriminator's first part takes that up.
+"""
 
 from typing import NamedTuple
 
@@ -28,7 +33,7 @@ class Edge(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A cell or a stage."""
+    """A cell or a stage: its first node is what comes in, its last what the next part takes up."""
 
     title: str
     nodes: tuple[Node, ...]
@@ -36,7 +41,7 @@ class Part(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A network, part by part; one that is hand-made has none."""
+    """A network, part by part; one that is hand-made may have none, or edges that are no fields."""
 
     parts: tuple[Part, ...] = ()
     op_columns: int = 0

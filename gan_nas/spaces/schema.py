@@ -82,5 +82,5 @@ class DiscriminatorGenome(Frozen, ABC):
 
     @property
     def drawing(self) -> Drawing:
-        """Return the discriminator as a graph; of a hand-made one there is nothing to tell."""
+        """Return the discriminator as a graph; a hand-made one may have none."""
         return Drawing()

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from gan_nas.spaces.blocks import block_drawing
+from gan_nas.spaces.drawing import Drawing
 from gan_nas.spaces.schema import DiscriminatorGenome
 
 if TYPE_CHECKING:
@@ -36,3 +38,8 @@ class SNResNetDiscriminator(DiscriminatorGenome):
     def words(self) -> str:
         """Say what it is and its sizes, outputs where they are several."""
         return super().words + (f", {self.outputs} outputs" if self.outputs > 1 else "")
+
+    @property
+    def drawing(self) -> Drawing:
+        """Return the four residual blocks; the third one's operations may be others."""
+        return block_drawing({2: self.third_block}, "The blocks' end: relu, sum, linear.")

@@ -96,7 +96,7 @@ def train(
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
-    samples/*.png and curves.png.
+    samples/*.png, curves.png and best.svg, the genome's drawing.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
@@ -165,7 +165,9 @@ def train(
             )
             for judge in (backbone, *judges)
         )
-        ledger = Ledger(run if ranks.is_first else None, progress, "training", plain=plain)
+        caption = f"{genome.title} on {images.name}, seed {config.seed}"
+        writer = run if ranks.is_first else None
+        ledger = Ledger(writer, progress, "training", plain=plain, caption=caption)
         begin = partial(
             _Training,
             genome,
@@ -309,9 +311,10 @@ class _Training:
     def result(self) -> TrainingResult:
         """Write weights and curves; return the result."""
         self._write(LAST)
-        self.ledger.curves()
         config, scores, scorer = self.config, self.ledger.scores, self.scorer
         compared, real = self.ranks.first(self._beside_real)
+        self.ledger.curves(real)
+        self.ledger.best(self.genome, None, scorer.side, self.images.channels)
         return TrainingResult(
             genome_id=self.genome.genome_id,
             name=self.genome.title,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, RunFailed
@@ -182,6 +183,14 @@ class Evaluator(ABC):
     def verify(self) -> None:
         """Raise RunFailed rather than let be saved what is not finite."""
         return
+
+    def samples(self, trial: Trial, num: int) -> Tensor | None:
+        """Return images of a trial that came to a good end, uint8 (N, C, H, W), if it kept weights.
+
+        Those of weights that trials share follow from `trained`.
+        """
+        del trial, num
+        return None
 
     def trained(self) -> GAN | None:
         """Return the networks that trials share, whose weights genomes may inherit."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from torch import Tensor
 
 from gan_nas.configs import resolve
 from gan_nas.data import Images
@@ -17,14 +18,16 @@ from gan_nas.errors import InvalidInput
 from gan_nas.files import write_json
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.cost import genome_price
+from gan_nas.networks.weights import load_generator
 from gan_nas.runs.folders import CONFIG, RESULTS
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.stored import read_config, read_result, stored_config
+from gan_nas.scoring.generating import generate
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome, Role
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import Work
-from gan_nas.training.loop import Start, train
+from gan_nas.training.loop import LAST, Start, train
 from gan_nas.training.plan import new_gan
 from gan_nas.training.plan import work as training_work
 from gan_nas.training.timing import seconds_of_image
@@ -138,6 +141,15 @@ class TrainEvaluator(Evaluator):
         if self.measures_latency:
             known["latency_ms"] = 1_000 * self._seconds_of_image(genome)
         return outcome.model_copy(update=known)
+
+    def samples(self, trial: Trial, num: int) -> Tensor | None:
+        """Return images of the weights at the trial's end, whose distance it is judged by."""
+        path = self.run_of(trial) / LAST
+        if not path.is_file():
+            return None
+        generator = load_generator(path, self.device)
+        latent_dim = generator.latent_dim
+        return torch.cat(list(generate(generator, num, latent_dim, trial.seed, self.device)))
 
     def run_of(self, trial: Trial) -> Path:
         """Return the run directory of a trial."""

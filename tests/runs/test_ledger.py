@@ -123,7 +123,8 @@ def test_with_a_run_all_is_in_its_directory(run: Run) -> None:
     assert row.pop("seconds") >= 0
     assert row == scored(1)
     assert read_genome(run.path("history", "0000001.json")) == tiny.GENOME
-    for picture in ("samples/0000001.png", CURVES_PNG, "edges.png"):
+    assert "<svg" in run.path("best.svg").read_text()
+    for picture in ("samples/0000001.png", CURVES_PNG, "edges.png", "best.png"):
         with Image.open(run.path(picture)) as image:
             assert image.format == "PNG"
 
@@ -142,7 +143,8 @@ def tell(ledger: Ledger) -> None:
         generator=[{"0-1": "conv_3x3"}],
         entropies={"alpha": {"0: 0-1": 1.0}},
     )
-    ledger.edges()
+    ledger.edges(tiny.GENOME)
+    ledger.best(tiny.GENOME, images, 16, 1)
 
 
 def test_curves_show_the_scores_that_the_log_has_lost(tmp_path: Path) -> None:

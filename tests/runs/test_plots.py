@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_nas.runs.plots import GAP, GROUND, save_curves, save_grid
+from gan_nas.runs.plots import GAP, GROUND, save_grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -31,24 +31,3 @@ def test_small_images_are_blown_up(tmp_path: Path, side: int, width: int) -> Non
     save_grid(images, tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
         assert picture.size == (width + 2 * GAP, width + 2 * GAP)
-
-
-@pytest.mark.parametrize(
-    "log",
-    [
-        [],
-        [{"event": "shared", "d_loss": 1.0}],
-        [{"images": 0, "frechet_distance[classifier]": 99.0}],
-        [
-            {"images": 0, "frechet_distance[classifier]": 210.0, "classifier_score": 1.2},
-            {"images": 64, "d_loss": 1.5, "g_loss": None},
-            {"images": 128, "d_loss": 1.25, "g_loss": 0.5},
-            {"images": 128, "frechet_distance[classifier]": 9.0, "classifier_score": None},
-        ],
-    ],
-)
-def test_curves_of_any_log_are_a_picture(tmp_path: Path, log: list[dict[str, float]]) -> None:
-    save_curves(log, tmp_path / "curves.png")
-    with Image.open(tmp_path / "curves.png") as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 300

@@ -30,7 +30,7 @@ def finished_searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
 
     @cache
     def searched(method: str) -> tiny.Searched:
-        return tiny.Searched(folder / method, tiny.run_search(method, folder / method))
+        return tiny.Searched(folder / method, tiny.run_search(method, folder / method, plain=False))
 
     return searched
 

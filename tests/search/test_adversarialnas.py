@@ -72,6 +72,13 @@ def test_the_log_holds_the_architectures_of_the_history_and_all_entropies(
 ) -> None:
     genomes = [read_genome(path) for path in sorted(finished.directory.glob("history/*.json"))]
     architectures = [row for row in finished.log if row.get("event") == "architecture"]
+    for row in architectures:
+        for network, logits in (("generator", "alpha"), ("discriminator", "beta")):
+            told = row["probabilities"][network]
+            assert [list(cell) for cell in told] == [list(cell) for cell in row[network]]
+            assert all(0 < p <= 1 for cell in told for p in cell.values())
+            entropies = list(row["entropies"][logits].values())
+            assert sum(entropies) / len(entropies) <= row["highest_entropies"][logits] + 1e-9
     for genome, row in zip(genomes, architectures, strict=True):
         assert isinstance(genome.generator, AdversarialNASGenerator)
         assert [cell.edges for cell in genome.generator.cells] == row["generator"]
@@ -139,7 +146,8 @@ def test_an_iteration_is_algorithm_1_on_halves_of_a_batch(
 def test_the_generator_alone_is_searched_against_a_fixed_discriminator(
     tmp_path: Path, discriminator: str
 ) -> None:
-    result = search(tmp_path / "run", **QUICK | {"discriminator": discriminator, "iterations": 3})
+    settings = QUICK | {"discriminator": discriminator, "iterations": 3}
+    result = search(tmp_path / "run", plain=False, **settings)
     assert len(result.genomes) == 1
     assert result.facts["entropy"].keys() == {"alpha"}
     lines = read_log(tmp_path / "run")

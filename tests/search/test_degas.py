@@ -161,7 +161,7 @@ VARIANTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_every_variant_searches_and_derives(tmp_path: Path, changes: dict[str, Any]) -> None:
-    result = search(tmp_path / "run", **QUICK | changes)
+    result = search(tmp_path / "run", plain=False, **QUICK | changes)
     config = Config.model_validate(SMALL | QUICK | changes)
     side = config.resolution or 8
     for row in tiny.derive(tmp_path / "run", 3):
@@ -180,7 +180,18 @@ def test_every_variant_searches_and_derives(tmp_path: Path, changes: dict[str, A
     (line,) = [line for line in read_log(tmp_path / "run") if line.get("event") == "architecture"]
     assert set(line["entropies"]["alpha"]) == set(places(config))
     assert result.resolution == side
+    shown = line["probabilities"]["generator"]
+    assert [list(stage) for stage in shown] == [list(stage) for stage in line["generator"]]
+    told = [
+        (op, p)
+        for a, b in zip(line["generator"], shown, strict=True)
+        for op, p in zip(a.values(), b.values(), strict=True)
+    ]
+    assert all(p is None if op == "none" else 0 < p <= 1 for op, p in told)
+    (alpha,) = line["entropies"].values()
+    assert sum(alpha.values()) / len(alpha) <= line["highest_entropies"]["alpha"] + 1e-9
     assert (tmp_path / "run" / "edges.png").stat().st_size > 10_000
+    assert (tmp_path / "run" / "best.png").is_file()
 
 
 def test_colour_images_are_searched(tmp_path: Path) -> None:

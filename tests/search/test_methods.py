@@ -93,6 +93,11 @@ def test_the_log_tells_of_every_step_and_the_time_and_pictures_are_pictures(
             picture.load()
             assert picture.format == "PNG"
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
+    drawn = {path.name for path in searched.directory.glob("*.*g")}
+    assert {"best.png", "best.svg"} <= drawn
+    assert drawn & {"curves.png", "trials.png"}
+    best = (searched.directory / "best.svg").read_text()
+    assert f"generator of {searched.result.genomes[0].id}" in best
     assert isinstance(method.explain(searched.result), str)
 
 

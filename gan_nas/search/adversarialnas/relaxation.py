@@ -53,6 +53,14 @@ class CellLogits(Logits):
             cells[int(index)][edge] = value
         return cells
 
+    def probabilities(self, cells: Sequence[Mapping[str, str]]) -> list[dict[str, float]]:
+        """Return the probability of each edge's operation, cell by cell."""
+        rows = self.by_cell(self.log_probabilities())
+        return [
+            {edge: exp(row[edge][candidates(cell)[edge].index(op)]) for edge, op in ops.items()}
+            for cell, ops, row in zip(self.cells, cells, rows, strict=True)
+        ]
+
     def matrices(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the raw logits as the authors' files hold them: of normal edges, of the others.
 

@@ -108,17 +108,23 @@ class AdversarialNASSearch(Search[State]):
         """Keep the best architecture of this moment, and the entropy of every edge."""
         best = likeliest(self.config, self.gan.alpha, 1)[0]
         entropies = {"alpha": self.gan.alpha.entropies()}
+        highest = {"alpha": self.gan.alpha.mean_highest_entropy()}
         architectures = {"generator": list(best.cells)}
+        probabilities = {"generator": self.gan.alpha.probabilities(best.cells)}
         if self.config.discriminator == "searched":
             against = likeliest(self.config, self.gan.beta, 1)[0]
             architectures["discriminator"] = list(against.cells)
             entropies["beta"] = self.gan.beta.entropies()
+            highest["beta"] = self.gan.beta.mean_highest_entropy()
+            probabilities["discriminator"] = self.gan.beta.probabilities(against.cells)
         self.ledger.log(
             event="architecture",
             step=self.step,
             log_probability=best.log_probability,
             **architectures,
+            probabilities=probabilities,
             entropies=entropies,
+            highest_entropies=highest,
         )
         self.ledger.genome(genome_of(self.config, best, derived_discriminator(self.gan)), self.step)
 
@@ -138,8 +144,7 @@ class AdversarialNASSearch(Search[State]):
 
     def conclude(self, found: Sequence[Find]) -> Conclusion:
         """Tell how sure alpha and beta are, and what the supernet and real images score."""
-        del found
-        self.ledger.edges()
+        self.ledger.edges(found[0].genome)
         told = self.task.ranks.first(lambda: self._conclusion().model_dump_json())
         return Conclusion.model_validate_json(told)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from statistics import stdev
 
+import torch
 from torch import Tensor, nn
 
 from gan_nas.errors import RunFailed
@@ -94,6 +95,13 @@ class Children:
             passport=scorer.passport(config.num_scored, config.seed, config.precision),
             facts={"reward": config.reward, "resets": num_resets},
         )
+
+    def samples(self, tokens: Tokens, num: int) -> Tensor:
+        """Return a child's images, uint8 (N, C, H, W); raises RunFailed if not finite."""
+        config = self.config
+        with self._network(tokens) as network:
+            made = generate(network, num, config.latent_dim, config.seed, self.task.device)
+            return torch.cat(list(made))
 
     def _score(self, tokens: Tokens, seed: int) -> dict[str, float]:
         return self.task.ranks.first(lambda: self._measured(tokens, seed))

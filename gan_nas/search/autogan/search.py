@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from pydantic import AliasChoices, BaseModel, Field, field_validator
+from torch import Tensor
 
 from gan_nas.data.batches import Batches
 from gan_nas.errors import RunFailed
@@ -210,6 +211,12 @@ class AutoGANSearch(Search[State]):
         assert isinstance(best, AutoGANGenerator)
         return self.children.conclude(encode(best), self.state.num_resets)
 
+    def samples(self, find: Find, num: int) -> Tensor:
+        """Return images of the weights that gave the reward."""
+        generator = find.genome.generator
+        assert isinstance(generator, AutoGANGenerator)
+        return self.children.samples(encode(generator), num)
+
     def saved(self) -> dict[str, Saved]:
         """Return what a checkpoint keeps."""
         return self.gan.saved() | self.policy.saved()
@@ -226,6 +233,11 @@ class AutoGANSearch(Search[State]):
             images = self.task.pixels(self.side).train
             self._batches = Batches(images, config.batch_size, config.seed, device=device)
         return self._batches
+
+    @property
+    def num_images(self) -> int:
+        """Return how many real images the discriminators have seen, of all levels."""
+        return self.state.d_steps * self.config.batch_size
 
     @property
     def side(self) -> int:
@@ -285,7 +297,7 @@ class AutoGANSearch(Search[State]):
         state.reset_pending = not finite or (full and variance < config.reset_threshold)
         if state.reset_pending or state.shared_step % config.log_every < config.reset_check_every:
             losses = means(windows, max(config.log_every, config.reset_check_every))
-            self._log("shared", step=state.d_steps, **losses)
+            self._log("shared", step=state.d_steps, images=self.num_images, **losses)
             self._show(losses)
 
     def _check_alive(self) -> None:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from math import exp
+from typing import TypeVar
 
 import torch
 
 from gan_nas.networks.builder import build_supernet
 from gan_nas.networks.degas import StageNetwork
-from gan_nas.search.best import Limit, out_of_reach, say_if_fewer
+from gan_nas.search.best import Limit, PlaceScores, out_of_reach, say_if_fewer
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.pruning import (
     Operations,
@@ -21,6 +23,8 @@ from gan_nas.search.method import Find
 from gan_nas.spaces.degas import NUM_STAGES, DEGASGenerator, candidates, from_operations
 from gan_nas.spaces.frameworks import Framework, discriminator_of
 from gan_nas.spaces.genome import Genome
+
+V = TypeVar("V")
 
 
 def places(config: Config) -> dict[str, tuple[str, ...]]:
@@ -86,12 +90,24 @@ def histogram(ops: Mapping[str, str | None]) -> dict[str, int]:
     return dict(Counter(op for op in ops.values() if op is not None))
 
 
-def by_stage(ops: Mapping[str, str | None]) -> list[dict[str, str]]:
-    """Return place -> operation for each stage, for the history's picture."""
-    stages: list[dict[str, str]] = [{} for _ in range(NUM_STAGES)]
-    for place, op in ops.items():
+def probabilities(ops: Operations, scores: PlaceScores) -> dict[str, float | None]:
+    """Return the probability of each place's operation; a residual that was dropped has none.
+
+    `scores` are log-probabilities by place.
+    """
+    every = candidates(stem_residual=True, final_normal=True)
+    return {
+        place: None if op is None else exp(scores[place][every[place].index(op)])
+        for place, op in ops.items()
+    }
+
+
+def by_stage(values: Mapping[str, V]) -> list[dict[str, V]]:
+    """Return what belongs to each place, stage by stage, for the history's picture."""
+    stages: list[dict[str, V]] = [{} for _ in range(NUM_STAGES)]
+    for place, value in values.items():
         index, _, name = place.rpartition(".")
-        stages[int(index) if index else -1][name] = op or "none"
+        stages[int(index) if index else -1][name] = value
     return stages
 
 

@@ -43,8 +43,8 @@ def reconstruct(
 ) -> ReconstructionResult:
     """Train one genome's generator of any space as the search trains its supernet, without alpha.
 
-    The same call goes on after an interruption. Writes curves.png, samples/*.png, log.jsonl and
-    result.json; raises as a search does.
+    The same call goes on after an interruption. Writes curves.png, best.svg, samples/*.png,
+    log.jsonl and result.json; raises as a search does.
     """
     side = config.resolution or images.side
     config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
@@ -65,10 +65,12 @@ def reconstruct(
             return run.result(ReconstructionResult)
         run.begin(again=again)
         network = fresh(bare, config.seed, "generator weights", device, "default")
-        ledger = Ledger(run, progress, "the reconstruction")
+        caption = f"{genome.title} reconstructs {images.name}, seed {config.seed}"
+        ledger = Ledger(run, progress, "the reconstruction", caption=caption)
         start = partial(Reconstruction, config, network, None, images, side, device, ledger)
         work = work_through(run, ledger, State, start, save_every=config.save_every)
         ledger.curves()
+        ledger.best(genome, None, side, images.channels)
         return run.finish(
             ReconstructionResult(
                 genome_id=genome.genome_id,

@@ -24,12 +24,14 @@ from gan_nas.search.degas.genomes import (
     genome_of,
     histogram,
     new_alpha,
+    probabilities,
     sizes_of,
     supernet,
 )
 from gan_nas.search.degas.pruning import prune
 from gan_nas.search.degas.reconstruction import Reconstruction, State
 from gan_nas.search.method import Find, Search, Task, Trained
+from gan_nas.spaces.drawing import ABSENT
 from gan_nas.streams import stream
 from gan_nas.training.gan import fresh
 
@@ -83,13 +85,16 @@ class DEGASSearch(Search[State]):
 
     def keep(self) -> None:
         """Keep what pruning would leave now, entropies and a histogram."""
-        ops = prune(self.alpha.log_probabilities())
+        scores = self.alpha.log_probabilities()
+        ops = prune(scores)
         self.ledger.log(
             event="architecture",
             step=self.step,
-            generator=by_stage(ops),
+            generator=by_stage({place: op or ABSENT for place, op in ops.items()}),
             histogram=histogram(ops),
+            probabilities={"generator": by_stage(probabilities(ops, scores))},
             entropies={"alpha": self.alpha.entropies()},
+            highest_entropies={"alpha": self.alpha.mean_highest_entropy()},
         )
         self.ledger.genome(genome_of(self.config, ops), self.step)
 
@@ -108,9 +113,7 @@ class DEGASSearch(Search[State]):
 
     def conclude(self, found: Sequence[Find]) -> Conclusion:
         """Tell the loss of all operations mixed, and how sure alpha is."""
-        del found
-        self.ledger.curves()
-        self.ledger.edges()
+        self.ledger.edges(found[0].genome)
         entropies = self.alpha.entropies()
         return Conclusion(
             supernet={"loss": self.reconstruction.loss(self.reconstruction.glo.mixture())},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, model_validator
+from torch import Tensor
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.cost import network_price
@@ -158,6 +159,13 @@ class StrategySearch(Search[State], Generic[C]):
                 **({} if self.task.config.generator is None else {"searched": "discriminator"}),
             },
         )
+
+    def samples(self, find: Find, num: int) -> Tensor | None:
+        """Return images of the best trial of a genome, where its weights are kept."""
+        ended = [one for one in self.state.outcomes if one.status == "completed"]
+        ended = [one for one in ended if self._derived(one.trial.genome) == find.genome]
+        best = self.method.best(self.task.config, ended, 1) if ended else []
+        return self.evaluator.samples(best[0].trial, num) if best else None
 
     def saved(self) -> Mapping[str, Saved]:
         """Return what trials share."""

@@ -1,12 +1,15 @@
 """Hill climbing: from a generator to the better of its neighbours, judged without any training."""
 
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import ClassVar
 
 import torch
 from pydantic import BaseModel, Field
+from torch import Tensor
 
 from gan_nas.networks.builder import build_generator
+from gan_nas.runs.run import never
 from gan_nas.scoring.generating import generate
 from gan_nas.search.best import Limit
 from gan_nas.search.method import Column, Find, Method, Search, SearchConfig, Task
@@ -83,14 +86,21 @@ class HillClimb(Search[Climb]):
 
     def distance(self, genome: Genome) -> float:
         """Return the distance of images of fresh weights."""
+        scorer = self.task.scorer(self.task.side)
+        return scorer.score(self.fakes(genome, 100, self.task.stop))[scorer.backbone.distance_name]
+
+    def fakes(self, genome: Genome, num: int, stop: Callable[[], bool] = never) -> Iterator[Tensor]:
+        """Yield images of fresh weights."""
         task, seed = self.task, self.task.config.seed
         with torch.device("meta"):
             network = build_generator(genome.generator, task.side, task.channels)
         network = fresh(network, seed, "weights", task.device).eval()
         latent_dim = genome.generator.latent_dim
-        fakes = generate(network, 100, latent_dim, seed, task.device, stop=task.stop)
-        scorer = task.scorer(task.side)
-        return scorer.score(fakes)[scorer.backbone.distance_name]
+        return generate(network, num, latent_dim, seed, task.device, stop=stop)
+
+    def samples(self, find: Find, num: int) -> Tensor:
+        """Return what is drawn of the best."""
+        return torch.cat(list(self.fakes(find.genome, num)))
 
     def found(self, count: int, limit: Limit, *, anew: bool) -> list[Find]:
         """Return the nearest of those seen."""

@@ -1,0 +1,1 @@
+"""Reports: what runs have left, as one HTML file that needs nothing beside it."""
