@@ -15,7 +15,7 @@ from gan_nas.cli.inputs import resized
 from gan_nas.cli.printing import big, short_name, show, show_json, table
 from gan_nas.spaces.diff import Change, diff
 from gan_nas.spaces.genome import Genome
-from gan_nas.spaces.published import load_genome
+from gan_nas.spaces.published import load_genome, published_names
 
 
 def compare(
@@ -24,9 +24,15 @@ def compare(
         typer.Argument(
             metavar="A",
             help=f"{options.GENOME_IN_WORDS}; or scores of gan-nas score, or a folder of them.",
+            autocompletion=options.among(published_names),
         ),
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="Another one.", autocompletion=options.among(published_names)
+        ),
+    ],
     resolution: options.Resolution = 32,
     channels: options.Channels = 3,
     width: options.Width = None,

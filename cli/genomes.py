@@ -29,7 +29,11 @@ KNOWN = ", ".join(BUILT_IN)
 def genomes(
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="GENOME", help=f"{options.GENOME_IN_WORDS}, to show."),
+        typer.Argument(
+            metavar="GENOME",
+            help=f"{options.GENOME_IN_WORDS}, to show.",
+            autocompletion=options.among(published_names),
+        ),
     ] = None,
     costs: Annotated[
         bool, typer.Option("--costs", help="Add parameters and multiply-adds (takes seconds).")

@@ -1,12 +1,16 @@
 """The options that several commands share, and their help."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gan_nas.spaces.frameworks import FRAMEWORKS
+from gan_nas.spaces.published import published_names
+
+DATA_NAMES = ("digits", "cifar10", "stl10")  # gan_nas.data needs torch
+PRESETS = ("demo", "small", "paper", "published")
 
 
 def one_of(names: Sequence[str]) -> str:
@@ -14,8 +18,15 @@ def one_of(names: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
+def among(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Return what completes a word: those of the names that it begins. Paths are the shell's."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
+
+
 GENOME_IN_WORDS = "A genome file, a published name, AutoGAN's 14 integers, or a matrix.npy"
-_GENOME = typer.Argument(metavar="GENOME", help=f"{GENOME_IN_WORDS}.")
+_GENOME = typer.Argument(
+    metavar="GENOME", help=f"{GENOME_IN_WORDS}.", autocompletion=among(published_names)
+)
 GenomeReference = Annotated[str, _GENOME]
 OptionalGenomeReference = Annotated[str | None, _GENOME]
 GeneratorPath = Annotated[
@@ -29,13 +40,19 @@ Width = Annotated[
     int | None, typer.Option(metavar="N", help="Width of both networks; else the genome's.")
 ]
 Preset = Annotated[
-    str, typer.Option(metavar="NAME", help="Starting values of the settings, see --help-config.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Starting values of the settings, see --help-config.",
+        autocompletion=among(lambda: PRESETS),
+    ),
 ]
 Data = Annotated[
     str,
     typer.Option(
         metavar="DATA",
         help="digits, cifar10, stl10, or the path of a folder, zip or npz of images.",
+        autocompletion=among(lambda: DATA_NAMES),
     ),
 ]
 SameData = Annotated[
@@ -83,6 +100,7 @@ FrameworkName = Annotated[
         metavar="NAME",
         help=f"How to train: {one_of(FRAMEWORKS)}; else what the genome's discriminator is "
         "made for.",
+        autocompletion=among(lambda: FRAMEWORKS),
     ),
 ]
 Augment = Annotated[

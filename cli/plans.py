@@ -8,7 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from gan_nas.cli.escapes import visible
-from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
+from gan_nas.cli.printing import (
+    WARNING,
+    big,
+    duration,
+    mebibytes,
+    remark,
+    show,
+    show_json,
+    table,
+)
 from gan_nas.configs import Settings, describe_fields, find_preset, resolve
 from gan_nas.machine.cores import available_memory
 from gan_nas.spaces.frameworks import Framework, suited
@@ -90,14 +99,14 @@ def remark_on_plan(plan: "Plan", device: "torch.device") -> None:
         remark(
             f"warning: this run will need about {mebibytes(needed)} and {mebibytes(free)} of "
             "memory are free: lower batch_size and generator_batch_size, or the width",
-            style="yellow",
+            style=WARNING,
         )
     seconds = plan.predicted_seconds
     if seconds > LONG:
         remark(
             f"This run will take about {duration(seconds)} on this device; it can be interrupted "
             "at any time, the same command goes on.",
-            style="yellow",
+            style=WARNING,
         )
 
 

@@ -5,7 +5,8 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from rich.text import Text
 
 from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.shell import command_line
+
+ERROR, WARNING = "red", "yellow"
+NOTICE = "bold"  # what has ended a command before its end
+INSISTENT = (ERROR, WARNING, NOTICE)  # what is said even quietly
+_quiet = ContextVar("quiet", default=False)
 
 
 class _Console(Console):
@@ -54,6 +60,21 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
     return _Console(stderr=stderr, **options)
 
 
+@contextmanager
+def quietly(*, wanted: bool = True) -> Iterator[None]:
+    """Leave out on stderr, for a while, all but warnings and errors."""
+    before = _quiet.set(wanted)
+    try:
+        yield
+    finally:
+        _quiet.reset(before)
+
+
+def is_quiet() -> bool:
+    """Tell whether only warnings and errors are wanted on stderr."""
+    return _quiet.get()
+
+
 def show(*results: RenderableType) -> None:
     """Print results to stdout; a str is one line, taken literally and never wrapped."""
     out = console()
@@ -85,16 +106,21 @@ def show_csv(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def remark(text: str, style: str | None = None) -> None:
-    """Print a sentence to stderr: wrapped on a terminal, one line elsewhere."""
+    """Print a sentence to stderr: wrapped on a terminal, one line elsewhere.
+
+    Quietly, only those of an insistent style.
+    """
+    if is_quiet() and style not in INSISTENT:
+        return
     err = console(stderr=True)
     with suppress(BrokenPipeError):  # nobody listens; the work goes on
         err.print(text, style=style, soft_wrap=not err.is_terminal)
 
 
-def remark_lines(text: str) -> None:
+def remark_lines(text: str, style: str | None = None) -> None:
     """Print a text of several lines, such as a traceback, to stderr."""
     for line in text.splitlines():
-        remark(line)
+        remark(line, style)
 
 
 def suggest(**commands: tuple[str | Path, ...]) -> None:
@@ -102,6 +128,8 @@ def suggest(**commands: tuple[str | Path, ...]) -> None:
 
     A command comes as its words after `gan-nas`, so that none can go unquoted.
     """
+    if is_quiet():
+        return
     err = console(stderr=True)
     width = max(map(len, commands))
     for purpose, words in commands.items():
@@ -174,4 +202,4 @@ def remark_log_records() -> None:
 class _Remarks(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record as one sentence."""
-        remark(f"{record.levelname.lower()}: {record.getMessage()}", style="yellow")
+        remark(f"{record.levelname.lower()}: {record.getMessage()}", style=WARNING)

@@ -10,8 +10,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from gan_nas.cli.printing import console, duration, short_name
-from gan_nas.progress import ENDED, Progress
+from gan_nas.cli.printing import console, duration, is_quiet, short_name
+from gan_nas.progress import ENDED, Progress, silent
 
 LIVE_SECONDS = 0.125  # between two pictures of the live line
 PLAIN_SECONDS = 5.0  # between two plain lines
@@ -20,7 +20,13 @@ BAR = 16  # characters
 
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
-    """Lend a Progress that shows how far a phase is, its speed, the time left and some values."""
+    """Lend a Progress that shows how far a phase is, its speed, the time left and some values.
+
+    Quietly, it shows nothing.
+    """
+    if is_quiet():
+        yield silent
+        return
     lines = _Lines(console(stderr=True))
     try:
         yield lines

@@ -4,6 +4,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from gan_nas.cli.printing import (
+    WARNING,
     big,
     duration,
     lines,
@@ -76,7 +77,7 @@ def show_retrained(result: "Retraining") -> None:
     """Print what became of the genomes trained alone, the best first, and how sure the order is."""
     for trial in result.trials:
         if trial.result is None:
-            remark(f"{trial.id}, seed {trial.seed}: {trial.outcome}: {trial.why}", style="yellow")
+            remark(f"{trial.id}, seed {trial.seed}: {trial.outcome}: {trial.why}", style=WARNING)
     if max((row.completed + row.failed for row in result.ranking), default=0) > 1:
         _show_seeds(result)
     else:

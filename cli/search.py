@@ -40,7 +40,11 @@ EVALUATED = options.one_of(tuple(EVALUATORS))
 def search(
     method: Annotated[
         str,
-        typer.Option(metavar="METHOD", help=f"How to search: {METHODS}."),
+        typer.Option(
+            metavar="METHOD",
+            help=f"How to search: {METHODS}.",
+            autocompletion=options.among(method_names),
+        ),
     ],
     space: Annotated[
         str | None,
@@ -48,6 +52,7 @@ def search(
             metavar="SPACE",
             help="Space that is searched, where the method searches any: "
             f"{options.one_of(space_names())}.",
+            autocompletion=options.among(space_names),
         ),
     ] = None,
     evaluator: Annotated[

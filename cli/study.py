@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 def study(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help=f"What is studied: {options.one_of(STUDIES)}.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help=f"What is studied: {options.one_of(STUDIES)}.",
+            autocompletion=options.among(lambda: STUDIES),
+        ),
     ],
     data: options.Data = "digits",
     data_root: options.DataRoot = None,
