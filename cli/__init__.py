@@ -77,6 +77,7 @@ OPTIONS_IN_WORDS = {
     "ask for a crop": "--crop",
     "name the real ones": "--data",
     "name the side": "--resolution",
+    "let them be downloaded": "--download",
 }
 
 LESS_MEMORY = {

@@ -189,7 +189,7 @@ def derive(
         show_result(DerivedResult(**dict(result), retraining=retraining))
         check_winner(retraining)
         return
-    show_ranking(chosen, result)
+    show_ranking(chosen, result, space)
     same = options_again(
         data_root=data_root,
         backbone=backbone,

@@ -11,6 +11,7 @@ from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
+from gan_nas.formats.left import Shape, images_of
 from gan_nas.machine.cores import available_cores, idle_cores
 from gan_nas.machine.repeatable import fix_workspaces
 from gan_nas.machine.threads import number_is_given
@@ -18,6 +19,7 @@ from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.published import published_names
 from gan_nas.spaces.registry import load_space
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
 
+SIDE, CHANNELS = 32, 3  # what costs are counted at where no run tells
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 S = TypeVar("S", bound=Settings)
@@ -37,6 +40,29 @@ def resized(genome: Genome, width: int | None) -> Genome:
         return genome
     text = genome.resized(width, width).to_json()
     return parse_genome(text, f"{genome.title} at width {width}")
+
+
+def size_of_images(
+    resolution: int | None, channels: int | None, *references: str
+) -> tuple[Shape, str]:
+    """Return the size of images that costs are counted at, and words that say whose it is.
+
+    What is not asked for is that of the first of the genomes which comes from a run, else 32x32 in
+    colour.
+    """
+    if resolution is not None and channels is not None:
+        return Shape(resolution, channels), ""
+    names = published_names()
+    own = {one: images_of(Path(one)) for one in references if one not in names}
+    known = next(((size, one) for one, size in own.items() if size is not None), None)
+    size, whose = known or (Shape(SIDE, CHANNELS), "")
+    return Shape(resolution or size.side, channels or size.channels), whose and f", as {whose}"
+
+
+def say_size(size: Shape) -> str:
+    """Say 16x16 px, grey."""
+    colours = {1: "grey", 3: "colour"}.get(size.channels, f"{size.channels} channels")
+    return f"{size.side}x{size.side} px, {colours}"
 
 
 def framework_for(name: str | None, genome: Genome | None, space: str) -> Framework:

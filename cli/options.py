@@ -23,19 +23,37 @@ def among(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
     return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
 
 
-GENOME_IN_WORDS = "A genome file, a published name, AutoGAN's 14 integers, or a matrix.npy"
+GENOME_IN_WORDS = (
+    "A genome file, a published name, AutoGAN's 14 integers, a matrix.npy, or a run, its "
+    "result.json or a generator.safetensors"
+)
 _GENOME = typer.Argument(
     metavar="GENOME", help=f"{GENOME_IN_WORDS}.", autocompletion=among(published_names)
 )
 GenomeReference = Annotated[str, _GENOME]
 OptionalGenomeReference = Annotated[str | None, _GENOME]
 GeneratorPath = Annotated[
-    Path, typer.Argument(metavar="GENERATOR", help="A generator.safetensors of a run.")
-]
-Resolution = Annotated[
-    int, typer.Option(metavar="N", min=8, max=512, help="Pixels along a side, a multiple of 8.")
+    Path,
+    typer.Argument(
+        metavar="GENERATOR", help="A generator.safetensors, or a training's run or result.json."
+    ),
 ]
 Channels = Annotated[int, typer.Option(metavar="N", min=1, max=4, help="1 grey, 3 colour.")]
+OptionalResolution = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=8,
+        max=512,
+        help="Pixels along a side, a multiple of 8; else those of the genome's run, else 32.",
+    ),
+]
+OptionalChannels = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=4, help="1 grey, 3 colour; else those of the genome's run, else 3."
+    ),
+]
 Width = Annotated[
     int | None, typer.Option(metavar="N", help="Width of both networks; else the genome's.")
 ]

@@ -3,6 +3,7 @@
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from gan_nas.cli.drawing import explain_words
 from gan_nas.cli.printing import (
     WARNING,
     big,
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from gan_nas.search.retraining import Retraining
 
 
-def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
-    """Print the top K with what they are ranked by, and costs, and how far that can be trusted."""
+def show_ranking(method: "Method[Any, Any]", result: "SearchResult", space: str) -> None:
+    """Print the top K with what they are ranked by, and costs, and how far that can be trusted.
+
+    All of them are of one `space`.
+    """
     scored = ["scores"] if any(row.scores for row in result.genomes) else []
     known = {name for row in result.genomes for name in row.values}
     columns = [column.words for column in method.columns if column.name in known]
@@ -55,6 +59,7 @@ def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
         held_out = f"held out: {beside.num:,}" if beside else "held out"
         rows.add_row("", "real images", held_out, lines(_words(result.real)))
     show(rows, "")
+    explain_words([space])
     if explained := method.explain(result):
         remark(explained, style="dim")
     remark(f"Found in {duration(result.seconds)}; the genome files:", style="dim")

@@ -9,6 +9,7 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import compute_on
 from gan_nas.cli.printing import show, show_json
 from gan_nas.errors import InvalidInput
+from gan_nas.formats.left import generator_file
 
 
 def sample(
@@ -24,10 +25,11 @@ def sample(
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Draw images from a generator file and write them as one PNG.
+    """Draw images from a generator and write them as one PNG.
 
     The same seed gives the same latents on every device, and fewer images are the first of more.
     """
+    path = generator_file(path)
     target = output or path.with_suffix(".png")
     if target.suffix.lower() != ".png":
         raise InvalidInput(f"{target} does not end in .png, the only kind of image written here")

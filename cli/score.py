@@ -21,7 +21,8 @@ def score(
         Path,
         typer.Argument(
             metavar="WHAT",
-            help="A generator.safetensors of a run, or a folder, zip or npz of images.",
+            help="A generator.safetensors, or a training's run or result.json; or a folder, zip or "
+            "npz of images.",
         ),
     ],
     num: Annotated[

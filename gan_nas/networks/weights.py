@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import open_regular, read_bytes, seal, unseal, write_atomically
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.left import generator_file
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.states import load_module_state, pack, unpack
 from gan_nas.spaces.genome import Genome, parse_genome
@@ -67,11 +68,12 @@ def save_generator(
 
 
 def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
-    """Read a generator file onto the CPU.
+    """Read a generator file, or the one of a run, onto the CPU.
 
     Raises InvalidInput for a file that is missing, cut, altered or something else; Incompatible
     for one of another format or schema version.
     """
+    path = generator_file(path)
     about = read_metadata(path)
     try:
         tensors = unpack(read_bytes(path, FILE_LIMIT))
@@ -124,7 +126,7 @@ class Generator(nn.Module):
 
 
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Generator:
-    """Rebuild the generator of a file on `device`, in eval mode."""
+    """Rebuild the generator of a file, a result or a run on `device`, in eval mode."""
     about, tensors = load_generator_file(Path(path))
     with torch.device("meta"):
         network = build_generator(about.genome.generator, about.resolution, about.image_channels)
