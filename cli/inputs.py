@@ -1,15 +1,16 @@
 """From option texts to what the library takes; torch is imported when a function needs it."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gan_nas.cli.printing import remark
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
-from gan_nas.configs import Settings, find_preset, resolve
+from gan_nas.configs import DATA_OF_PRESETS, Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
 from gan_nas.formats.left import Shape, images_of
 from gan_nas.machine.cores import available_cores, idle_cores
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
+    from gan_nas.runs.numbering import Asked
 
+DIGITS = "digits"
+RUNS = Path("runs")  # where runs are that nobody named
 SIDE, CHANNELS = 32, 3  # what costs are counted at where no run tells
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -221,6 +225,24 @@ def prepared(
     return Preparation.of(crop, resize, background, skip_odd=skip_odd)
 
 
+def data_for(data: str | None, preset: str) -> str:
+    """Return the data that were asked for; without, those that the preset is made for.
+
+    Raises InvalidInput for digits where it is made for photographs: nothing in it suits them.
+    """
+    implied = DATA_OF_PRESETS.get(preset, DIGITS)
+    if data is None:
+        if implied != DIGITS:
+            remark(f"The preset {preset} is made for {implied}: --data names others", style="dim")
+        return implied
+    if data == DIGITS != implied:
+        raise InvalidInput(
+            f"the preset {preset} is made for {implied} and its like, not for digits of 8 px: "
+            "leave --data out, or take the preset demo"
+        )
+    return data
+
+
 def load_data(
     name: str, data_root: Path | None, preparation: "Preparation", side: int | None
 ) -> "Images":
@@ -259,9 +281,63 @@ def load_data_of_run(run: Path, data: str | None, data_root: Path | None) -> "Im
     return load_data(data or stored.data, data_root, stored.preparation, stored.side)
 
 
-def default_directory(what: str, data: str, seed: int) -> Path:
-    """Name a run after what it does, its data and its seed."""
-    return Path("runs") / f"{what}-{Path(data).stem}-{seed}"
+class RunChoice(NamedTuple):
+    """Where a command works: a run that is there already, or a new one of this name."""
+
+    name: str
+    there: Path | None
+    """Named by --run, or found again."""
+    has_ended: bool = False
+
+    @property
+    def planned(self) -> Path:
+        """Return the directory, which is made by `begun`."""
+        from gan_nas.runs.numbering import next_directory
+
+        return self.there or next_directory(RUNS, self.name)
+
+    @property
+    def known(self) -> list[Path]:
+        """List the directory, if it is known already."""
+        return [self.there] if self.there else []
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether a run is still to be made."""
+        return self.there is None or not self.there.exists()
+
+    @contextmanager
+    def begun(self) -> Iterator[Path]:
+        """Lend the directory; one that was made for it goes again where nothing came into it."""
+        if self.there is not None:
+            yield self.there
+            return
+        from gan_nas.runs.numbering import new_directory
+
+        with new_directory(RUNS, self.name) as directory:
+            yield directory
+
+
+def choose_run(
+    directory: Path | None, what: str, data: str, seed: int, asked: "Asked"
+) -> RunChoice:
+    """Choose where to work: in `directory`, or in the newest run that was asked for like this.
+
+    Without either a new one gets the next number. What is chosen is said.
+    """
+    from gan_nas.runs.folders import RESULT
+    from gan_nas.runs.numbering import taken_up
+
+    name = f"{what}-{Path(data).stem}"
+    if directory is not None:
+        return RunChoice(name, directory)
+    found = taken_up(RUNS, name, f"{name}-{seed}", asked)
+    has_ended = found is not None and (found / RESULT).exists()
+    if has_ended:
+        remark(f"The same was asked for before and has ended: this is {found}; --run names another")
+    elif found is not None:
+        remark(f"The same was asked for before: goes on in {found}; --run names another")
+    return RunChoice(name, found, has_ended)
 
 
 def options_again(

@@ -73,6 +73,16 @@ Data = Annotated[
         autocompletion=among(lambda: DATA_NAMES),
     ),
 ]
+ImpliedData = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="digits, cifar10, stl10, or the path of a folder, zip or npz of images; else what the "
+        "preset is made for: digits for demo.",
+        autocompletion=among(lambda: DATA_NAMES),
+    ),
+]
 SameData = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="Images; else those the file or run was made of."),
@@ -108,7 +118,13 @@ DataRoot = Annotated[
     ),
 ]
 RunDirectory = Annotated[
-    Path | None, typer.Option("--run", metavar="DIR", help="Run directory; one is named if absent.")
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="DIR",
+        help="Run directory. Else the same command goes on with its run in runs/, which it finds "
+        "by its settings, and any other one begins the next number there.",
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Decides every random draw.")]
 FrameworkName = Annotated[

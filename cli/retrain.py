@@ -9,8 +9,9 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
+    choose_run,
     compute_on,
-    default_directory,
+    data_for,
     framework_for,
     load_to_train,
     options_again,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 def retrain(
     reference: options.OptionalGenomeReference = None,
-    data: options.Data = "digits",
+    data: options.ImpliedData = None,
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
     resize: options.Resize = None,
@@ -120,10 +121,12 @@ def retrain(
     chosen = framework_for(framework, genome, genome.generator.space)
 
     from gan_nas.data import cache_dir
+    from gan_nas.runs.numbering import Asked
     from gan_nas.training.config import TrainingConfig, presets_for
-    from gan_nas.training.loop import train
+    from gan_nas.training.loop import absent_of, settings_of, train
     from gan_nas.training.plan import plan, work
 
+    data = data_for(data, preset)
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)
     config = settings(
@@ -141,8 +144,8 @@ def retrain(
     if inherit is not None:
         from gan_nas.search.inheritance import read_supernets, start_from
 
-        trained = suited(genome, config.framework)
-        start = start_from(read_supernets(inherit), trained, side, images.channels)
+        fitting = suited(genome, config.framework)
+        start = start_from(read_supernets(inherit), fitting, side, images.channels)
         what += "-inherited"
         taken = "generator" if start.discriminator is None else "generator and discriminator"
         remark(f"Starts from the {taken} of {inherit}", style="dim")
@@ -152,35 +155,44 @@ def retrain(
         start = start_with(given, suited(genome, config.framework), side, images.channels)
         what += "-finetuned"
         remark(_said(given, start), style="dim")
-    run = directory or default_directory(f"retrain-{what}", data, config.seed)
+    trained = suited(genome, config.framework)
+    asked = Asked(
+        settings_of(trained, images, config, side, on, start), absent_of(trained), backbone, threads
+    )
+    choice = choose_run(directory, f"retrain-{what}", data, config.seed, asked)
     work_of_run = work(genome, config, side, images.channels, on)
     planned = partial(
         plan, genome, images, config, resolution=side, device=on, forecast=work_of_run
     )
-    settle_threads(threads, on, [run], work_of_run)
+    settle_threads(threads, on, choice.known, work_of_run)
     if dry_run:
-        show_plan(planned(), run, images, side, as_json)
+        show_plan(planned(), choice.planned, images, side, as_json)
         return
-    remark(f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})")
-    if not run.exists():
+    if choice.is_new:
         remark_on_plan(planned(), on)
     with stopping() as stop, progress_on_stderr() as progress:
-        result = train(
-            genome,
-            images,
-            config,
-            run,
-            resolution=side,
-            device=on,
-            backbone=backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision, run=run
-            ),
-            cache=cache_dir(),
-            stop=stop,
-            progress=progress,
-            start=start,
-            again=again,
+        scored_by = backbone_for(
+            backbone, images, on, stop, progress, precision=features_precision, run=choice.there
         )
+        with choice.begun() as run:
+            if not choice.has_ended:
+                remark(
+                    f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})"
+                )
+            result = train(
+                genome,
+                images,
+                config,
+                run,
+                resolution=side,
+                device=on,
+                backbone=scored_by,
+                cache=cache_dir(),
+                stop=stop,
+                progress=progress,
+                start=start,
+                again=again,
+            )
     if as_json:
         show_result(result)
     else:

@@ -10,8 +10,9 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
+    choose_run,
     compute_on,
-    default_directory,
+    data_for,
     jobs_on,
     load_to_train,
     options_again,
@@ -62,7 +63,7 @@ def search(
             help=f"How a method of any space judges genomes: {EVALUATED} (one supernet's weights).",
         ),
     ] = None,
-    data: options.Data = "digits",
+    data: options.ImpliedData = None,
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
     resize: options.Resize = None,
@@ -110,11 +111,13 @@ def search(
         return
 
     from gan_nas.data import cache_dir
-    from gan_nas.search.drive import plan
+    from gan_nas.runs.numbering import Asked
+    from gan_nas.search.drive import absent_of, plan, settings_of
     from gan_nas.search.drive import search as run_search
     from gan_nas.search.method import Task
     from gan_nas.training.config import presets_for
 
+    data = data_for(data, preset)
     on = compute_on(device, threads)
     config = settings(
         chosen.Config,
@@ -142,28 +145,36 @@ def search(
     what = method if searched == chosen.spaces[0] else f"{method}-{searched}"
     if (judged := getattr(config, "evaluator", "train")) != "train":
         what += f"-{judged.partition(':')[0]}"
-    run = directory or default_directory(what, data, config.seed)
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
     task = Task(config=config, images=images, device=on, cache=cache_dir(), jobs=at_once)
     side = task.side
     work = chosen.work(config, side, images.channels, on)
-    settle_threads(threads, on, [run], work, at_once)
+    asked = Asked(
+        settings_of(chosen, task),
+        absent_of(chosen, task),
+        backbone if "search" in chosen.scores else None,
+        threads,
+    )
+    choice = choose_run(directory, what, data, config.seed, asked)
+    settle_threads(threads, on, choice.known, work, at_once)
     if dry_run:
-        show_plan(plan(chosen, task, work), run, images, side, as_json)
+        show_plan(plan(chosen, task, work), choice.planned, images, side, as_json)
         return
     precise = f", {config.precision}" if hasattr(config, "precision") else ""
-    remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
-    if not run.exists():
+    if choice.is_new:
         remark_on_plan(plan(chosen, task, work), on)
     with stopping() as stop, progress_on_stderr() as progress:
         task = replace(task, stop=stop)
         if "search" in chosen.scores:
             scored_by = backbone_for(
-                backbone, images, on, stop, progress, precision=features_precision, run=run
+                backbone, images, on, stop, progress, precision=features_precision, run=choice.there
             )
             task = replace(task, backbone=scored_by)
-        result = run_search(chosen, task, run, progress=progress, again=again)
+        with choice.begun() as run:
+            if not choice.has_ended:
+                remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
+            result = run_search(chosen, task, run, progress=progress, again=again)
     if as_json:
         show_result(result)
         return

@@ -7,9 +7,11 @@ import typer
 
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
+    RUNS,
     backbone_for,
+    choose_run,
     compute_on,
-    default_directory,
+    data_for,
     jobs_on,
     load_to_train,
     prepared,
@@ -35,7 +37,7 @@ def study(
             autocompletion=options.among(lambda: STUDIES),
         ),
     ],
-    data: options.Data = "digits",
+    data: options.ImpliedData = None,
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
     resize: options.Resize = None,
@@ -73,14 +75,15 @@ def study(
 
     from gan_nas.data import cache_dir
     from gan_nas.machine.cores import available_cores
-    from gan_nas.studies.study import StudyTask, run_study
+    from gan_nas.runs.numbering import Asked
+    from gan_nas.studies.study import StudyTask, run_study, settings_of
 
+    data = data_for(data, preset)
     on = compute_on(device, threads)
     config = settings(chosen.Config, chosen.presets, preset, sets, "auto", on, seed=seed)
     what = data if chosen.needs_images else "tables"
-    run = directory or default_directory(f"study-{name}", what, config.seed)
     task = StudyTask(
-        config=config, directory=run, device=on, cache=cache_dir(), data_root=data_root
+        config=config, directory=RUNS, device=on, cache=cache_dir(), data_root=data_root
     )
     if chosen.needs_images:
         task = replace(task, jobs=jobs_on(jobs, on, device, threads))
@@ -90,13 +93,19 @@ def study(
         task = replace(task, images=images)
     else:
         task = replace(task, jobs=jobs or available_cores())
-    settle_threads(threads, on, [run], jobs=task.jobs)
-    remark(f"Study {name} on {what} in {run} ({on})")
+    judge = backbone if chosen.needs_images else None
+    asked = Asked(settings_of(chosen, task), judge=judge, threads=threads)
+    choice = choose_run(directory, f"study-{name}", what, config.seed, asked)
+    settle_threads(threads, on, choice.known, jobs=task.jobs)
     with stopping() as stop, progress_on_stderr() as progress:
         if task.images is not None:
-            scored_by = backbone_for(backbone, task.images, on, stop, progress, run=run)
+            scored_by = backbone_for(backbone, task.images, on, stop, progress, run=choice.there)
             task = replace(task, backbone=scored_by)
-        result = run_study(chosen, replace(task, stop=stop, progress=progress))
+        with choice.begun() as run:
+            if not choice.has_ended:
+                remark(f"Study {name} on {what} in {run} ({on})")
+            task = replace(task, directory=run, stop=stop, progress=progress)
+            result = run_study(chosen, task)
     if as_json:
         show_result(result)
         return

@@ -16,8 +16,10 @@ from gan_nas.files import read_text
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.metrics.classifier import JUDGES
 from gan_nas.runs.folders import CONFIG, OUTCOME, RESULT
+from gan_nas.runs.results import Result
 
 LIMIT = 1 << 26  # bytes of a file
+ABOUT = ("command", "machine", "judge")  # what a config tells that decides nothing
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +120,8 @@ def read_result(directory: Path, kind: type[M], name: str = RESULT) -> M:
     By another `name` that of a length from which the run has gone on.
     """
     content = _read_object(directory / name)
-    return _as(kind, content, f"the result in {directory / name}", read_config(directory)[1])
+    found = _as(kind, content, f"the result in {directory / name}", read_config(directory)[1])
+    return found.placed(directory) if isinstance(found, Result) else found
 
 
 def read_outcome(directory: Path) -> Failure:
@@ -193,16 +196,8 @@ def check_settings(
 
     `absent` says what a setting stood for that is not stored, `ignoring` names what may differ.
     """
-    stored = _completed(stored, absent or {})
-    asked = json.loads(json.dumps(dict(config)))  # tuples become lists, as they did on the disk
-    known = {"versions", "data_summary", *ignoring}
-    if stored.get("data_fingerprint", "") == asked.get("data_fingerprint"):
-        known.add("data")  # the same pixels under another name
-    changes = _changes(
-        {key: value for key, value in stored.items() if key not in known},
-        {key: value for key, value in asked.items() if key not in known},
-    )
-    before, now = stored.get("versions", {}), asked.get("versions", {})
+    changes = changed_settings(stored, config, absent=absent, ignoring=ignoring)
+    before, now = stored.get("versions", {}), config.get("versions", {})
     if changes:
         raise Incompatible(
             f"{directory} was made with other settings ({', '.join(changes)}); choose another run "
@@ -211,6 +206,28 @@ def check_settings(
     for change in _changes(before if isinstance(before, dict) else {}, now):
         what = "number of CPU threads" if change.startswith("threads: ") else "version"
         logger.warning("%s was made with another %s: %s", directory, what, change)
+
+
+def changed_settings(
+    stored: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    absent: Mapping[str, Any] | None = None,
+    ignoring: tuple[str, ...] = (),
+) -> list[str]:
+    """List in which settings a stored config differs, as `name: old -> new`; see `check_settings`.
+
+    Where, when and by what it was computed does not matter.
+    """
+    stored = _completed(stored, absent or {})
+    asked = json.loads(json.dumps(dict(config)))  # tuples become lists, as they did on the disk
+    known = {"versions", "data_summary", *ABOUT, *ignoring}
+    if stored.get("data_fingerprint", "") == asked.get("data_fingerprint"):
+        known.add("data")  # the same pixels under another name
+    return _changes(
+        {key: value for key, value in stored.items() if key not in known},
+        {key: value for key, value in asked.items() if key not in known},
+    )
 
 
 @contextmanager

@@ -64,10 +64,11 @@ def search(
         method = load_method(method)
     task = with_backbone(method, task, "search", directory, progress)
     method.check(task)
-    absent = _absent(method, task)
+    absent = absent_of(method, task)
+    settings = settings_of(method, task) | {"versions": versions()}
     with (
         repeatable(task.device),
-        Run.open(directory, _settings(method, task), task.stop, absent=absent) as run,
+        Run.open(directory, settings, task.stop, absent=absent) as run,
     ):
         if run.finished:
             return run.result(SearchResult)
@@ -131,8 +132,8 @@ def derive(
     task = with_backbone(method, task, "derive", directory, progress)
     if scores:
         # Nothing is trained any more: the device may be another one, and the limits.
-        asked = _settings(method, replace(task, config=searched))
-        absent = _absent(method, task)
+        asked = settings_of(method, replace(task, config=searched)) | {"versions": versions()}
+        absent = absent_of(method, task)
         check_settings(directory, stored, asked, absent=absent, ignoring=("device",))
     method.check(task)
     work = restored(method, task, finished)
@@ -269,10 +270,10 @@ def _rows(
     return rows
 
 
-def _settings(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
+def settings_of(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
     """Return what a run is made of; another run directory is needed for anything else."""
     assert isinstance(task.images, Images)
-    scored = {"backbone": task.backbone.fingerprint} if task.backbone is not None else {}
+    scored = task.backbone.identity if task.backbone is not None else {}
     return {
         "method": method.name,
         **task.images.identity(method.sides(task.config, task.side)),
@@ -282,11 +283,10 @@ def _settings(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
         "device": task.device.type,
         "config": task.config.model_dump(mode="json"),
         **method.decisions(task.config, task.side),
-        "versions": versions(),
     }
 
 
-def _absent(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
+def absent_of(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
     """Return what settings stood for that older versions did not store."""
     return {
         "config": defaults(method.Config),

@@ -104,29 +104,14 @@ def train(
         backbone = load_backbone(
             "classifier", images, cache, device, stop, progress, kept=kept, wanted=wanted
         )
-    settings = {
-        "method": "retrain",
-        "genome": genome.model_dump(mode="json"),
-        **images.identity([resolution]),
-        "resolution": resolution,
-        "backbone": backbone.fingerprint,
-        "device": device.type,
-        "config": config.model_dump(mode="json"),
-        "inherited": start and start.identity,
-        "versions": versions(),
-    }
+    settings = settings_of(genome, images, config, resolution, device, start)
+    settings |= {**backbone.identity, "versions": versions()}
     if judges:
         settings["judges"] = [judge.fingerprint for judge in judges]
     length = Length("steps", config.follows_length)
-    # Fields that an older version did not have stood at what is their default now.
-    parts = {"generator": genome.generator, "discriminator": genome.discriminator}
-    absent = {
-        "config": defaults(TrainingConfig),
-        "genome": {name: defaults(type(part)) for name, part in parts.items()},
-    }
     with (
         repeatable(device),
-        Run.open(directory, settings, stop, absent=absent, length=length) as run,
+        Run.open(directory, settings, stop, absent=absent_of(genome), length=length) as run,
     ):
         if run.finished:
             return run.result(TrainingResult)
@@ -143,6 +128,38 @@ def train(
         )
         training = work_through(run, ledger, State, begin, save_every=config.save_every)
         return run.finish(training.result())
+
+
+def settings_of(
+    genome: Genome,
+    images: Images,
+    config: TrainingConfig,
+    resolution: int,
+    device: torch.device,
+    start: Start | None = None,
+) -> dict[str, Any]:
+    """Return what a training is made of, but for what scores it.
+
+    Another run directory is needed for anything else. The genome is as it suits the framework.
+    """
+    return {
+        "method": "retrain",
+        "genome": genome.model_dump(mode="json"),
+        **images.identity([resolution]),
+        "resolution": resolution,
+        "device": device.type,
+        "config": config.model_dump(mode="json"),
+        "inherited": start and start.identity,
+    }
+
+
+def absent_of(genome: Genome) -> dict[str, Any]:
+    """Return what settings stood for that older versions did not store: their defaults now."""
+    parts = {"generator": genome.generator, "discriminator": genome.discriminator}
+    return {
+        "config": defaults(TrainingConfig),
+        "genome": {name: defaults(type(part)) for name, part in parts.items()},
+    }
 
 
 class State(BaseModel):

@@ -6,6 +6,7 @@ How well an architecture reconstructs is what the search selects by (DEGAS, sec.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,6 +30,8 @@ from gan_nas.training.gan import fresh
 from gan_nas.training.timing import Phase
 from gan_nas.versions import versions
 
+ABSENT = {"config": defaults(Config)}  # what settings stood for that older versions did not store
+
 
 def reconstruct(
     genome: Genome,
@@ -49,18 +52,8 @@ def reconstruct(
     side = config.resolution or images.side
     config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
     bare = _bare_generator(genome, side, images.channels)  # raises
-    settings = {
-        "method": "reconstruct",
-        **images.identity([side]),
-        "image_channels": images.channels,
-        "image_side": side,
-        "device": device.type,
-        "config": config.model_dump(mode="json"),
-        "versions": versions(),
-        "genome": genome.model_dump(mode="json"),
-    }
-    absent = {"config": defaults(Config)}
-    with repeatable(device), Run.open(directory, settings, stop, absent=absent) as run:
+    settings = settings_of(genome, config, images, device) | {"versions": versions()}
+    with repeatable(device), Run.open(directory, settings, stop, absent=ABSENT) as run:
         if run.finished:
             return run.result(ReconstructionResult)
         run.begin(again=again)
@@ -78,6 +71,22 @@ def reconstruct(
                 seconds=ledger.seconds,
             )
         )
+
+
+def settings_of(
+    genome: Genome, config: Config, images: Images, device: torch.device
+) -> dict[str, Any]:
+    """Return what a reconstruction is made of; another run directory is needed for others."""
+    latent_dim = genome.generator.latent_dim
+    return {
+        "method": "reconstruct",
+        **images.identity([config.resolution or images.side]),
+        "image_channels": images.channels,
+        "image_side": config.resolution or images.side,
+        "device": device.type,
+        "config": config.model_copy(update={"latent_dim": latent_dim}).model_dump(mode="json"),
+        "genome": genome.model_dump(mode="json"),
+    }
 
 
 def reconstruction_work(
