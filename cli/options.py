@@ -213,6 +213,13 @@ Again = Annotated[
         "--again", help="Try once more what failed: it goes on from its last good checkpoint."
     ),
 ]
+TensorBoard = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard",
+        help="Write scalars and samples to RUN/tensorboard, too (the extra gan-nas[tensorboard]).",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show settings, sizes and predicted time, and stop.")
 ]

@@ -97,12 +97,15 @@ def show_json_text(text: str) -> None:
     print(visible_json(text))  # noqa: T201 - stdout is for results
 
 
-def show_csv(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print rows of the same columns to stdout as CSV (RFC 4180), the names first."""
-    first, *rest = rows
-    writer = csv.DictWriter(sys.stdout, first.keys())
+def show_csv(rows: Iterable[Mapping[str, Any]], names: Iterable[str] = ()) -> None:
+    """Print rows of the same columns to stdout as CSV (RFC 4180), the names first.
+
+    Names are needed where there may be no row.
+    """
+    known = list(rows)
+    writer = csv.DictWriter(sys.stdout, list(names) or known[0].keys())
     writer.writeheader()
-    writer.writerows([first, *rest])
+    writer.writerows(known)
 
 
 def remark(text: str, style: str | None = None) -> None:

@@ -38,6 +38,7 @@ def reconstruct(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     again: options.Again = False,
+    tensorboard: options.TensorBoard = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -92,7 +93,15 @@ def reconstruct(
         if not choice.has_ended:
             remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
         result = run_reconstruction(
-            genome, config, images, run, device=on, stop=stop, progress=progress, again=again
+            genome,
+            config,
+            images,
+            run,
+            device=on,
+            stop=stop,
+            progress=progress,
+            again=again,
+            tensorboard=tensorboard,
         )
     if as_json:
         show_result(result)

@@ -84,6 +84,7 @@ def retrain(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     again: options.Again = False,
+    tensorboard: options.TensorBoard = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -192,6 +193,7 @@ def retrain(
                 progress=progress,
                 start=start,
                 again=again,
+                tensorboard=tensorboard,
             )
     if as_json:
         show_result(result)

@@ -82,6 +82,7 @@ def search(
     threads: options.Threads = None,
     jobs: options.Jobs = None,
     again: options.Again = False,
+    tensorboard: options.TensorBoard = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -174,7 +175,9 @@ def search(
         with choice.begun() as run:
             if not choice.has_ended:
                 remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
-            result = run_search(chosen, task, run, progress=progress, again=again)
+            result = run_search(
+                chosen, task, run, progress=progress, again=again, tensorboard=tensorboard
+            )
     if as_json:
         show_result(result)
         return

@@ -14,7 +14,6 @@ from pydantic_core import to_jsonable_python
 
 from gan_nas.errors import InvalidInput, explain, nearest
 
-
 # The data that presets of these names are made for, of searches and trainings; others have none.
 DATA_OF_PRESETS = {
     "demo": "digits",

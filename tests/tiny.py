@@ -313,7 +313,8 @@ def traces(directory: Path) -> dict[str, Any]:
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        timed = ("seconds", "processor_seconds", "images_per_second", "file", "files", "run")
+        times = ("seconds", "time", "processor_seconds", "images_per_second")
+        timed = (*times, "file", "files", "run")
         return {key: timeless(item) for key, item in value.items() if key not in timed}
     if isinstance(value, list):
         return [timeless(item) for item in value]

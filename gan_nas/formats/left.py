@@ -46,7 +46,7 @@ def generator_file(path: Path) -> Path:
         found = [path / name for name in GENERATORS if (path / name).is_file()]
         if found:
             return found[0]
-        is_search = "genome" not in _object(path / CONFIG)
+        is_search = "genome" not in read_object(path / CONFIG)
         inside = sorted(path.glob(f"retrained/*/{GENERATORS[0]}"))
         advice = "train what it finds first" if is_search else "train it to its first score"
         advice = f"name {inside[0].parent}" if inside else advice
@@ -55,7 +55,7 @@ def generator_file(path: Path) -> Path:
         raise InvalidInput(f"the run in {path} has no generator of its own: {advice}")
     if identify(path).kind != Kind.RESULT:
         return path
-    files = _object(path).get("files")
+    files = read_object(path).get("files")
     best = files.get("best") if isinstance(files, dict) else None
     if not isinstance(best, str):
         raise InvalidInput(f"{path} names no generator: a training's result does")
@@ -70,7 +70,7 @@ def genome_in(path: Path, kind: Kind) -> Written:
     if kind == Kind.GENERATOR:
         return Written(json.dumps(_metadata(path).get("genome")), f"the genome in {path}")
     run = path if kind == Kind.RUN else path.parent
-    genome = _object(run / CONFIG).get("genome") if is_run(run) else None
+    genome = read_object(run / CONFIG).get("genome") if is_run(run) else None
     if isinstance(genome, dict):
         return Written(json.dumps(genome), f"the genome in {run / CONFIG}")
     result = run / RESULT if kind == Kind.RUN else path
@@ -78,7 +78,7 @@ def genome_in(path: Path, kind: Kind) -> Written:
         raise InvalidInput(
             f"the run in {run} has found no genome yet: run it to its end, or name a genome"
         )
-    genomes = _object(result).get("genomes")
+    genomes = read_object(result).get("genomes")
     best = genomes[0] if isinstance(genomes, list) and genomes else None
     file = best.get("file") if isinstance(best, dict) else None
     if not isinstance(file, str):
@@ -100,7 +100,7 @@ def images_of(path: Path) -> Shape | None:
     for name in GENERATORS:
         if (run / name).is_file():
             return _shape(_metadata(run / name), "resolution")
-    return _shape(_object(run / CONFIG), "image_side")
+    return _shape(read_object(run / CONFIG), "image_side")
 
 
 def anchored(run: Path, file: str) -> Path:
@@ -143,7 +143,8 @@ def _metadata(path: Path) -> dict[str, Any]:
     return content
 
 
-def _object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a file that holds a JSON object; raises InvalidInput with the reason."""
     try:
         content = json.loads(read_text(path, LIMIT, follow=False))
     except (ValueError, RecursionError) as error:

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from gan_nas.errors import RunFailed
 from gan_nas.progress import Progress, silent
+from gan_nas.runs.events import line_of
 from gan_nas.runs.plots import save_curves, save_edge_history, save_grid, save_trials
-from gan_nas.runs.run import Run, read_log
+from gan_nas.runs.run import Run, finite, read_log
+from gan_nas.runs.tensorboard import Board
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import Genome
 
@@ -27,7 +29,7 @@ CURVES_PNG, EDGES_PNG, TRIALS_PNG = "curves.png", "edges.png", "trials.png"
 class Ledger:
     """What work remembers of its way and tells of it; `what` it is called in messages.
 
-    It draws, too, unless it is `plain`.
+    It draws, too, unless it is `plain`, and on a `board` for TensorBoard, if there is one.
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class Ledger:
         what: str = "the search",
         *,
         plain: bool = False,
+        board: Board | None = None,
     ) -> None:
-        self.run, self.what, self.plain = run, what, plain
+        self.run, self.what, self.plain, self.board = run, what, plain, board
         self.windows: dict[str, LossWindow] = {}
         self.scores: list[dict[str, Any]] = []
         self._progress = progress
@@ -83,10 +86,14 @@ class Ledger:
             "before that, try a lower learning rate"
         )
 
-    def log(self, **values: Any) -> None:
-        """Append a line to the log, with the time."""
+    def log(self, event: str = "losses", /, *, step: int, images: int = 0, **values: Any) -> None:
+        """Append a line of this kind to the log, with the time; see events.py."""
         if self.run:
-            self.run.log(**values, seconds=self.seconds)
+            told = finite({"step": step, "images": images, **values})
+            line = line_of(event, self.seconds, told)
+            self.run.log(**line)
+            if self.board:
+                self.board.line(line)
 
     def show(
         self, phase: str, done: int, total: int, values: Mapping[str, float], *, row: str = ""
@@ -135,6 +142,8 @@ class Ledger:
         """Draw uint8 images (N, C, H, W) of a step."""
         if self.run and not self.plain:
             save_grid(images.cpu(), self.run.path("samples", f"{step:07d}.png"))
+        if self.board:
+            self.board.grid(images, step)
 
     def genome(self, genome: Genome, step: int) -> None:
         """Keep the genome of a step, for the history."""

@@ -200,7 +200,7 @@ class Run:
 
     def log(self, **values: Any) -> None:
         """Append one line of JSON to the log; numbers that are not finite are written as null."""
-        logs.append(self.path(LOG), _finite(values))
+        logs.append(self.path(LOG), finite(values))
 
     def save(
         self,
@@ -361,12 +361,12 @@ def _holder(directory: Path) -> str:
     return f" ({told[1]})" if told else ""
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Replace numbers that JSON cannot say by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

@@ -12,13 +12,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from gan_nas.data import Preparation
 from gan_nas.errors import FailedOutcome, GanNasError, Incompatible, InvalidInput, explain
-from gan_nas.files import read_text
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.left import read_object
 from gan_nas.metrics.classifier import JUDGES
 from gan_nas.runs.folders import CONFIG, OUTCOME, RESULT
 from gan_nas.runs.results import Result
 
-LIMIT = 1 << 26  # bytes of a file
 ABOUT = ("command", "machine", "judge")  # what a config tells that decides nothing
 
 logger = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ def read_config(directory: Path) -> tuple[str, dict[str, Any]]:
     refuse_foreign(directory, Wanted.RUN, Kind.RUN, Kind.FOLDER)
     if not os.path.lexists(directory / CONFIG):
         raise InvalidInput(f"{directory} is not a run directory: it holds no {CONFIG}")
-    config = _read_object(directory / CONFIG)
+    config = read_object(directory / CONFIG)
     run_id = config.pop("run_id", None)
     if not isinstance(run_id, str):
         raise InvalidInput(f"{directory / CONFIG} is not a run's: it has no run_id")
@@ -119,7 +118,7 @@ def read_result(directory: Path, kind: type[M], name: str = RESULT) -> M:
 
     By another `name` that of a length from which the run has gone on.
     """
-    content = _read_object(directory / name)
+    content = read_object(directory / name)
     found = _as(kind, content, f"the result in {directory / name}", read_config(directory)[1])
     return found.placed(directory) if isinstance(found, Result) else found
 
@@ -127,7 +126,7 @@ def read_result(directory: Path, kind: type[M], name: str = RESULT) -> M:
 def read_outcome(directory: Path) -> Failure:
     """Return how a run has failed."""
     path = directory / OUTCOME
-    return _as(Failure, _read_object(path), str(path), read_config(directory)[1])
+    return _as(Failure, read_object(path), str(path), read_config(directory)[1])
 
 
 def _as(model: type[M], content: object, what: str, settings: Mapping[str, Any]) -> M:
@@ -171,17 +170,6 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -
 def _said(values: Mapping[str, Any], key: str) -> str:
     text = json.dumps(values[key]) if key in values else "absent"
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    text = read_text(path, LIMIT, follow=False)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidInput(f"{path} does not hold a JSON object")
-    return content
 
 
 def check_settings(

@@ -34,6 +34,7 @@ from gan_nas.runs.stored import (
     stored_judge,
     stored_settings,
 )
+from gan_nas.runs.tensorboard import board
 from gan_nas.search import load_method, method_names
 from gan_nas.search.best import Limit
 from gan_nas.search.method import CPU, C, Find, ImageShape, Method, S, Search, Task
@@ -49,15 +50,17 @@ def search(
     *,
     progress: Progress = silent,
     again: bool = False,
+    tensorboard: bool = False,
 ) -> SearchResult:
     """Search; the same call goes on after an interruption.
 
     Without a backbone, where the method needs one, the data's classifier is loaded or trained.
 
-    Writes genomes/*.json, log.jsonl, pictures and result.json into `directory`, and returns the
-    result. Raises Interrupted with the state saved; RunFailed when a loss is not finite, and at
-    once when it did so before, unless `again`; Incompatible when the directory holds other
-    settings; InvalidInput for limits that nothing can keep.
+    Writes genomes/*.json, log.jsonl, pictures and result.json into `directory` and, if wanted,
+    events for `tensorboard`, and returns the result. Raises Interrupted with the state saved;
+    RunFailed when a loss is not finite, and at once when it did so before, unless `again`;
+    Incompatible when the directory holds other settings; InvalidInput for limits that nothing can
+    keep.
     """
     directory = Path(directory)
     if isinstance(method, str):
@@ -69,13 +72,14 @@ def search(
     with (
         repeatable(task.device),
         Run.open(directory, settings, task.stop, absent=absent) as run,
+        board(directory, wanted=tensorboard) as events,
     ):
         if run.finished:
             return run.result(SearchResult)
         run.begin(again=again)
         if task.backbone is not None and isinstance(task.images, Images):
             keep_judge(directory, task.backbone, task.images)
-        config, ledger = task.config, Ledger(run, progress)
+        config, ledger = task.config, Ledger(run, progress, board=events)
         task = replace(task, ledger=ledger, folder=directory / TRIALS)
         start = partial(method.start, task)
         work = work_through(run, ledger, method.State, start, save_every=config.save_every)

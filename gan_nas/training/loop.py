@@ -28,6 +28,7 @@ from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import Length, Run, never
 from gan_nas.runs.stored import stored_judge
+from gan_nas.runs.tensorboard import board
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import suited
@@ -76,6 +77,7 @@ def train(
     again: bool = False,
     judges: Sequence[Backbone] = (),
     plain: bool = False,
+    tensorboard: bool = False,
 ) -> TrainingResult:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
 
@@ -91,7 +93,7 @@ def train(
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
-    samples/*.png and curves.png.
+    samples/*.png and curves.png; with `tensorboard`, events for it.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
@@ -112,6 +114,7 @@ def train(
     with (
         repeatable(device),
         Run.open(directory, settings, stop, absent=absent_of(genome), length=length) as run,
+        board(directory, wanted=tensorboard) as events,
     ):
         if run.finished:
             return run.result(TrainingResult)
@@ -122,7 +125,7 @@ def train(
             Scorer(judge, real, resolution, config.num_splits, config.num_reference, cache)
             for judge in (backbone, *judges)
         )
-        ledger = Ledger(run, progress, "training", plain=plain)
+        ledger = Ledger(run, progress, "training", plain=plain, board=events)
         begin = partial(
             _Training, genome, config, run, ledger, scorer, device, start, others=others
         )
@@ -252,7 +255,7 @@ class _Training:
                 name = other.backbone.name
                 scores |= {_of_judge(key, name): v for key, v in other.score(fakes).items()}
         spread = float(first.float().std(0, correction=0).mean())
-        self.ledger.log(**scores, spread=spread)
+        self.ledger.log("scores", **scores, spread=spread)
         if self.step and spread < COLLAPSED_SPREAD:
             raise RunFailed(
                 f"the generator has collapsed: at step {self.step:,} its images differ by "

@@ -111,8 +111,9 @@ class AdversarialNASSearch(Search[State]):
             architectures["discriminator"] = list(against.cells)
             entropies["beta"] = self.gan.beta.entropies()
         self.ledger.log(
-            event="architecture",
+            "architecture",
             step=self.step,
+            images=self.step * self.config.batch_size,
             log_probability=best.log_probability,
             **architectures,
             entropies=entropies,
@@ -125,7 +126,7 @@ class AdversarialNASSearch(Search[State]):
             fakes = self._fakes(network, self.config.num_scored)
             images = self.step * self.config.batch_size
             scores, _ = self.ledger.score(self.scorer, fakes, self.step, images)
-        self.ledger.log(**scores)
+        self.ledger.log("scores", **scores)
         self.ledger.keep(scores)
         if self.config.average_replaces and self.step < self.config.iterations:
             self.gan.gan.take_average()

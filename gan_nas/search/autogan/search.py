@@ -36,7 +36,14 @@ from gan_nas.search.autogan.shared_gan import (
 )
 from gan_nas.search.best import Limit, say_if_fewer
 from gan_nas.search.method import Find, Search, Task, Trained
-from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, Tokens, encode
+from gan_nas.spaces.autogan import (
+    NUM_CELLS,
+    AutoGANGenerator,
+    Tokens,
+    decode_cell,
+    encode,
+    split_tokens,
+)
 from gan_nas.streams import stream
 from gan_nas.training.gan import generator_moves
 
@@ -138,9 +145,15 @@ class AutoGANSearch(Search[State]):
         """Update the controller by the rewards of the architectures it draws."""
         config, state = self.config, self.state
         update = state.iteration * config.controller_steps + state.controller_step
-        values = self.policy.learn(self.children.rewards("controller", update), update)
+        reward, drawn = self.children.rewards("controller", update), list[tuple[Tokens, float]]()
+
+        def rewarded(tokens: Tokens) -> float:
+            drawn.append((tokens, reward(tokens)))
+            return drawn[-1][1]
+
+        values = self.policy.learn(rewarded, update)
         state.controller_step += 1
-        self._log("controller", update=update, **values)
+        self._log("controller", update=update, architectures=_said(drawn), **values)
         self._show({name: values[name] for name in ("reward", "entropy")})
         if state.controller_step == config.controller_steps:
             state.phase = "end"
@@ -177,12 +190,8 @@ class AutoGANSearch(Search[State]):
         order = sorted(range(len(candidates)), key=lambda i: -rewards[i])
         chosen = [candidates[i] for i in order[:top_k]]
         say_if_fewer(len(chosen), top_k, "the policy offers no more distinct ones")
-        self._log(
-            purpose,
-            num=len(candidates),
-            rewards=[rewards[i] for i in order],
-            tokens=[token_string(candidates[i].tokens) for i in order],
-        )
+        ranked = [(candidates[i].tokens, rewards[i]) for i in order]
+        self._log("candidates", purpose=purpose, architectures=_said(ranked))
         return chosen
 
     def found(self, count: int, limit: Limit, *, anew: bool) -> list[Find]:
@@ -278,15 +287,16 @@ class AutoGANSearch(Search[State]):
         state.reset_pending = not finite or (full and variance < config.reset_threshold)
         if state.reset_pending or state.shared_step % config.log_every < config.reset_check_every:
             losses = means(windows, max(config.log_every, config.reset_check_every))
-            self._log("shared", step=state.d_steps, **losses)
+            self._log("losses", **losses)
             self._show(losses)
 
     def _latents(self, purpose: str, step: int, num: int) -> torch.Tensor:
         return self.task.latents(num, self.config.latent_dim, purpose, step)
 
     def _log(self, event: str, **values: Any) -> None:
-        state = self.state
-        self.ledger.log(event=event, iteration=state.iteration, level=state.level, **values)
+        state, images = self.state, self.state.d_steps * self.config.batch_size
+        where = {"iteration": state.iteration, "level": state.level}
+        self.ledger.log(event, step=state.d_steps, images=images, **where, **values)
 
     def _show(self, values: dict[str, float]) -> None:
         config, state = self.config, self.state
@@ -299,3 +309,15 @@ class AutoGANSearch(Search[State]):
             done = (state.iteration - begin + 1) * config.discriminator_steps
         total = (end - begin) * config.discriminator_steps
         self.ledger.show(f"search at {self.side} px", done, total, values)
+
+
+def _said(rewarded: Sequence[tuple[Tokens, float]]) -> list[dict[str, Any]]:
+    """Say architectures and their rewards as the log holds them."""
+    return [
+        {
+            "tokens": token_string(tokens),
+            "cells": [decode_cell(i, cell).words for i, cell in enumerate(split_tokens(tokens))],
+            "reward": reward,
+        }
+        for tokens, reward in rewarded
+    ]

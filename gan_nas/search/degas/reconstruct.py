@@ -21,6 +21,7 @@ from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import Plan, ReconstructionResult
 from gan_nas.runs.run import Run, never
+from gan_nas.runs.tensorboard import board
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.phases import extra_memory, phase_of
 from gan_nas.search.degas.reconstruction import Reconstruction, State
@@ -43,22 +44,27 @@ def reconstruct(
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
     again: bool = False,
+    tensorboard: bool = False,
 ) -> ReconstructionResult:
     """Train one genome's generator of any space as the search trains its supernet, without alpha.
 
     The same call goes on after an interruption. Writes curves.png, samples/*.png, log.jsonl and
-    result.json; raises as a search does.
+    result.json, and events if wanted for `tensorboard`; raises as a search does.
     """
     side = config.resolution or images.side
     config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
     bare = _bare_generator(genome, side, images.channels)  # raises
     settings = settings_of(genome, config, images, device) | {"versions": versions()}
-    with repeatable(device), Run.open(directory, settings, stop, absent=ABSENT) as run:
+    with (
+        repeatable(device),
+        Run.open(directory, settings, stop, absent=ABSENT) as run,
+        board(directory, wanted=tensorboard) as events,
+    ):
         if run.finished:
             return run.result(ReconstructionResult)
         run.begin(again=again)
         network = fresh(bare, config.seed, "generator weights", device, "default")
-        ledger = Ledger(run, progress, "the reconstruction")
+        ledger = Ledger(run, progress, "the reconstruction", board=events)
         start = partial(Reconstruction, config, network, None, images, side, device, ledger)
         work = work_through(run, ledger, State, start, save_every=config.save_every)
         ledger.curves()

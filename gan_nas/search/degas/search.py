@@ -84,8 +84,9 @@ class DEGASSearch(Search[State]):
         """Keep what pruning would leave now, entropies and a histogram."""
         ops = prune(self.alpha.log_probabilities())
         self.ledger.log(
-            event="architecture",
+            "architecture",
             step=self.step,
+            images=self.step * self.config.batch_size,
             generator=by_stage(ops),
             histogram=histogram(ops),
             entropies={"alpha": self.alpha.entropies()},
