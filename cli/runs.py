@@ -37,7 +37,10 @@ def runs(
         typer.Argument(metavar="DIR", help="A folder of runs, or a run and those in it [runs]."),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")
+        bool,
+        typer.Option(
+            "--watch", help="Look again every two seconds, the newest first, until Ctrl-C."
+        ),
     ] = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print comma-separated values, all columns.")
@@ -86,7 +89,7 @@ def _watch(where: Path, *, as_json: bool) -> None:
     try:
         with Live(console=out, auto_refresh=False) as live:
             while True:
-                live.update(_table(list_runs(where), where), refresh=True)
+                live.update(_table(reversed(list_runs(where)), where), refresh=True)
                 time.sleep(EVERY)
     except KeyboardInterrupt:
         return

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.results import Found, ReconstructionResult, SearchResult, TrainingResult
-from gan_nas.runs.run import never, read_log
+from gan_nas.runs.run import Run, never, read_log
 from gan_nas.search import FOLDERS, drive, load_method
 from gan_nas.search.best import Limit
 from gan_nas.search.degas.reconstruct import reconstruct
@@ -280,6 +281,13 @@ PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {
     "autogan": partial(run_search, "autogan", **PUBLISHED["autogan"] | {"reset_threshold": 1e9}),
     "adversarialnas": partial(run_search, "adversarialnas", **PUBLISHED["adversarialnas"]),
 }
+
+
+def ledger_after(run: Run, seconds: float) -> Ledger:
+    """Return the ledger of a run that has taken so long already."""
+    ledger = Ledger(run)
+    ledger.load({"seconds": seconds, "losses": {}}, {})
+    return ledger
 
 
 def state_of(directory: Path) -> dict[str, Any]:

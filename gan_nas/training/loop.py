@@ -3,7 +3,7 @@
 The moving average of the generator's weights is scored. Settings and presets: config.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.states import Saved, load_groups, load_module_state, module_state, read_groups
 from gan_nas.networks.weights import save_generator
 from gan_nas.progress import Progress, silent
-from gan_nas.runs.ledger import Ledger
+from gan_nas.runs.ledger import Ledger, means
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import Length, Run, never
@@ -40,6 +40,7 @@ from gan_nas.training.steps import Steps
 from gan_nas.versions import versions
 
 LAST, BEST = "generator.safetensors", "best.safetensors"
+PHASES = ("training images", "comparing images")
 COLLAPSED_SPREAD = 0.5  # mean deviation between images, in grey levels, that means collapse
 
 
@@ -126,6 +127,7 @@ def train(
             for judge in (backbone, *judges)
         )
         ledger = Ledger(run, progress, "training", plain=plain, board=events)
+        ledger.phases = PHASES
         begin = partial(
             _Training, genome, config, run, ledger, scorer, device, start, others=others
         )
@@ -265,15 +267,22 @@ class _Training:
         self.ledger.keep(scores)
         if scores is self.best:
             self._write(BEST)
+        self.show(means(self.ledger.windows))
 
     def log(self) -> None:
         """Write a line of the log and show the progress; raises RunFailed on NaN."""
         losses = self.ledger.losses(self.step)
         self.ledger.log(step=self.step, images=self.num_images, **losses)
-        per_step = self.config.num_critic * self.config.batch_size
+        self.show(losses)
+
+    def show(self, losses: Mapping[str, float]) -> None:
+        """Show how far training is; two more scorings compare the last weights with real images."""
+        config, per_step = self.config, self.config.num_critic * self.config.batch_size
         rate = (self.step - self._first_step) * per_step / self.ledger.seconds_of_sitting
         values = {"images/s": rate, **losses}
-        self.ledger.show("training images", self.num_images, self.config.steps * per_step, values)
+        due = self.ledger.num_due(self.step, config.score_every, config.steps, config.score_at)
+        total = config.steps * per_step
+        self.ledger.show(PHASES[0], self.num_images, total, values, scorings=due + 1)
 
     def saved(self) -> dict[str, Saved]:
         """Return what a checkpoint keeps."""
@@ -290,10 +299,13 @@ class _Training:
         self._write(LAST)
         self.ledger.curves()
         config, scores, scorer = self.config, self.ledger.scores, self.scorer
+        self.ledger.show(PHASES[1], 0, config.num_scored, {})
         with self._scored_generator() as network:
             compared = scorer.compared(
                 config.num_scored, self.ledger.newest, partial(self._fakes, network)
             )
+        real = scorer.real(config.num_scored)
+        self.ledger.show(PHASES[1], config.num_scored, config.num_scored, {})
         return TrainingResult(
             genome_id=self.genome.genome_id,
             name=self.genome.title,
@@ -307,7 +319,7 @@ class _Training:
             best=self.best,
             last=scores[-1],
             scores=scores,
-            real=scorer.real(config.num_scored),
+            real=real,
             compared=compared,
             passport=scorer.passport(config.num_scored, config.seed, config.precision),
             files={

@@ -47,6 +47,8 @@ from gan_nas.spaces.autogan import (
 from gan_nas.streams import stream
 from gan_nas.training.gan import generator_moves
 
+COMPARING = "comparing images"  # the last phase
+
 
 class State(BaseModel):
     """Where a search is: within an iteration in one of three phases."""
@@ -87,6 +89,9 @@ class AutoGANSearch(Search[State]):
         self.task, self.config, self.ledger = task, config, task.ledger
         self.state = state or State(level=NUM_CELLS - 1 if config.levels == "single" else 0)
         self.masks = masks_of(task, config.limit)
+        levels = range(self.state.level if config.levels == "single" else 0, NUM_CELLS)
+        sides = [level_side(task.side, level + 1) for level in levels]
+        self.ledger.phases = (*map(_phase, sides), COMPARING)
         self._batches: Batches | None = None
         self.d_losses = self.ledger.window("d_loss", config.reset_window, task.device)
         self.g_losses = self.ledger.window("g_loss", config.reset_window, task.device)
@@ -212,7 +217,11 @@ class AutoGANSearch(Search[State]):
         """Tell how noisy the best reward is, and what real images score."""
         best = found[0].genome.generator
         assert isinstance(best, AutoGANGenerator)
-        return self.children.conclude(encode(best), self.state.num_resets)
+        num = self.config.num_scored
+        self.ledger.show(COMPARING, 0, num, {})
+        conclusion = self.children.conclude(encode(best), self.state.num_resets)
+        self.ledger.show(COMPARING, num, num, {})
+        return conclusion
 
     def saved(self) -> dict[str, Saved]:
         """Return what a checkpoint keeps."""
@@ -308,7 +317,11 @@ class AutoGANSearch(Search[State]):
         if state.phase != "shared":
             done = (state.iteration - begin + 1) * config.discriminator_steps
         total = (end - begin) * config.discriminator_steps
-        self.ledger.show(f"search at {self.side} px", done, total, values)
+        self.ledger.show(_phase(self.side), done, total, values)
+
+
+def _phase(side: int) -> str:
+    return f"search at {side} px"
 
 
 def _said(rewarded: Sequence[tuple[Tokens, float]]) -> list[dict[str, Any]]:
