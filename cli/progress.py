@@ -164,11 +164,10 @@ class _Row:
         for text in self._measured(ended):
             line.append(f" · {text}")
         for key, value in self.values.items():
-            if not key.endswith("/s") and key != LEFT and isfinite(value):
+            if not key.endswith("/s") and key not in (LEFT, LEFT_OF_PHASE) and isfinite(value):
                 name, at, moment = key.partition(AT)
-                line.append(
-                    f" · {short_name(name)} {_three_digits(value)}{at}{moment}", style="dim"
-                )
+                said = f"{short_name(name)} {_three_digits(value)}{at}{moment}"
+                line.append(f" · {said}", style="dim")
         return line
 
     def _measured(self, ended: bool) -> Iterator[str]:

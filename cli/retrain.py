@@ -122,6 +122,7 @@ def retrain(
     chosen = framework_for(framework, genome, genome.generator.space)
 
     from gan_nas.data import cache_dir
+    from gan_nas.metrics.loading import names_of
     from gan_nas.runs.numbering import Asked
     from gan_nas.training.config import TrainingConfig, presets_for
     from gan_nas.training.loop import absent_of, settings_of, train
@@ -158,7 +159,10 @@ def retrain(
         remark(_said(given, start), style="dim")
     trained = suited(genome, config.framework)
     asked = Asked(
-        settings_of(trained, images, config, side, on, start), absent_of(trained), backbone, threads
+        settings_of(trained, images, config, side, on, start),
+        absent_of(trained),
+        names_of(backbone),
+        threads,
     )
     choice = choose_run(directory, f"retrain-{what}", data, config.seed, asked)
     work_of_run = work(genome, config, side, images.channels, on)

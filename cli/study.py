@@ -75,6 +75,7 @@ def study(
 
     from gan_nas.data import cache_dir
     from gan_nas.machine.cores import available_cores
+    from gan_nas.metrics.loading import names_of
     from gan_nas.runs.numbering import Asked
     from gan_nas.studies.study import StudyTask, run_study, settings_of
 
@@ -93,8 +94,8 @@ def study(
         task = replace(task, images=images)
     else:
         task = replace(task, jobs=jobs or available_cores())
-    judge = backbone if chosen.needs_images else None
-    asked = Asked(settings_of(chosen, task), judge=judge, threads=threads)
+    judges = names_of(backbone) if chosen.needs_images else ()
+    asked = Asked(settings_of(chosen, task), judges=judges, threads=threads)
     choice = choose_run(directory, f"study-{name}", what, config.seed, asked)
     settle_threads(threads, on, choice.known, jobs=task.jobs)
     with stopping() as stop, progress_on_stderr() as progress:

@@ -144,8 +144,8 @@ class Ledger:
 
     def num_due(self, step: int, every: int, last: int, moments: Sequence[int] = ()) -> int:
         """Count the scores that are due after this step, up to the last one."""
-        later = {moment for moment in moments if step < moment <= last and moment % every}
-        return last // every - step // every + len(later | ({last} if last % every else set()))
+        later = {moment for moment in (*moments, last) if step < moment <= last and moment % every}
+        return last // every - step // every + len(later)
 
     def score(
         self, scorer: Scorer, batches: Iterable[Tensor], step: int, images: int

@@ -25,8 +25,8 @@ class Asked(NamedTuple):
 
     settings: Mapping[str, Any]
     absent: Mapping[str, Any] = {}
-    judge: str | None = None
-    """The name of the backbone, whose fingerprint is not known yet."""
+    judges: tuple[str, ...] = ()
+    """What the backbone may be called, whose fingerprint is not known yet; none where none is."""
     threads: int | None = None
     """CPU threads, if a number of them was asked for."""
 
@@ -34,7 +34,9 @@ class Asked(NamedTuple):
         """Tell whether a run was asked for in the same way: the same command goes on with it."""
         versions = stored.get("versions")
         threads = versions.get("threads") if isinstance(versions, dict) else None
-        if self.threads not in (None, threads) or stored.get("judge") not in (None, self.judge):
+        if self.threads not in (None, threads):
+            return False
+        if self.judges and stored.get("judge") not in (None, *self.judges):
             return False
         return not changed_settings(
             stored, self.settings, absent=self.absent, ignoring=("backbone",)

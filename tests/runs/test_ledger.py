@@ -11,8 +11,10 @@ from PIL import Image
 from tiny import CPU
 
 from gan_nas.errors import RunFailed
+from gan_nas.progress import LEFT
+from gan_nas.runs import ledger as ledgers
 from gan_nas.runs.events import LogLine
-from gan_nas.runs.ledger import CURVES_PNG, NUM_SHOWN, Ledger, LossWindow, means
+from gan_nas.runs.ledger import CURVES_PNG, NUM_SHOWN, Ledger, LossWindow, Pace, means
 from gan_nas.runs.run import Run, read_log
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import read_genome
@@ -82,7 +84,7 @@ def test_a_step_is_scored_when_due_and_once() -> None:
     assert due == [0, 3, 6, 7]
 
 
-def test_the_newest_scores_are_shown_and_the_steps_checkpoint_is_good(run: Run) -> None:
+def test_the_newest_scores_are_shown_with_their_step_whose_checkpoint_is_good(run: Run) -> None:
     shown: list[Any] = []
     ledger = Ledger(run, lambda *what: shown.append(what))
     ledger.show("walking", 1, 9, {"loss": 2.0})
@@ -92,10 +94,41 @@ def test_the_newest_scores_are_shown_and_the_steps_checkpoint_is_good(run: Run) 
     assert run.good_step == 6
     assert ledger.newest == SCORES | {"classifier_score": 1.75}
     ledger.show("walking", 7, 9, {"loss": 1.0})
-    assert shown == [
-        ("walking", 1, 9, {"loss": 2.0}),
-        ("walking", 7, 9, {"loss": 1.0, **ledger.newest}),
-    ]
+    first, last = shown
+    assert last[3].pop(LEFT) >= 0
+    dated = {f"{name} at step 6": value for name, value in ledger.newest.items()}
+    assert first == ("walking", 1, 9, {"loss": 2.0})
+    assert last == ("walking", 7, 9, {"loss": 1.0, **dated})
+
+
+def test_the_time_left_counts_the_scorings_to_come_and_leaves_out_those_that_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(ledgers.time, "monotonic", lambda: now[0])
+    pace = Pace()
+    assert pace.seconds_left("walking", 0, 10, 2) is None
+    now[0] += 4  # seconds for two steps
+    with pace.scoring():
+        now[0] += 30
+    assert pace.seconds_left("walking", 2, 10, 2) == 2 * 8 + 2 * 30
+    assert pace.seconds_left("resting", 0, 10, 0) is None  # each phase has a pace of its own
+    now[0] += 1
+    assert pace.seconds_left("resting", 1, 10, 1) == 9 + 30
+
+
+@pytest.mark.parametrize("every", [1, 3, 4, 20])
+@pytest.mark.parametrize("moments", [(), (5, 6), (12,)])
+def test_the_scores_to_come_are_counted_as_they_fall_due(
+    every: int, moments: tuple[int, ...]
+) -> None:
+    last = 12
+    for start in range(last + 1):
+        ledger = Ledger()
+        due = [
+            step for step in range(start + 1, last + 1) if ledger.is_due(step, every, last, moments)
+        ]
+        assert ledger.num_due(start, every, last, moments) == len(due)
 
 
 def test_a_score_is_that_of_the_scorer_and_draws_the_first_images(run: Run) -> None:
