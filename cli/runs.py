@@ -50,9 +50,9 @@ def runs(
     """List runs: method, data, step, state, best score, time left.
 
     A run is running while a process holds it, finished when it has a result, failed when it
-    diverged or collapsed, and stopped otherwise: the command that made it goes on, which its
-    config.json tells. Without --run that command finds the run by itself, and begins the next
-    number where settings, data, threads or backbone are others. The time left is at the pace of all
+    diverged or collapsed, and stopped otherwise: the command that made it, which its config.json
+    tells, goes on with it. A command that names no run finds its own by settings, data, threads and
+    backbone, and begins the next number where there is none. The time left is at the pace of all
     steps so far, scoring included.
 
     Example: gan-nas runs --watch

@@ -38,6 +38,7 @@ def test_where_there_are_no_runs_that_is_said(
     assert "leave it out" in gan_nas("runs", "--watch").err
 
 
+@pytest.mark.slow
 def test_the_same_command_finds_its_run_and_another_one_gets_the_next_number(
     gan_nas: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
