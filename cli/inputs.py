@@ -1,10 +1,9 @@
 """From option texts to what the library takes; torch is imported when a function needs it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gan_nas.cli.printing import remark
 from gan_nas.cli.progress import progress_on_stderr
@@ -28,10 +27,8 @@ if TYPE_CHECKING:
 
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
-    from gan_nas.runs.numbering import Asked
 
 DIGITS = "digits"
-RUNS = Path("runs")  # where runs are that nobody named
 SIDE, CHANNELS = 32, 3  # what costs are counted at where no run tells
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
@@ -279,65 +276,6 @@ def load_data_of_run(run: Path, data: str | None, data_root: Path | None) -> "Im
 
     stored = stored_data(run)
     return load_data(data or stored.data, data_root, stored.preparation, stored.side)
-
-
-class RunChoice(NamedTuple):
-    """Where a command works: a run that is there already, or a new one of this name."""
-
-    name: str
-    there: Path | None
-    """Named by --run, or found again."""
-    has_ended: bool = False
-
-    @property
-    def planned(self) -> Path:
-        """Return the directory, which is made by `begun`."""
-        from gan_nas.runs.numbering import next_directory
-
-        return self.there or next_directory(RUNS, self.name)
-
-    @property
-    def known(self) -> list[Path]:
-        """List the directory, if it is known already."""
-        return [self.there] if self.there else []
-
-    @property
-    def is_new(self) -> bool:
-        """Tell whether a run is still to be made."""
-        return self.there is None or not self.there.exists()
-
-    @contextmanager
-    def begun(self) -> Iterator[Path]:
-        """Lend the directory; one that was made for it goes again where nothing came into it."""
-        if self.there is not None:
-            yield self.there
-            return
-        from gan_nas.runs.numbering import new_directory
-
-        with new_directory(RUNS, self.name) as directory:
-            yield directory
-
-
-def choose_run(
-    directory: Path | None, what: str, data: str, seed: int, asked: "Asked"
-) -> RunChoice:
-    """Choose where to work: in `directory`, or in the newest run that was asked for like this.
-
-    Without either a new one gets the next number. What is chosen is said.
-    """
-    from gan_nas.runs.folders import RESULT
-    from gan_nas.runs.numbering import taken_up
-
-    name = f"{what}-{Path(data).stem}"
-    if directory is not None:
-        return RunChoice(name, directory)
-    found = taken_up(RUNS, name, f"{name}-{seed}", asked)
-    has_ended = found is not None and (found / RESULT).exists()
-    if has_ended:
-        remark(f"The same was asked for before and has ended: this is {found}; --run names another")
-    elif found is not None:
-        remark(f"The same was asked for before: goes on in {found}; --run names another")
-    return RunChoice(name, found, has_ended)
 
 
 def options_again(

@@ -4,7 +4,6 @@ from functools import partial
 
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
-    choose_run,
     compute_on,
     data_for,
     load_to_train,
@@ -17,6 +16,7 @@ from gan_nas.cli.printing import duration, remark, show, show_result
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import choose_run
 from gan_nas.errors import InvalidInput
 from gan_nas.spaces.published import load_genome
 

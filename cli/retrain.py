@@ -9,7 +9,6 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
-    choose_run,
     compute_on,
     data_for,
     framework_for,
@@ -24,6 +23,7 @@ from gan_nas.cli.printing import duration, remark, show, show_result, suggest, t
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import choose_run
 from gan_nas.errors import InvalidInput
 from gan_nas.scoring.protocols import by_importance
 from gan_nas.spaces.frameworks import framework_of, suited

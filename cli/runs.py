@@ -10,7 +10,6 @@ from rich.live import Live
 from rich.table import Table
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import RUNS
 from gan_nas.cli.printing import (
     console,
     duration,
@@ -22,6 +21,7 @@ from gan_nas.cli.printing import (
     show_json,
     table,
 )
+from gan_nas.cli.where import RUNS
 from gan_nas.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
-    choose_run,
     compute_on,
     data_for,
     jobs_on,
@@ -26,6 +25,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import choose_run
 from gan_nas.errors import InvalidInput
 from gan_nas.search import method_names
 from gan_nas.spaces.registry import space_names

@@ -7,9 +7,7 @@ import typer
 
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
-    RUNS,
     backbone_for,
-    choose_run,
     compute_on,
     data_for,
     jobs_on,
@@ -22,6 +20,7 @@ from gan_nas.cli.printing import remark, show, show_result, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import RUNS, choose_run
 from gan_nas.studies import STUDIES, load_study
 
 if TYPE_CHECKING:
