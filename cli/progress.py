@@ -188,8 +188,9 @@ class _Row:
             return
         of_phase = self.values.get(LEFT_OF_PHASE)
         left = self.values.get(LEFT, of_phase)
-        if left is None and speed > 0:
-            left = (self.total - self.done) / speed
+        pace = speed or self.values.get(f"{self.phase.rpartition(' ')[2]}/s", 0.0)
+        if left is None and pace > 0:
+            left = (self.total - self.done) / pace
         if left is not None:
             where = "" if of_phase is None else " in this phase"
             yield f"{duration(max(0.0, left - since))} left{where}"

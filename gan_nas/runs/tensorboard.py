@@ -46,7 +46,10 @@ class Board:
         if self._writer is None:
             from tensorboardX import SummaryWriter
 
-            self._writer = SummaryWriter(str(self.folder), purge_step=step)
+            # Files are named by the second: without the step a quick restart would write over one.
+            self._writer = SummaryWriter(
+                str(self.folder), purge_step=step, filename_suffix=f".{step}"
+            )
         return self._writer
 
 
