@@ -179,6 +179,11 @@ class Searched(NamedTuple):
     result: SearchResult
 
     @property
+    def moved(self) -> SearchResult:
+        """The result as it is where the directory is now, which may be a copy."""
+        return self.result.portable(Path(self.result.run)).placed(self.directory)
+
+    @property
     def log(self) -> list[dict[str, Any]]:
         return read_log(self.directory)
 

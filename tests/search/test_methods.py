@@ -32,7 +32,7 @@ from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import read_state
 from gan_nas.runs.results import SearchResult
 from gan_nas.runs.run import Run
-from gan_nas.runs.stored import read_outcome, read_result, stored_config
+from gan_nas.runs.stored import ABOUT, read_outcome, read_result, stored_config
 from gan_nas.search import OWN, STRATEGIES, drive, load_method
 from gan_nas.search.inheritance import read_supernets
 from gan_nas.search.method import ImageShape, Method, Search, Task
@@ -75,7 +75,7 @@ def test_a_search_ends_with_distinct_valid_genomes_of_its_space_best_first(
     assert (result.method, Path(result.run).name, result.resolution) == (*(method.name,) * 2, 16)
     portable = result.portable(Path(result.run))
     assert json.loads((directory / "result.json").read_text()) == portable.model_dump(mode="json")
-    assert read_result(directory, SearchResult) == portable.placed(directory)  # it was moved
+    assert read_result(directory, SearchResult) == searched.moved
 
 
 def test_the_log_tells_of_every_step_and_the_time_and_pictures_are_pictures(
@@ -365,8 +365,8 @@ def test_every_setting_that_changed_is_refused_by_name(
     path = searched.directory / "config.json"
     stored = json.loads(path.read_text())
     again = partial(tiny.run_search, method.name, searched.directory)
-    assert again() == searched.result
-    known = {"config", "run_id", "versions", "data", "data_summary"}
+    assert again() == searched.moved
+    known = {"config", "run_id", "versions", "data", "data_summary", *ABOUT}
     changed = {name: "another" for name in stored if name not in known}
     settings = dict.fromkeys(stored["config"], "another")
     assert settings.keys() == method.Config.model_fields.keys()
