@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import resized
+from gan_nas.cli.inputs import resized, size_of_images
 from gan_nas.cli.printing import big, mebibytes, remark, show, show_json, table
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome
@@ -14,8 +14,8 @@ from gan_nas.spaces.published import load_genome
 
 def build(
     reference: options.GenomeReference,
-    resolution: options.Resolution = 32,
-    channels: options.Channels = 3,
+    resolution: options.OptionalResolution = None,
+    channels: options.OptionalChannels = None,
     width: options.Width = None,
     output: Annotated[
         Path | None,
@@ -26,9 +26,11 @@ def build(
 ) -> None:
     """Compile a genome: layers, shapes, parameters, multiply-adds, memory.
 
-    Nothing is allocated, unless -o asks for a generator.safetensors with fresh weights.
+    Nothing is allocated, unless -o asks for a generator.safetensors with fresh weights. The size of
+    the images is that of the genome's run, if it has one, else 32x32 in colour.
     """
     genome = resized(load_genome(reference), width)
+    (resolution, channels), _ = size_of_images(resolution, channels, reference)
 
     from gan_nas.networks.parts import layers_of
     from gan_nas.training.untrained import save_untrained

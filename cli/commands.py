@@ -24,6 +24,7 @@ from gan_nas.cli import (
     reconstruct,
     report,
     retrain,
+    runs,
     sample,
     schema,
     score,
@@ -37,7 +38,16 @@ from gan_nas.cli import (
     table_pack,
     table_show,
 )
-from gan_nas.cli.printing import remark, remark_lines, remark_log_records, suggest
+from gan_nas.cli.group import Commands, configurable, joined, with_file
+from gan_nas.cli.printing import (
+    ERROR,
+    NOTICE,
+    quietly,
+    remark,
+    remark_lines,
+    remark_log_records,
+    suggest,
+)
 from gan_nas.errors import (
     GanNasError,
     Incompatible,
@@ -70,6 +80,7 @@ OPTIONS_IN_WORDS = {
     "ask for a crop": "--crop",
     "name the real ones": "--data",
     "name the side": "--resolution",
+    "let them be downloaded": "--download",
 }
 
 LESS_MEMORY = {
@@ -91,14 +102,15 @@ app = typer.Typer(
     name="gan-nas",
     help="Search, derive, train, score and compare GAN architectures.",
     epilog=EXIT_CODES_IN_WORDS,
-    add_completion=False,
-    rich_markup_mode="rich",
+    cls=Commands,
+    rich_markup_mode="markdown",  # which wraps paragraphs, and leaves [brackets] alone
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
     search.search,
     derive.derive,
     retrain.retrain,
+    runs.runs,
     genomes.genomes,
     build.build,
     draw.draw,
@@ -114,10 +126,9 @@ for command in (
     report.report,
     schema.schema,
 ):
-    app.command()(command)
-app.command("table")(table.table_list)
-app.command("import")(import_.import_checkpoint)
-# Words of their own for Typer, which knows no command with an argument and a sub-command.
+    app.command()(configurable(command))
+app.command("table")(configurable(table.table_list))
+app.command("import")(configurable(import_.import_checkpoint))
 SUB_COMMANDS: dict[str, Callable[..., None]] = {
     "bench score": bench_score.bench_score,
     "bench load": bench_load.bench_load,
@@ -128,7 +139,7 @@ SUB_COMMANDS: dict[str, Callable[..., None]] = {
     "table export": table_export.table_export,
 }
 for name, sub_command in SUB_COMMANDS.items():
-    app.command(name)(sub_command)
+    app.command(name)(configurable(sub_command))
 
 # Newer Typers carry click inside, older ones depend on it: this name is the same in both.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -147,6 +158,14 @@ def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere.")
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            help="Say nothing on stderr but warnings and errors: no progress, no advice; allowed "
+            "anywhere.",
+        ),
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -154,19 +173,29 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    del debug, version
+    del debug, quiet, version
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; every error becomes a sentence on stderr."""
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments, everywhere = _without(arguments, "--debug", "--quiet")
+    with quietly(wanted="--quiet" in everywhere):
+        return _run(arguments, debug="--debug" in everywhere)
+
+
+def _without(arguments: Sequence[str], *everywhere: str) -> tuple[list[str], set[str]]:
+    """Take out the options that are allowed anywhere, but not behind --; return both."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given = {word for word in arguments[:end] if word in everywhere}
+    return [*(w for w in arguments[:end] if w not in everywhere), *arguments[end:]], given
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
     remark_log_records()
-    words = arguments
-    if " ".join(words[:2]) in SUB_COMMANDS:
-        words = [" ".join(words[:2]), *words[2:]]
+    words = joined(arguments, SUB_COMMANDS)
     try:
         _check_launch(words)
+        words = with_file(words, parameters_of(words))
         code = app(words or ["--help"], prog_name="gan-nas", standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # the second is what click makes of the first
@@ -174,15 +203,15 @@ def run(arguments: list[str]) -> int:
         return BROKEN_PIPE
     except Exception as error:
         if debug:
-            remark_lines(traceback.format_exc())
+            remark_lines(traceback.format_exc(), style=ERROR)
         code, sentence = code_and_sentence(error, options_of(words))
         _give_up_stdout()
         if isinstance(error, Interrupted):
-            remark(sentence)
+            remark(sentence, style=NOTICE)
             if num_launched() == 1:
                 suggest(go_on=tuple(arguments))
         else:
-            remark(f"error: {sentence}", style="red", everywhere=True)
+            remark(f"error: {sentence}", style=ERROR, everywhere=True)
         return code
     return code if isinstance(code, int) else 0
 
@@ -204,11 +233,16 @@ def _give_up_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def options_of(words: Sequence[str]) -> set[str]:
-    """Return the names of the options of the command that these words call."""
+def parameters_of(words: Sequence[str]) -> list[Any]:
+    """Return the arguments and options of the command that these words call."""
     group: Any = typer.main.get_command(app)  # click's, which Typer may or may not carry inside
     command = group.commands.get(words[0]) if words else None
-    return {name for option in (command.params if command else ()) for name in option.opts}
+    return list(command.params) if command else []
+
+
+def options_of(words: Sequence[str]) -> set[str]:
+    """Return the names of the options of the command that these words call."""
+    return {name for parameter in parameters_of(words) for name in parameter.opts}
 
 
 def code_and_sentence(error: Exception, options: Collection[str] = ()) -> tuple[int, str]:

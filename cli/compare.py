@@ -11,11 +11,13 @@ from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare_scores import are_scores, compare_scores
 from gan_nas.cli.drawing import explain_drawing, is_drawn, show_both
-from gan_nas.cli.inputs import resized
+from gan_nas.cli.inputs import resized, say_size, size_of_images
 from gan_nas.cli.printing import big, short_name, show, show_json, table
 from gan_nas.spaces.diff import Change, diff
 from gan_nas.spaces.genome import Genome
-from gan_nas.spaces.published import load_genome
+from gan_nas.spaces.published import load_genome, published_names
+
+MANY = 10  # times as much is no more said in per cent
 
 
 def compare(
@@ -24,11 +26,17 @@ def compare(
         typer.Argument(
             metavar="A",
             help=f"{options.GENOME_IN_WORDS}; or scores of gan-nas score, or a folder of them.",
+            autocompletion=options.among(published_names),
         ),
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
-    resolution: options.Resolution = 32,
-    channels: options.Channels = 3,
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="Another one.", autocompletion=options.among(published_names)
+        ),
+    ],
+    resolution: options.OptionalResolution = None,
+    channels: options.OptionalChannels = None,
     width: options.Width = None,
     any_passport: options.AnyPassport = False,
     as_json: options.Json = False,
@@ -36,9 +44,10 @@ def compare(
     """Compare two genomes: what turns A into B, costs, known scores; or two files of scores.
 
     Exits with 0 when both are the same architecture at the same sizes, and with 1, as diff does,
-    when they differ. Names and sources don't count. Cells that are graphs of operations are drawn
-    side by side, edge by edge. Known scores are as their sources report them, each under its own
-    protocol.
+    when they differ. Names and sources don't count. Costs are counted at one size for both: that
+    of the images of A's run, else of B's, else 32x32 in colour. Cells that are graphs of
+    operations are drawn side by side, edge by edge. Known scores are as their sources report them,
+    each under its own protocol.
 
     Files that gan-nas score -o wrote are compared number by number, or two folders, each with those
     of several trainings of one genome. Exits with 1 when a difference exceeds the noise: of the
@@ -52,13 +61,17 @@ def compare(
         raise typer.Exit(int(differ))
     a, b = (resized(load_genome(reference), width) for reference in (first, second))
     changes = diff(a, b)
-    sides = [_side(genome, resolution, channels) for genome in (a, b)]
+    size, whose = size_of_images(resolution, channels, first, second)
+    sides = [_side(genome, *size) for genome in (a, b)]
     if as_json:
         rows = [change._asdict() | {"text": str(change)} for change in changes]
-        show_json({"same": not changes, "changes": rows, "a": sides[0], "b": sides[1]})
+        counted = {"resolution": size.side, "image_channels": size.channels}
+        show_json({"same": not changes, "changes": rows, "a": sides[0], "b": sides[1], **counted})
     else:
         _show_changes(changes, a, b)
         _show_sides(sides[0], sides[1], (a, b))
+        widths = " and ".join(str(genome.generator.width) for genome in (a, b))
+        show(f"Counted at {say_size(size)}{whose}; the generators' widths are {widths}.")
     if changes:
         raise typer.Exit(1)
 
@@ -140,7 +153,9 @@ def _show_sides(a: dict[str, Any], b: dict[str, Any], genomes: tuple[Genome, Gen
 def _difference(before: int, after: int, say: Callable[[int], str]) -> str:
     if before == after:
         return "same"
-    return f"{'+' if after > before else '-'}{say(abs(after - before))} ({after / before - 1:+.1%})"
+    ratio = after / before
+    times = f"{ratio:,.0f} times" if ratio >= MANY else f"{ratio - 1:+.1%}"
+    return f"{'+' if after > before else '-'}{say(abs(after - before))} ({times})"
 
 
 def _exact(number: int) -> str:

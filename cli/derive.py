@@ -91,7 +91,7 @@ def derive(
     that were scored differently are not ranked (exit code 4) without --any-passport. Trainings that
     failed are not tried again without --again; where all did the exit code is 5.
 
-    Example: gan-nas derive runs/autogan-digits-0 --retrain
+    Example: gan-nas derive runs/00001-autogan-digits --retrain
     """
     from gan_nas.search.drive import derive as run_derivation
     from gan_nas.search.drive import method_of, stored_space
@@ -195,7 +195,7 @@ def derive(
         show_result(DerivedResult(**dict(result), retraining=retraining))
         check_winner(retraining)
         return
-    show_ranking(chosen, result)
+    show_ranking(chosen, result, space)
     same = options_again(
         data_root=data_root,
         backbone=backbone,

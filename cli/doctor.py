@@ -133,6 +133,7 @@ def _data(data_root_option: Path | None) -> list[Finding]:
         else:
             advice = f"downloaded at first use ({download}), or set GAN_NAS_DATA_ROOT"
             findings.append(Finding(name, False, f"not in {root}", advice))
+    findings.append(_inception())
     num = len(list(cache.glob("classifier-*.safetensors"))) if cache.is_dir() else 0
     findings.append(
         Finding("cache", True, f"{cache}: {num} classifiers", "" if num else "made at first use")
@@ -143,6 +144,17 @@ def _data(data_root_option: Path | None) -> list[Finding]:
     advice = "" if usable else "set GAN_NAS_CACHE to a folder that can be written"
     findings.append(Finding("disk", usable, f"{free} free at {existing}", advice))
     return findings
+
+
+def _inception() -> Finding:
+    """Look for the weights of IS and FID where torch.hub, and so torch-fidelity, keeps them."""
+    from gan_nas.metrics.inception import cached_weights
+
+    path = cached_weights()
+    if path.is_file():
+        return Finding("inception", True, str(path), "score --backbone inception gives IS and FID")
+    advice = "gan-nas score --backbone inception --download fetches them (91 MB)"
+    return Finding("inception", False, f"not in {path.parent}", advice)
 
 
 def _reproducibility() -> list[Finding]:

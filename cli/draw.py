@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gan_nas.cli import options
-from gan_nas.cli.inputs import resized
+from gan_nas.cli.inputs import resized, size_of_images
 from gan_nas.cli.printing import show, show_json
 from gan_nas.errors import InvalidInput, nearest
 from gan_nas.spaces.picture import ROLES, save_architecture
@@ -22,16 +22,19 @@ def draw(
     only: Annotated[
         str | None, typer.Option(metavar="NETWORK", help=f"{options.one_of(ROLES)}; else both.")
     ] = None,
-    resolution: options.Resolution = 32,
-    channels: options.Channels = 3,
+    resolution: options.OptionalResolution = None,
+    channels: options.OptionalChannels = None,
     width: options.Width = None,
     as_json: options.Json = False,
 ) -> None:
     """Draw a genome's cells as graphs, as SVG: operations on the edges, what size each map has.
 
+    The size of the images is that of the genome's run, if it has one, else 32x32 in colour.
+
     Example: gan-nas draw autogan-cifar10-top1 -o cell.svg
     """
     genome = resized(load_genome(reference), width)
+    (resolution, channels), _ = size_of_images(resolution, channels, reference)
     target = output or Path(f"{genome.title}.svg")
     if target.suffix.lower() != ".svg":
         raise InvalidInput(f"{target} does not end in .svg, the only kind of drawing written here")

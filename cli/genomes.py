@@ -12,7 +12,7 @@ from rich.text import Text
 from gan_nas.cli import options
 from gan_nas.cli.build import costs_of
 from gan_nas.cli.compare import reported_scores
-from gan_nas.cli.drawing import explain_drawing, has_edges, show_cells
+from gan_nas.cli.drawing import explain_drawing, explain_words, has_edges, show_cells
 from gan_nas.cli.inputs import resized
 from gan_nas.cli.leaderboard import show_leaderboard
 from gan_nas.cli.printing import big, lines, remark, show, show_json, show_json_text, suggest, table
@@ -29,7 +29,11 @@ KNOWN = ", ".join(BUILT_IN)
 def genomes(
     reference: Annotated[
         str | None,
-        typer.Argument(metavar="GENOME", help=f"{options.GENOME_IN_WORDS}, to show."),
+        typer.Argument(
+            metavar="GENOME",
+            help=f"{options.GENOME_IN_WORDS}, to show.",
+            autocompletion=options.among(published_names),
+        ),
     ] = None,
     costs: Annotated[
         bool, typer.Option("--costs", help="Add parameters and multiply-adds (takes seconds).")
@@ -71,6 +75,16 @@ def genomes(
 ) -> None:
     """List the published genomes, show one, or draw random ones; or print the leaderboard.
 
+    A genome is a JSON file that says what a GAN is: its generator, of a space (a set of generators
+    that can be searched), and its discriminator. A generator is a linear stem, cells (stages, in
+    DEGAS' space) that each double the side of the images, and a last convolution, to-RGB. A cell
+    consists of operations; those on the edges of a graph add up where they meet in a node. A
+    shortcut adds a cell's input to its output, a skip adds features of an earlier cell. Width is
+    the channels of every cell, a latent the vector of noise that an image is made of. A supernet
+    holds the weights of all genomes of a space at once. Parameters are trained weights, MACs the
+    multiply-adds for an image. FID (lower is better) and IS (higher is better) are the papers'
+    scores; frechet_distance and classifier_score are like them, by another network.
+
     Examples: gan-nas genomes; gan-nas genomes autogan-cifar10-top1 --json > mine.json;
     gan-nas genomes --sample autogan --count 10 --seed 1; gan-nas genomes --table.
     """
@@ -109,6 +123,10 @@ def _list(costs: bool, as_json: bool) -> None:
             row += [big(cost["parameters"]), big(cost["macs"])]
         rows.add_row(*row, end_section=True)
     show(rows, "")
+    in_words = [genome for genome in published if not has_edges(genome.generator)]
+    explain_words(genome.generator.space for genome in in_words)
+    if len(in_words) < len(published):
+        remark("Edges are of cells that are graphs, which gan-nas genomes NAME draws.", style="dim")
     if costs:
         remark("Parameters and multiply-adds are the generator's, for 32x32 colour images.")
     for space, size in _sizes().items():
@@ -168,6 +186,7 @@ def _show_cells(genome: Genome) -> None:
         for index, words in enumerate(genome.generator.summary):
             cells.add_row(str(index), words)
         show(cells, "")
+        explain_words([genome.generator.space])
     for part in drawn:
         show_cells(genome, part)
     if drawn:

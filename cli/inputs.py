@@ -9,8 +9,9 @@ from gan_nas.cli.printing import remark
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
-from gan_nas.configs import Settings, find_preset, resolve
+from gan_nas.configs import DATA_OF_PRESETS, Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, MissingResource, nearest
+from gan_nas.formats.left import Shape, images_of
 from gan_nas.machine.cores import available_cores, idle_cores
 from gan_nas.machine.ranks import launched_place, num_launched
 from gan_nas.machine.repeatable import fix_workspaces
@@ -19,6 +20,7 @@ from gan_nas.metrics.preprocessing import Preprocessing
 from gan_nas.progress import Progress
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework, framework_of
 from gan_nas.spaces.genome import Genome, parse_genome
+from gan_nas.spaces.published import published_names
 from gan_nas.spaces.registry import load_space
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from gan_nas.data import Images, Preparation
     from gan_nas.metrics.backbone import Backbone
 
+DIGITS = "digits"
+SIDE, CHANNELS = 32, 3  # what costs are counted at where no run tells
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 
 S = TypeVar("S", bound=Settings)
@@ -38,6 +42,29 @@ def resized(genome: Genome, width: int | None) -> Genome:
         return genome
     text = genome.resized(width, width).to_json()
     return parse_genome(text, f"{genome.title} at width {width}")
+
+
+def size_of_images(
+    resolution: int | None, channels: int | None, *references: str
+) -> tuple[Shape, str]:
+    """Return the size of images that costs are counted at, and words that say whose it is.
+
+    What is not asked for is that of the first of the genomes which comes from a run, else 32x32 in
+    colour.
+    """
+    if resolution is not None and channels is not None:
+        return Shape(resolution, channels), ""
+    names = published_names()
+    own = {one: images_of(Path(one)) for one in references if one not in names}
+    known = next(((size, one) for one, size in own.items() if size is not None), None)
+    size, whose = known or (Shape(SIDE, CHANNELS), "")
+    return Shape(resolution or size.side, channels or size.channels), whose and f", as {whose}"
+
+
+def say_size(size: Shape) -> str:
+    """Say 16x16 px, grey."""
+    colours = {1: "grey", 3: "colour"}.get(size.channels, f"{size.channels} channels")
+    return f"{size.side}x{size.side} px, {colours}"
 
 
 def framework_for(name: str | None, genome: Genome | None, space: str) -> Framework:
@@ -198,6 +225,24 @@ def prepared(
     return Preparation.of(crop, resize, background, skip_odd=skip_odd)
 
 
+def data_for(data: str | None, preset: str) -> str:
+    """Return the data that were asked for; without, those that the preset is made for.
+
+    Raises InvalidInput for digits where it is made for photographs: nothing in it suits them.
+    """
+    implied = DATA_OF_PRESETS.get(preset, DIGITS)
+    if data is None:
+        if implied != DIGITS:
+            remark(f"The preset {preset} is made for {implied}: --data names others", style="dim")
+        return implied
+    if data == DIGITS != implied:
+        raise InvalidInput(
+            f"the preset {preset} is made for {implied} and its like, not for digits of 8 px: "
+            "leave --data out, or take the preset demo"
+        )
+    return data
+
+
 def load_data(
     name: str, data_root: Path | None, preparation: "Preparation", side: int | None
 ) -> "Images":
@@ -235,11 +280,6 @@ def load_data_of_run(run: Path, data: str | None, data_root: Path | None) -> "Im
 
     stored = stored_data(run)
     return load_data(data or stored.data, data_root, stored.preparation, stored.side)
-
-
-def default_directory(what: str, data: str, seed: int) -> Path:
-    """Name a run after what it does, its data and its seed."""
-    return Path("runs") / f"{what}-{Path(data).stem}-{seed}"
 
 
 def options_again(

@@ -1,13 +1,17 @@
 """The options that several commands share, and their help."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gan_nas.spaces.frameworks import FRAMEWORKS
+from gan_nas.spaces.published import published_names
 from gan_nas.trials import EXECUTORS
+
+DATA_NAMES = ("digits", "cifar10", "stl10")  # gan_nas.data needs torch
+PRESETS = ("demo", "small", "paper", "published")
 
 
 def one_of(names: Sequence[str]) -> str:
@@ -15,31 +19,70 @@ def one_of(names: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-GENOME_IN_WORDS = "A genome file, a published name, AutoGAN's 14 integers, or a matrix.npy"
-_GENOME = typer.Argument(metavar="GENOME", help=f"{GENOME_IN_WORDS}.")
+def among(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Return what completes a word: those of the names that it begins. Paths are the shell's."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
+
+
+GENOME_IN_WORDS = (
+    "A genome file, a published name, AutoGAN's 14 integers, a matrix.npy, or a run, its "
+    "result.json or a generator.safetensors"
+)
+_GENOME = typer.Argument(
+    metavar="GENOME", help=f"{GENOME_IN_WORDS}.", autocompletion=among(published_names)
+)
 GenomeReference = Annotated[str, _GENOME]
 OptionalGenomeReference = Annotated[str | None, _GENOME]
 GeneratorPath = Annotated[
     Path,
     typer.Argument(
-        metavar="GENERATOR", help="A generator.safetensors of a run, or an exported folder."
+        metavar="GENERATOR",
+        help="A generator.safetensors, a training's run or result.json, or an exported folder.",
     ),
 ]
-Resolution = Annotated[
-    int, typer.Option(metavar="N", min=8, max=512, help="Pixels along a side, a multiple of 8.")
-]
 Channels = Annotated[int, typer.Option(metavar="N", min=1, max=4, help="1 grey, 3 colour.")]
+OptionalResolution = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=8,
+        max=512,
+        help="Pixels along a side, a multiple of 8; else those of the genome's run, else 32.",
+    ),
+]
+OptionalChannels = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=4, help="1 grey, 3 colour; else those of the genome's run, else 3."
+    ),
+]
 Width = Annotated[
     int | None, typer.Option(metavar="N", help="Width of both networks; else the genome's.")
 ]
 Preset = Annotated[
-    str, typer.Option(metavar="NAME", help="Starting values of the settings, see --help-config.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Starting values of the settings, see --help-config.",
+        autocompletion=among(lambda: PRESETS),
+    ),
 ]
 Data = Annotated[
     str,
     typer.Option(
         metavar="DATA",
         help="digits, cifar10, stl10, or the path of a folder, zip or npz of images.",
+        autocompletion=among(lambda: DATA_NAMES),
+    ),
+]
+ImpliedData = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="digits, cifar10, stl10, or the path of a folder, zip or npz of images; else what the "
+        "preset is made for: digits for demo.",
+        autocompletion=among(lambda: DATA_NAMES),
     ),
 ]
 SameData = Annotated[
@@ -77,7 +120,13 @@ DataRoot = Annotated[
     ),
 ]
 RunDirectory = Annotated[
-    Path | None, typer.Option("--run", metavar="DIR", help="Run directory; one is named if absent.")
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="DIR",
+        help="Run directory. Else the same command goes on with its run in runs/, which it finds "
+        "by its settings, and any other one begins the next number there.",
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Decides every random draw.")]
 FrameworkName = Annotated[
@@ -87,6 +136,7 @@ FrameworkName = Annotated[
         metavar="NAME",
         help=f"How to train: {one_of(FRAMEWORKS)}; else what the genome's discriminator is "
         "made for.",
+        autocompletion=among(lambda: FRAMEWORKS),
     ),
 ]
 Augment = Annotated[
@@ -172,6 +222,13 @@ Again = Annotated[
     bool,
     typer.Option(
         "--again", help="Try once more what failed: it goes on from its last good checkpoint."
+    ),
+]
+TensorBoard = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard",
+        help="Write scalars and samples to RUN/tensorboard, too (the extra gan-nas[tensorboard]).",
     ),
 ]
 DryRun = Annotated[

@@ -9,7 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from gan_nas.cli.escapes import visible
-from gan_nas.cli.printing import big, duration, mebibytes, remark, show, show_json, table
+from gan_nas.cli.printing import (
+    WARNING,
+    big,
+    duration,
+    mebibytes,
+    remark,
+    show,
+    show_json,
+    table,
+)
 from gan_nas.configs import Settings, describe_fields, find_preset, resolve
 from gan_nas.machine.cores import available_memory
 from gan_nas.spaces.frameworks import Framework, suited
@@ -27,21 +36,49 @@ LONG = 3600.0  # seconds
 def show_settings(
     model: type[Settings], presets: Mapping[str, Mapping[str, Any]], preset: str, as_json: bool
 ) -> None:
-    """List every setting: its value in the preset, its default, type and meaning."""
-    values = resolve(model, find_preset(presets, preset)).model_dump(mode="json")
+    """List every setting: its default and meaning, then its value in all presets side by side.
+
+    What a preset leaves at the default is dim there; presets of equal values are one.
+    """
+    chosen = resolve(model, find_preset(presets, preset)).model_dump(mode="json")
+    values = {
+        name: resolve(model, of_one).model_dump(mode="json") for name, of_one in presets.items()
+    }
     fields = describe_fields(model)
     if as_json:
-        rows = [field._asdict() | {"preset": values[field.name]} for field in fields]
+        rows = [
+            field._asdict()
+            | {"preset": chosen[field.name]}
+            | {"presets": {name: values[name][field.name] for name in values}}
+            for field in fields
+        ]
         show_json({"preset": preset, "settings": rows})
         return
-    lines = table("setting", preset, "default", "meaning", numbers=[preset, "default"])
+    lines = table("setting", "default", "meaning", numbers=["default"])
     lines.columns[0].no_wrap = True
     for field in fields:
         sentence = " ".join(field.description.split())
         meaning = Text.assemble(f"{sentence} ", (f"({field.type})", "dim"))
-        lines.add_row(field.name, _word(values[field.name]), field.default, meaning)
-    show(lines)
-    remark(f"Set any with --set KEY=VALUE; presets: {', '.join(presets)}.", style="dim")
+        lines.add_row(field.name, field.default, meaning)
+    different = {
+        name: of_one
+        for place, (name, of_one) in enumerate(values.items())
+        if of_one not in list(values.values())[:place]
+    }
+    # The one that was asked for comes first, under its own name.
+    columns = {preset: chosen} | {n: v for n, v in different.items() if v != chosen}
+    beside = table("setting", *columns, numbers=columns)
+    for column in beside.columns:
+        column.overflow = "fold"
+    for field in fields:
+        words = [_word(of_one[field.name]) for of_one in columns.values()]
+        cells = [Text(word, "dim" if word == field.default else "") for word in words]
+        beside.add_row(field.name, *cells)
+    show(lines, "", beside)
+    remark(
+        f"Set any with --set KEY=VALUE; presets: {', '.join(presets)}. Dim is the default.",
+        style="dim",
+    )
 
 
 def show_plan(plan: "Plan", directory: Path, images: "Images", side: int, as_json: bool) -> None:
@@ -91,14 +128,14 @@ def remark_on_plan(plan: "Plan", device: "torch.device") -> None:
         remark(
             f"warning: this run will need about {mebibytes(needed)} and {mebibytes(free)} of "
             "memory are free: lower batch_size and generator_batch_size, or the width",
-            style="yellow",
+            style=WARNING,
         )
     seconds = plan.predicted_seconds
     if seconds > LONG:
         remark(
             f"This run will take about {duration(seconds)} on this device; it can be interrupted "
             "at any time, the same command goes on.",
-            style="yellow",
+            style=WARNING,
         )
 
 

@@ -5,6 +5,8 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ from rich.text import Text
 from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.shell import command_line
 from gan_nas.machine.ranks import launched_rank
+
+ERROR, WARNING = "red", "yellow"
+NOTICE = "bold"  # what has ended a command before its end
+INSISTENT = (ERROR, WARNING, NOTICE)  # what is said even quietly
+_quiet = ContextVar("quiet", default=False)
 
 
 class _Console(Console):
@@ -57,6 +64,21 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
     return _Console(stderr=stderr, **({"quiet": launched_rank() > 0} | options))
 
 
+@contextmanager
+def quietly(*, wanted: bool = True) -> Iterator[None]:
+    """Leave out on stderr, for a while, all but warnings and errors."""
+    before = _quiet.set(wanted)
+    try:
+        yield
+    finally:
+        _quiet.reset(before)
+
+
+def is_quiet() -> bool:
+    """Tell whether only warnings and errors are wanted on stderr."""
+    return _quiet.get()
+
+
 def show(*results: RenderableType) -> None:
     """Print results to stdout; a str is one line, taken literally and never wrapped."""
     out = console()
@@ -80,29 +102,35 @@ def show_json_text(text: str) -> None:
         print(visible_json(text))  # noqa: T201 - stdout is for results
 
 
-def show_csv(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print rows of the same columns to stdout as CSV (RFC 4180), the names first."""
-    first, *rest = rows
-    writer = csv.DictWriter(sys.stdout, first.keys())
+def show_csv(rows: Iterable[Mapping[str, Any]], names: Iterable[str] = ()) -> None:
+    """Print rows of the same columns to stdout as CSV (RFC 4180), the names first.
+
+    Names are needed where there may be no row.
+    """
+    known = list(rows)
+    writer = csv.DictWriter(sys.stdout, list(names) or known[0].keys())
     writer.writeheader()
-    writer.writerows([first, *rest])
+    writer.writerows(known)
 
 
 def remark(text: str, style: str | None = None, *, everywhere: bool = False) -> None:
     """Print a sentence to stderr: wrapped on a terminal, one line elsewhere.
 
-    Of several processes the first prints it or, `everywhere`, all, with their numbers.
+    Quietly, only those of an insistent style. Of several processes the first prints it or,
+    `everywhere`, all, with their numbers.
     """
+    if is_quiet() and style not in INSISTENT:
+        return
     err = console(stderr=True, **({"quiet": False} if everywhere else {}))
     if everywhere and launched_rank():
         text = f"process {launched_rank()}: {text}"
     err.print(text, style=style, soft_wrap=not err.is_terminal)
 
 
-def remark_lines(text: str) -> None:
+def remark_lines(text: str, style: str | None = None) -> None:
     """Print a text of several lines, such as a traceback, to stderr."""
     for line in text.splitlines():
-        remark(line)
+        remark(line, style)
 
 
 def suggest(**commands: tuple[str | Path, ...]) -> None:
@@ -110,6 +138,8 @@ def suggest(**commands: tuple[str | Path, ...]) -> None:
 
     A command comes as its words after `gan-nas`, so that none can go unquoted.
     """
+    if is_quiet():
+        return
     err = console(stderr=True)
     width = max(map(len, commands))
     for purpose, words in commands.items():
@@ -182,4 +212,4 @@ def remark_log_records() -> None:
 class _Remarks(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record as one sentence."""
-        remark(f"{record.levelname.lower()}: {record.getMessage()}", style="yellow")
+        remark(f"{record.levelname.lower()}: {record.getMessage()}", style=WARNING)

@@ -10,17 +10,24 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from gan_nas.cli.printing import console, duration, short_name
-from gan_nas.progress import ENDED, Progress
+from gan_nas.cli.printing import console, duration, is_quiet, short_name
+from gan_nas.progress import AT, ENDED, LEFT, LEFT_OF_PHASE, Progress, silent
 
 LIVE_SECONDS = 0.125  # between two pictures of the live line
 PLAIN_SECONDS = 5.0  # between two plain lines
 BAR = 16  # characters
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧"  # a picture a second
 
 
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
-    """Lend a Progress that shows how far a phase is, its speed, the time left and some values."""
+    """Lend a Progress that shows how far a phase is, its speed, the time left and some values.
+
+    Quietly, it shows nothing.
+    """
+    if is_quiet():
+        yield silent
+        return
     lines = _Lines(console(stderr=True))
     try:
         yield lines
@@ -96,17 +103,30 @@ class _Lines:
     def _draw(self) -> None:
         """Show all rows on the terminal."""
         self.shown = time.monotonic()
-        # In the order of their names' numbers; what has no row of its own is the sum, and last.
-        names = sorted(
-            self.rows, key=lambda name: (not name, [int(n) for n in findall(r"\d+", name)])
-        )
-        lines = Group(*(self.rows[name].line(bar=True, ended=False) for name in names))
         if self.live is None:
-            # No refreshing thread: training gets the whole machine.
-            self.live = Live(lines, console=self.out, auto_refresh=False, redirect_stdout=False)
+            # Drawn anew once a second, so that one sees it live while nothing reports: some
+            # milliseconds of a core, and training gets the rest of the machine.
+            self.live = Live(
+                _Picture(self), console=self.out, refresh_per_second=1, redirect_stdout=False
+            )
             self.live.start(refresh=True)
         else:
-            self.live.update(lines, refresh=True)
+            self.live.refresh()
+
+
+class _Picture:
+    """All rows as they are when the picture is drawn, be it by the thread that refreshes it."""
+
+    def __init__(self, lines: _Lines) -> None:
+        self.lines = lines
+
+    def __rich__(self) -> Group:
+        # In the order of their names' numbers; what has no row of its own is the sum, and last.
+        rows = sorted(
+            self.lines.rows.values(),
+            key=lambda row: (not row.name, [int(n) for n in findall(r"\d+", row.name)]),
+        )
+        return Group(*(row.line(bar=True, ended=False) for row in rows))
 
 
 class _Row:
@@ -115,12 +135,14 @@ class _Row:
     def __init__(self, name: str, phase: str, first: int) -> None:
         self.name, self.phase, self.first = name, phase, first
         self.started, self.shown, self.is_shown = time.monotonic(), 0.0, False
+        self.reported = self.started
         self.done = self.total = 0
         self.values: Mapping[str, float] = {}
 
     def report(self, done: int, total: int, values: Mapping[str, float]) -> None:
         """Take in a report."""
         self.done, self.total, self.values, self.is_shown = done, total, dict(values), False
+        self.reported = time.monotonic()
 
     def line(self, *, bar: bool, ended: bool) -> Text:
         """Compose phase, bar, done/total, speed, time and values, the most important first."""
@@ -130,6 +152,8 @@ class _Row:
         if self.name:
             name = f"{self.name}: {name}"
         line = Text(no_wrap=bar, overflow="ellipsis")
+        if bar and not ended:
+            line.append(f"{SPINNER[int(time.monotonic()) % len(SPINNER)]} ", style="cyan")
         line.append(f"{name}  ", style="bold")
         if bar:
             filled = BAR * self.done // max(1, self.total)
@@ -139,21 +163,38 @@ class _Row:
         for text in self._measured(ended):
             line.append(f" · {text}")
         for key, value in self.values.items():
-            if not key.endswith("/s") and isfinite(value):
-                line.append(f" · {short_name(key)} {_three_digits(value)}", style="dim")
+            if not key.endswith("/s") and key not in (LEFT, LEFT_OF_PHASE) and isfinite(value):
+                name, at, moment = key.partition(AT)
+                said = f"{short_name(name)} {_three_digits(value)}{at}{moment}"
+                line.append(f" · {said}", style="dim")
         return line
 
     def _measured(self, ended: bool) -> Iterator[str]:
-        """Yield speed and time, left or taken, as far as they are known."""
-        seconds = time.monotonic() - self.started
-        speed = (self.done - self.first) / seconds if seconds else 0.0
+        """Yield speed and time, left or taken, as far as they are known.
+
+        What passes after a report is not left any more. Where nothing tells the time left it is
+        said how long the phase takes already.
+        """
+        now = time.monotonic()
+        seconds, since = now - self.started, now - self.reported
+        spent = self.reported - self.started
+        speed = (self.done - self.first) / spent if spent else 0.0
         told = next((value for key, value in self.values.items() if key.endswith("/s")), speed)
         if told > 0:
             yield f"{_three_digits(told)}/s"
         if ended:
             yield duration(seconds)
-        elif speed > 0:
-            yield f"{duration((self.total - self.done) / speed)} left"
+            return
+        of_phase = self.values.get(LEFT_OF_PHASE)
+        left = self.values.get(LEFT, of_phase)
+        pace = speed or self.values.get(f"{self.phase.rpartition(' ')[2]}/s", 0.0)
+        if left is None and pace > 0:
+            left = (self.total - self.done) / pace
+        if left is not None:
+            where = "" if of_phase is None else " in this phase"
+            yield f"{duration(max(0.0, left - since))} left{where}"
+        elif since >= 1:
+            yield f"for {duration(seconds)}"
 
 
 def _three_digits(value: float) -> str:

@@ -3,7 +3,9 @@
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from gan_nas.cli.drawing import explain_words
 from gan_nas.cli.printing import (
+    WARNING,
     big,
     duration,
     lines,
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from gan_nas.search.retraining import Retraining
 
 
-def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
-    """Print the top K with what they are ranked by, and costs, and how far that can be trusted."""
+def show_ranking(method: "Method[Any, Any]", result: "SearchResult", space: str) -> None:
+    """Print the top K with what they are ranked by, and costs, and how far that can be trusted.
+
+    All of them are of one `space`.
+    """
     scored = ["scores"] if any(row.scores for row in result.genomes) else []
     known = {name for row in result.genomes for name in row.values}
     columns = [column.words for column in method.columns if column.name in known]
@@ -54,6 +59,7 @@ def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
         held_out = f"held out: {beside.num:,}" if beside else "held out"
         rows.add_row("", "real images", held_out, lines(_words(result.real)))
     show(rows, "")
+    explain_words([space])
     if explained := method.explain(result):
         remark(explained, style="dim")
     remark(f"Found in {duration(result.seconds)}; the genome files:", style="dim")
@@ -76,12 +82,12 @@ def show_retrained(result: "Retraining") -> None:
     """Print what became of the genomes trained alone, the best first, and how sure the order is."""
     for trial in result.trials:
         if trial.result is None:
-            remark(f"{trial.id}, seed {trial.seed}: {trial.outcome}: {trial.why}", style="yellow")
+            remark(f"{trial.id}, seed {trial.seed}: {trial.outcome}: {trial.why}", style=WARNING)
         elif trial.micro_batch is not None:
             remark(
                 f"{trial.id}, seed {trial.seed}: memory did not suffice for whole batches; it was "
                 f"trained on {trial.micro_batch} images at a time, whose gradients add up",
-                style="yellow",
+                style=WARNING,
             )
     if max((row.completed + row.failed for row in result.ranking), default=0) > 1:
         _show_seeds(result)

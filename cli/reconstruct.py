@@ -5,7 +5,7 @@ from functools import partial
 from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     compute_on,
-    default_directory,
+    data_for,
     load_to_train,
     prepared,
     resized,
@@ -16,13 +16,14 @@ from gan_nas.cli.printing import duration, remark, show, show_result
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import choose_run
 from gan_nas.errors import InvalidInput
 from gan_nas.spaces.published import load_genome
 
 
 def reconstruct(
     reference: options.OptionalGenomeReference = None,
-    data: options.Data = "digits",
+    data: options.ImpliedData = None,
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
     resize: options.Resize = None,
@@ -37,6 +38,7 @@ def reconstruct(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     again: options.Again = False,
+    tensorboard: options.TensorBoard = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -49,9 +51,15 @@ def reconstruct(
 
     Example: gan-nas reconstruct ctgan-cifar10 --width 16
     """
+    from gan_nas.runs.numbering import Asked
     from gan_nas.search.degas.config import PRESETS, Config
+    from gan_nas.search.degas.reconstruct import (
+        ABSENT,
+        reconstruction_plan,
+        reconstruction_work,
+        settings_of,
+    )
     from gan_nas.search.degas.reconstruct import reconstruct as run_reconstruction
-    from gan_nas.search.degas.reconstruct import reconstruction_plan, reconstruction_work
 
     if help_config:
         show_settings(Config, PRESETS, preset, as_json)
@@ -63,6 +71,7 @@ def reconstruct(
     named = load_genome(reference)
     genome = resized(named, width)
 
+    data = data_for(data, preset)
     on = compute_on(device, threads)
     config = settings(Config, PRESETS, preset, sets, precision, on, seed=seed)
     preparation = prepared(crop, resize, background, skip_odd=skip_odd)
@@ -70,19 +79,29 @@ def reconstruct(
     side = chosen_side or images.default_resolution
     config = config.model_copy(update={"resolution": side})
     what = named.title + (f"-w{width}" if width else "")
-    run = directory or default_directory(f"reconstruct-{what}", data, config.seed)
+    asked = Asked(settings_of(genome, config, images, on), ABSENT, threads=threads)
+    choice = choose_run(directory, f"reconstruct-{what}", data, config.seed, asked)
     forecast = reconstruction_work(genome, config, side, images.channels, on)
     planned = partial(reconstruction_plan, genome, config, images, device=on, forecast=forecast)
-    settle_threads(threads, on, [run], forecast)
+    settle_threads(threads, on, choice.known, forecast)
     if dry_run:
-        show_plan(planned(), run, images, side, as_json)
+        show_plan(planned(), choice.planned, images, side, as_json)
         return
-    remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
-    if not run.exists():
+    if choice.is_new:
         remark_on_plan(planned(), on)
-    with stopping() as stop, progress_on_stderr() as progress:
+    with stopping() as stop, progress_on_stderr() as progress, choice.begun() as run:
+        if not choice.has_ended:
+            remark(f"Reconstructing {data} with {what} in {run} ({on}, {config.precision})")
         result = run_reconstruction(
-            genome, config, images, run, device=on, stop=stop, progress=progress, again=again
+            genome,
+            config,
+            images,
+            run,
+            device=on,
+            stop=stop,
+            progress=progress,
+            again=again,
+            tensorboard=tensorboard,
         )
     if as_json:
         show_result(result)

@@ -10,7 +10,7 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
-    default_directory,
+    data_for,
     framework_for,
     load_to_train,
     options_again,
@@ -23,6 +23,7 @@ from gan_nas.cli.printing import duration, remark, show, show_result, suggest, t
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import begun_by_first, choose_run
 from gan_nas.errors import InvalidInput
 from gan_nas.machine.ranks import launched, launched_rank
 from gan_nas.scoring.protocols import by_importance
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 def retrain(
     reference: options.OptionalGenomeReference = None,
-    data: options.Data = "digits",
+    data: options.ImpliedData = None,
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
     resize: options.Resize = None,
@@ -84,6 +85,7 @@ def retrain(
     precision: options.Precision = "auto",
     threads: options.Threads = None,
     again: options.Again = False,
+    tensorboard: options.TensorBoard = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -123,10 +125,13 @@ def retrain(
     chosen = framework_for(framework, genome, genome.generator.space)
 
     from gan_nas.data import cache_dir
+    from gan_nas.metrics.loading import names_of
+    from gan_nas.runs.numbering import Asked
     from gan_nas.training.config import TrainingConfig, presets_for
-    from gan_nas.training.loop import train
+    from gan_nas.training.loop import absent_of, settings_of, train
     from gan_nas.training.plan import plan, work
 
+    data = data_for(data, preset)
     on = compute_on(device, threads)
     presets = presets_for(genome.generator.space, chosen)
     config = settings(
@@ -144,8 +149,8 @@ def retrain(
     if inherit is not None:
         from gan_nas.search.inheritance import read_supernets, start_from
 
-        trained = suited(genome, config.framework)
-        start = start_from(read_supernets(inherit), trained, side, images.channels)
+        fitting = suited(genome, config.framework)
+        start = start_from(read_supernets(inherit), fitting, side, images.channels)
         what += "-inherited"
         taken = "generator" if start.discriminator is None else "generator and discriminator"
         remark(f"Starts from the {taken} of {inherit}", style="dim")
@@ -155,35 +160,48 @@ def retrain(
         start = start_with(given, suited(genome, config.framework), side, images.channels)
         what += "-finetuned"
         remark(_said(given, start), style="dim")
-    run = directory or default_directory(f"retrain-{what}", data, config.seed)
+    trained = suited(genome, config.framework)
+    asked = Asked(
+        settings_of(trained, images, config, side, on, start),
+        absent_of(trained),
+        names_of(backbone),
+        threads,
+    )
+    choice = choose_run(directory, f"retrain-{what}", data, config.seed, asked)
     work_of_run = work(genome, config, side, images.channels, on)
     planned = partial(
         plan, genome, images, config, resolution=side, device=on, forecast=work_of_run
     )
-    settle_threads(threads, on, [run], work_of_run)
+    settle_threads(threads, on, choice.known, work_of_run)
     if dry_run:
-        show_plan(planned(), run, images, side, as_json)
+        show_plan(planned(), choice.planned, images, side, as_json)
         return
-    remark(f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})")
-    if launched_rank() == 0 and not run.exists():
+    if launched_rank() == 0 and choice.is_new:
         remark_on_plan(planned(), on)
     with stopping() as stop, launched(on) as ranks, progress_on_stderr() as progress:
         judge = partial(backbone_for, backbone, images, on, stop, progress)
-        result = train(
-            genome,
-            images,
-            config,
-            run,
-            resolution=side,
-            device=on,
-            backbone=ranks.in_turn(partial(judge, precision=features_precision, run=run)),
-            cache=cache_dir(),
-            stop=stop,
-            progress=progress,
-            start=start,
-            again=again,
-            ranks=ranks,
-        )
+        scored_by = ranks.in_turn(partial(judge, precision=features_precision, run=choice.there))
+        with begun_by_first(choice, ranks) as run:
+            if not choice.has_ended:
+                remark(
+                    f"Training {what} on {data} at {side} px in {run} ({on}, {config.precision})"
+                )
+            result = train(
+                genome,
+                images,
+                config,
+                run,
+                resolution=side,
+                device=on,
+                backbone=scored_by,
+                cache=cache_dir(),
+                stop=stop,
+                progress=progress,
+                start=start,
+                again=again,
+                tensorboard=tensorboard,
+                ranks=ranks,
+            )
     if as_json:
         show_result(result)
     else:

@@ -11,6 +11,7 @@ from gan_nas.cli.inputs import compute_on
 from gan_nas.cli.printing import show, show_json
 from gan_nas.cli.signals import stopping
 from gan_nas.errors import InvalidInput
+from gan_nas.formats.left import generator_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,7 @@ def sample(
     threads: options.Threads = None,
     as_json: options.Json = False,
 ) -> None:
-    """Draw images from a generator file: one picture, single images or an array.
+    """Draw images from a generator: one picture, single images or an array.
 
     The same seed gives the same latents on every device, and fewer images are the first of more.
     The image of a seed is the first of --seed, whatever others are asked for; its bytes may differ
@@ -72,6 +73,7 @@ def sample(
     Examples: gan-nas sample generator.safetensors --seeds 0-999 -o images
               gan-nas sample generator.safetensors --seeds 3,7 --interpolate 8 -o strip.png
     """
+    path = generator_file(path)
     target = output or path.with_suffix(".png")
     kind = _kind(target)
     if seeds is not None and (num is not None or seed is not None):

@@ -18,6 +18,7 @@ MODELS = {
     "leaderboard": "gan_nas.spaces.leaderboard:Leaderboard",
     "scores": "gan_nas.scoring.protocols:Scores",
     "table": "gan_nas.trials.table:Table",
+    "log": "gan_nas.runs.events:LogLine",
     "plan": "gan_nas.runs.results:Plan",
     "search-result": "gan_nas.runs.results:SearchResult",
     "derived-result": "gan_nas.search.retraining:DerivedResult",
@@ -35,9 +36,9 @@ def schema(
 ) -> None:
     """Print the JSON Schema of a genome, of the metadata in a generator file, or of a result.
 
-    Scores are what gan-nas score -o writes, a plan is what is told before a run, and results are in
-    result.json of their run; --json prints the same. The leaderboard is gan-nas genomes --table,
-    exported the config.json of gan-nas export.
+    A log is log.jsonl of a run, line by line. Scores are what gan-nas score -o writes, a plan is
+    what is told before a run, and results are in result.json of their run; --json prints the same.
+    The leaderboard is gan-nas genomes --table, exported the config.json of gan-nas export.
 
     Example: gan-nas schema scores > scores.schema.json
     """

@@ -21,8 +21,8 @@ def score(
         Path,
         typer.Argument(
             metavar="WHAT",
-            help="A generator.safetensors of a run, an exported folder, or a folder, zip or npz of "
-            "images.",
+            help="A generator.safetensors, a training's run or result.json, an exported folder; or "
+            "a folder, zip or npz of images.",
         ),
     ],
     num: Annotated[

@@ -11,7 +11,7 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
-    default_directory,
+    data_for,
     jobs_on,
     load_to_train,
     options_again,
@@ -25,6 +25,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.ranking import show_ranking
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import begun_by_first, choose_run
 from gan_nas.errors import InvalidInput
 from gan_nas.machine.ranks import launched, launched_rank
 from gan_nas.search import method_names
@@ -44,7 +45,11 @@ EVALUATED = options.one_of(tuple(EVALUATORS))
 def search(
     method: Annotated[
         str,
-        typer.Option(metavar="METHOD", help=f"How to search: {METHODS}."),
+        typer.Option(
+            metavar="METHOD",
+            help=f"How to search: {METHODS}.",
+            autocompletion=options.among(method_names),
+        ),
     ],
     space: Annotated[
         str | None,
@@ -52,6 +57,7 @@ def search(
             metavar="SPACE",
             help="Space that is searched, where the method searches any: "
             f"{options.one_of(space_names())}.",
+            autocompletion=options.among(space_names),
         ),
     ] = None,
     evaluator: Annotated[
@@ -69,7 +75,7 @@ def search(
             "best genome of a search.",
         ),
     ] = None,
-    data: options.Data = "digits",
+    data: options.ImpliedData = None,
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
     resize: options.Resize = None,
@@ -89,6 +95,7 @@ def search(
     jobs: options.Jobs = None,
     executor: options.ExecutorName = "local",
     again: options.Again = False,
+    tensorboard: options.TensorBoard = False,
     dry_run: options.DryRun = False,
     help_config: options.HelpConfig = False,
     as_json: options.Json = False,
@@ -122,13 +129,16 @@ def search(
         return
 
     from gan_nas.data import cache_dir
-    from gan_nas.search.drive import plan
+    from gan_nas.metrics.loading import names_of
+    from gan_nas.runs.numbering import Asked
+    from gan_nas.search.drive import absent_of, plan, settings_of
     from gan_nas.search.drive import search as run_search
     from gan_nas.search.method import Task
     from gan_nas.training.config import presets_for
     from gan_nas.trials.executor import check_executor
 
     check_executor(executor)
+    data = data_for(data, preset)
     on = compute_on(device, threads)
     given = _given(chosen, genome)
     if given is not None:
@@ -167,32 +177,44 @@ def search(
         what += f"-{judged.partition(':')[0]}"
     if given is not None:
         what += "-discriminators"
-    run = directory or default_directory(what, data, config.seed)
     if chosen_side != config.resolution:
         config = config.model_copy(update={"resolution": chosen_side})
     task = Task(config=config, images=images, device=on, cache=cache_dir(), jobs=at_once)
     task = replace(task, executor=executor)
     side = task.side
     work = chosen.work(config, side, images.channels, on)
-    settle_threads(threads, on, [run], work, at_once)
+    asked = Asked(
+        settings_of(chosen, task),
+        absent_of(chosen, task),
+        names_of(backbone) if "search" in chosen.scores else (),
+        threads,
+    )
+    choice = choose_run(directory, what, data, config.seed, asked)
+    settle_threads(threads, on, choice.known, work, at_once)
     if dry_run:
-        show_plan(plan(chosen, task, work), run, images, side, as_json)
+        show_plan(plan(chosen, task, work), choice.planned, images, side, as_json)
         return
     precise = f", {config.precision}" if hasattr(config, "precision") else ""
-    remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
-    if launched_rank() == 0 and not run.exists():
+    if launched_rank() == 0 and choice.is_new:
         remark_on_plan(plan(chosen, task, work), on)
     with stopping() as stop, launched(on) as ranks, progress_on_stderr() as progress:
         task = replace(task, stop=stop, ranks=ranks)
         if "search" in chosen.scores:
             judge = partial(backbone_for, backbone, images, on, stop, progress)
-            scored_by = ranks.in_turn(partial(judge, precision=features_precision, run=run))
+            scored_by = ranks.in_turn(
+                partial(judge, precision=features_precision, run=choice.there)
+            )
             task = replace(task, backbone=scored_by)
-        result = run_search(chosen, task, run, progress=progress, again=again)
+        with begun_by_first(choice, ranks) as run:
+            if not choice.has_ended:
+                remark(f"Searching by {method} on {data} in {run} ({on}{precise})")
+            result = run_search(
+                chosen, task, run, progress=progress, again=again, tensorboard=tensorboard
+            )
     if as_json:
         show_result(result)
         return
-    show_ranking(chosen, result)
+    show_ranking(chosen, result, searched)
     if chosen.evidence:
         remark(f"{chosen.evidence} gan-nas study methods asks it of your data.", style="dim")
     best = result.genomes[0].file

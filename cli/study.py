@@ -9,7 +9,7 @@ from gan_nas.cli import options
 from gan_nas.cli.inputs import (
     backbone_for,
     compute_on,
-    default_directory,
+    data_for,
     jobs_on,
     load_to_train,
     prepared,
@@ -20,6 +20,7 @@ from gan_nas.cli.printing import remark, show, show_result, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
+from gan_nas.cli.where import RUNS, choose_run
 from gan_nas.errors import InvalidInput
 from gan_nas.studies import STUDIES, load_study
 
@@ -29,9 +30,14 @@ if TYPE_CHECKING:
 
 def study(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help=f"What is studied: {options.one_of(STUDIES)}.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help=f"What is studied: {options.one_of(STUDIES)}.",
+            autocompletion=options.among(lambda: STUDIES),
+        ),
     ],
-    data: options.Data = "digits",
+    data: options.ImpliedData = None,
     data_root: options.DataRoot = None,
     crop: options.Crop = None,
     resize: options.Resize = None,
@@ -70,7 +76,9 @@ def study(
 
     from gan_nas.data import cache_dir
     from gan_nas.machine.cores import available_cores
-    from gan_nas.studies.study import StudyTask, run_study
+    from gan_nas.metrics.loading import names_of
+    from gan_nas.runs.numbering import Asked
+    from gan_nas.studies.study import StudyTask, run_study, settings_of
     from gan_nas.trials.executor import check_executor
 
     check_executor(executor)
@@ -80,14 +88,14 @@ def study(
             "trials: --jobs N makes it faster"
         )
 
+    data = data_for(data, preset)
     on = compute_on(device, threads)
     config = settings(chosen.Config, chosen.presets, preset, sets, "auto", on, seed=seed)
     takes_images = chosen.takes_images(config)
     what = data if takes_images else "tables"
-    run = directory or default_directory(f"study-{name}", what, config.seed)
     task = StudyTask(
         config=config,
-        directory=run,
+        directory=RUNS,
         device=on,
         cache=cache_dir(),
         data_root=data_root,
@@ -101,13 +109,19 @@ def study(
         task = replace(task, images=images)
     else:
         task = replace(task, jobs=jobs or available_cores())
-    settle_threads(threads, on, [run], jobs=task.jobs)
-    remark(f"Study {name} on {what} in {run} ({on})")
+    judges = names_of(backbone) if chosen.needs_images else ()
+    asked = Asked(settings_of(chosen, task), judges=judges, threads=threads)
+    choice = choose_run(directory, f"study-{name}", what, config.seed, asked)
+    settle_threads(threads, on, choice.known, jobs=task.jobs)
     with stopping() as stop, progress_on_stderr() as progress:
         if task.images is not None:
-            scored_by = backbone_for(backbone, task.images, on, stop, progress, run=run)
+            scored_by = backbone_for(backbone, task.images, on, stop, progress, run=choice.there)
             task = replace(task, backbone=scored_by)
-        result = run_study(chosen, replace(task, stop=stop, progress=progress))
+        with choice.begun() as run:
+            if not choice.has_ended:
+                remark(f"Study {name} on {what} in {run} ({on})")
+            task = replace(task, directory=run, stop=stop, progress=progress)
+            result = run_study(chosen, task)
     if as_json:
         show_result(result)
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gan_nas.cli import options
+from gan_nas.cli.drawing import explain_words
 from gan_nas.cli.printing import remark, show, show_result, suggest, table
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def _show(found: "Table", summary: "Summary") -> None:
             "; ".join(one.words),
         )
     show(moments, "", best, "")
+    explain_words([recipe.space])
     remark(
         f"Rank correlation of judges {_said(summary.between_judges)}, of frameworks "
         f"{_said(summary.between_frameworks)}; seeds let a distance's logarithm deviate by "

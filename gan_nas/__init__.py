@@ -4,6 +4,8 @@ What stands here is the public API; a name is imported, and torch with it, when 
 """
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,13 +80,25 @@ HOMES = {
 
 __all__ = list(HOMES)
 
+# In a clone that is not installed, cli/ and genomes/ lie beside this folder, not in it.
+if find_spec(f"{__name__}.genomes") is None:
+    __path__.append(str(Path(__file__).parents[1]))
+
 
 def __getattr__(name: str) -> object:
     """Import a public name from its module, at its first use."""
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("gan-nas")
+        try:
+            return version("gan-nas")
+        except PackageNotFoundError as error:
+            from gan_nas.errors import MissingResource
+
+            raise MissingResource(
+                "gan-nas is not installed, so that nobody knows its version and what it needs: "
+                "pip install . in the clone"
+            ) from error
     if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(f"{__name__}.{HOMES[name]}")

@@ -14,6 +14,14 @@ from pydantic_core import to_jsonable_python
 
 from gan_nas.errors import InvalidInput, explain, nearest
 
+# The data that presets of these names are made for, of searches and trainings; others have none.
+DATA_OF_PRESETS = {
+    "demo": "digits",
+    "small": "cifar10",
+    **dict.fromkeys(("paper", "paper-cifar10", "published", "repo", "eagan"), "cifar10"),
+    **dict.fromkeys(("paper-stl10", "published-stl10", "repo-stl10"), "stl10"),
+}
+
 
 class Settings(BaseModel):
     """The base of every method's Config: flat, frozen, unknown keys refused.

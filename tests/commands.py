@@ -39,6 +39,7 @@ COMMANDS = (
     "search",
     "derive",
     "retrain",
+    "runs",
     "genomes",
     "build",
     "draw",

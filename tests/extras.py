@@ -21,6 +21,11 @@ needs_onnx = pytest.mark.skipif(
 )
 
 
+needs_tensorboard = pytest.mark.skipif(
+    find_spec("tensorboardX") is None, reason="gan-nas[tensorboard] is not installed"
+)
+
+
 def methods(names: Iterable[str]) -> list[Any]:
     """Return names of methods as parameters of a test."""
     return [pytest.param(name, marks=needs_optuna if name == "optuna" else ()) for name in names]

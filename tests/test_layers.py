@@ -9,7 +9,7 @@ FILES = ("errors", "files", "streams", "configs", "plugins", "progress", "versio
 FLOORS = re.findall(
     r"\w+",
     "formats machine tables spaces networks data metrics scoring runs training exports trials "
-    "search studies reports bench cli",
+    "search studies reports bench cli __main__",
 )
 
 

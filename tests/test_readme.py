@@ -28,7 +28,8 @@ def test_every_command_and_option_it_names_exists() -> None:
     for name, rest in lines:
         known = {option for p in commands[name].params for option in p.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
-    everywhere = {o for command in commands.values() for p in command.params for o in p.opts}
+    group = get_command(app)
+    everywhere = {o for c in (group, *commands.values()) for p in c.params for o in p.opts}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= everywhere | {"--debug"}
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from gan_nas.data import Images, load_images
 from gan_nas.metrics.backbone import Backbone
+from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.results import Found, ReconstructionResult, SearchResult, TrainingResult
-from gan_nas.runs.run import never, read_log
+from gan_nas.runs.run import Run, never, read_log
 from gan_nas.search import FOLDERS, drive, load_method
 from gan_nas.search.best import Limit
 from gan_nas.search.degas.reconstruct import reconstruct
@@ -188,6 +189,11 @@ class Searched(NamedTuple):
     result: SearchResult
 
     @property
+    def moved(self) -> SearchResult:
+        """The result as it is where the directory is now, which may be a copy."""
+        return self.result.portable(Path(self.result.run)).placed(self.directory)
+
+    @property
     def log(self) -> list[dict[str, Any]]:
         return read_log(self.directory)
 
@@ -299,6 +305,13 @@ PUBLISHED_RUNS: dict[str, Callable[..., Any]] = {
 }
 
 
+def ledger_after(run: Run, seconds: float) -> Ledger:
+    """Return the ledger of a run that has taken so long already."""
+    ledger = Ledger(run)
+    ledger.load({"seconds": seconds, "losses": {}}, {})
+    return ledger
+
+
 def state_of(directory: Path) -> dict[str, Any]:
     """Return what the newest checkpoint keeps beside tensors."""
     newest = sorted((directory / "checkpoint").iterdir())[-1]
@@ -330,7 +343,8 @@ def traces(directory: Path) -> dict[str, Any]:
 
 def timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        timed = ("seconds", "processor_seconds", "images_per_second", "file", "files", "run")
+        times = ("seconds", "time", "processor_seconds", "images_per_second")
+        timed = (*times, "file", "files", "run")
         return {key: timeless(item) for key, item in value.items() if key not in timed}
     if isinstance(value, list):
         return [timeless(item) for item in value]

@@ -62,6 +62,7 @@ COMMANDS: dict[str, tuple[list[Sequence[str] | Callable[[Path], None]], Sequence
 }
 TIMED = {
     "seconds",
+    "time",
     "processor_seconds",
     "images_per_second",
     "images/s",

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     RUN = "run"
     GENOME = "genome"
     GENERATOR = "generator"
+    RESULT = "result"
     SCORES = "scores"
     STATISTICS = "statistics"
     JSON = "json"
@@ -51,11 +52,13 @@ class Wanted(StrEnum):
     """What is asked for, in words."""
 
     GENOME = (
-        "a genome is a JSON file, a published name, AutoGAN's 14 integers or AdversarialNAS' "
-        "matrix.npy"
+        "a genome is a JSON file, a published name, AutoGAN's 14 integers, AdversarialNAS' "
+        "matrix.npy, or what a run has left"
     )
-    GENERATOR = "a generator.safetensors of gan-nas is needed"
-    SCORED = "a generator.safetensors of gan-nas or a folder, zip or npz of images is needed"
+    GENERATOR = "a generator.safetensors of gan-nas, or its run, is needed"
+    SCORED = (
+        "a generator.safetensors of gan-nas, its run, or a folder, zip or npz of images is needed"
+    )
     CLASSIFIER = "a safetensors file of a CIFAR ResNet is needed"
     INCEPTION = "the Inception of 2015-12-05 in torch-fidelity's .pth is needed"
     STATISTICS = "an .npz or .safetensors file with mu and sigma is needed"
@@ -117,7 +120,7 @@ def refuse_foreign(path: Path | str, wanted: Wanted, *allowed: Kind) -> Kind:
     """Return the kind of a path; raises InvalidInput when it is clearly none of the allowed."""
     thing = identify(path)
     if thing.kind not in (Kind.UNKNOWN, *allowed):
-        advice = _advice(Path(path), thing.kind, wanted)
+        advice = _advice(thing.kind, wanted)
         raise InvalidInput(f"{_shortened(path)} is {thing.words}: {advice}")
     return thing.kind
 
@@ -151,7 +154,7 @@ def _shortened(path: Path | str) -> str:
     return text if len(text) <= 200 or Path(path).is_absolute() else f"{text[:57]}..."
 
 
-def _advice(path: Path, kind: Kind, wanted: Wanted) -> str:
+def _advice(kind: Kind, wanted: Wanted) -> str:
     match kind:
         case Kind.PICKLE | Kind.MODEL if wanted in OF_WEIGHTS:
             return OF_WEIGHTS[wanted]
@@ -159,11 +162,6 @@ def _advice(path: Path, kind: Kind, wanted: Wanted) -> str:
             return wanted
         case Kind.SAFETENSORS if wanted == Wanted.GENOME:
             return OF_WEIGHTS[wanted]
-        case Kind.GENERATOR if wanted == Wanted.GENOME:
-            return (
-                "it can be sampled and scored, and retrain --from starts from it; name the genome "
-                "it was trained from"
-            )
         case Kind.GENOTYPE if wanted == Wanted.GENOME:
             return f"write the architecture as a genome's JSON; {wanted}"
         case Kind.GENOME | Kind.INTEGERS if wanted in (Wanted.GENERATOR, Wanted.SCORED):
@@ -174,26 +172,12 @@ def _advice(path: Path, kind: Kind, wanted: Wanted) -> str:
             return f"fetch it and name the file; {wanted}"
         case Kind.SPECIAL:
             return f"write it to a file; {wanted}"
-        case Kind.RUN:
-            return _advice_in_run(path, wanted)
     return wanted
 
 
-def _advice_in_run(run: Path, wanted: Wanted) -> str:
-    """Name what a run directory has of what is wanted."""
-    patterns = {
-        Wanted.GENOME: "genomes/*.json",
-        Wanted.GENERATOR: "*.safetensors",
-        Wanted.SCORED: "*.safetensors",
-    }
-    found = sorted(run.glob(patterns[wanted])) if wanted in patterns else []
-    if not found:
-        return wanted
-    return f"name {found[0]}" if len(found) == 1 else f"name one of its files, such as {found[-1]}"
-
-
 def _of_folder(path: Path) -> Thing:
-    if (path / "config.json").is_file() and (path / ".lock").exists():
+    config = path / "config.json"
+    if config.is_file() and ((path / ".lock").exists() or '"run_id"' in (_text(config) or "")):
         return Thing(Kind.RUN, "the directory of a run")
     weights = path / "model.safetensors"  # of a folder for the Hugging Face Hub
     if (path / "config.json").is_file() and weights.is_file():
@@ -262,6 +246,8 @@ def _of_json(text: str) -> Thing | None:
     keys = content.keys()
     if keys & {"generator", "discriminator"}:
         return Thing(Kind.GENOME, "a genome")
+    if keys >= {"genomes", "seconds"} or keys >= {"files", "best", "last"}:
+        return Thing(Kind.RESULT, "the result of a run")
     if keys >= {"scores", "passport"}:
         return Thing(Kind.SCORES, "a file of scores")
     if "run_id" in keys:

@@ -51,6 +51,11 @@ class Backbone:
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     @property
+    def identity(self) -> dict[str, str]:
+        """Return what a run's settings say of it: the hash decides, the name is for people."""
+        return {"backbone": self.fingerprint, "judge": self.name}
+
+    @property
     def resize(self) -> str:
         """Say how images reach the network's size."""
         return self.own_resize if self.side is None else f"bilinear / block mean to {self.side}"

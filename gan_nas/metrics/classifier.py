@@ -56,7 +56,8 @@ WIDTHS = (16, 32, 64)
 BATCH_SIZE = 64
 LEARNING_RATE = 5e-3
 NUM_EPOCHS, MIN_EPOCHS, NUM_IMAGES = 25, 3, 300_000
-RESIDUAL_NAMES = ("residual", "residual-rotation")  # with labels, and without
+CLASSIFIER_NAMES = ("classifier", "rotation")  # with labels, and without
+RESIDUAL_NAMES = ("residual", "residual-rotation")
 
 
 class SmallCNN(nn.Module):
@@ -192,7 +193,7 @@ def _empty(images: Images, device: torch.device | str, kind: Kind) -> SmallCNN |
 
 def _backbone(network: SmallCNN | SmallResNet, images: Images, accuracy: float) -> Backbone:
     labelled = images.train_labels is not None
-    names = ("classifier", "rotation") if isinstance(network, SmallCNN) else RESIDUAL_NAMES
+    names = CLASSIFIER_NAMES if isinstance(network, SmallCNN) else RESIDUAL_NAMES
     return Backbone(
         name=names[0 if labelled else 1],
         fingerprint=hash_tensors(network.state_dict()),

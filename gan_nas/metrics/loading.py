@@ -79,3 +79,14 @@ def load_backbone(
         kept=kept,
         wanted=wanted,
     )
+
+
+def names_of(spec: str) -> tuple[str, ...]:
+    """Return what a backbone that is asked for like this may be called when it is there."""
+    from gan_nas.metrics.classifier import CLASSIFIER_NAMES, RESIDUAL_NAMES
+
+    kind, _, path = spec.partition(":")
+    if path:
+        return (kind,)
+    names = {"classifier": CLASSIFIER_NAMES, "residual": RESIDUAL_NAMES}
+    return names.get(kind, (kind,))

@@ -28,6 +28,7 @@ from gan_nas.files import (
     write_atomically,
 )
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.left import generator_file
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.states import (
     check_shapes,
@@ -85,7 +86,7 @@ def save_generator(
 
 
 def load_generator_file(path: Path) -> tuple[GeneratorFile, dict[str, Tensor]]:
-    """Read a generator file, or the one of an exported folder, onto the CPU.
+    """Read a generator file, or the one of an exported folder, a result or a run, onto the CPU.
 
     Raises InvalidInput for a file that is missing, cut, altered or something else; Incompatible
     for one of another format or schema version, of tensors that its genome's network has not, or
@@ -137,7 +138,7 @@ class Generator(nn.Module):
 
 
 def load_generator(path: Path | str, device: torch.device | str = "cpu") -> Generator:
-    """Rebuild the generator of a file, or of an exported folder, on `device`, in eval mode."""
+    """Rebuild the generator of a file, an exported folder, a result or a run, in eval mode."""
     about, network, tensors = _read(Path(path))
     network.to_empty(device="cpu")
     load_module_state(network, tensors)
@@ -165,6 +166,7 @@ def _read(path: Path) -> tuple[GeneratorFile, nn.Module, dict[str, Tensor]]:
 
     These are not read before the header promises what the network has.
     """
+    path = generator_file(path)
     about, header = _opened(path)
     path = weights_file(path)
     with torch.device("meta"):

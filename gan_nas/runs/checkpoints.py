@@ -22,13 +22,12 @@ from torch import Tensor
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import read_bytes, read_text, seal, sync, unseal
 from gan_nas.networks.states import pack, unpack
+from gan_nas.runs.folders import CHECKPOINT, CHECKPOINT_NAME, is_checkpoint
 
-FOLDER = "checkpoint"
 MANIFEST = "manifest.json"
 STATE = "state.json"
 KEPT = 2
 MANIFEST_LIMIT, STATE_LIMIT, TENSORS_LIMIT = 1 << 20, 1 << 28, 1 << 33  # bytes of a file
-_NAME = re.compile(r"(\d{9})(?:-(\d+))?")  # -2, -3: the same step saved again
 _FILE = re.compile(r"\w+\.safetensors|state\.json", re.ASCII)
 
 logger = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def write_checkpoint(
     """Write a checkpoint of a run; steps never decrease. An OSError leaves the earlier ones."""
     saved = folders(directory)
     assert not saved or step >= step_of(saved[-1]), "an earlier step than the saved one"
-    folder = directory / FOLDER / _next_name(step, saved)
+    folder = directory / CHECKPOINT / _next_name(step, saved)
     temporary = folder.with_name(f".{folder.name}.tmp")
     try:
         temporary.mkdir(parents=True, exist_ok=True)
@@ -93,7 +92,7 @@ def newest(directory: Path, run_id: str) -> Newest | None:
         logger.warning("%s is damaged; trying the one before it", saved[index])
     if saved:
         raise InvalidInput(
-            f"every checkpoint in {directory / FOLDER} is damaged; choose another run "
+            f"every checkpoint in {directory / CHECKPOINT} is damaged; choose another run "
             "directory, or remove that folder to start over"
         )
     return None
@@ -110,7 +109,7 @@ def remove_old(directory: Path, good_step: int | None) -> None:
 
 def remove_leftovers(directory: Path) -> None:
     """Remove what a killed process left half-written or half-removed."""
-    for leftover in (directory / FOLDER).glob(".*.tmp"):
+    for leftover in (directory / CHECKPOINT).glob(".*.tmp"):
         shutil.rmtree(leftover)
 
 
@@ -124,15 +123,10 @@ def remove(folder: Path) -> None:
 
 def folders(directory: Path) -> list[Path]:
     """List the checkpoint folders of a run, oldest first."""
-    folder = directory / FOLDER
+    folder = directory / CHECKPOINT
     if not folder.is_dir():
         return []
     return sorted((path for path in folder.iterdir() if is_checkpoint(path.name)), key=_order)
-
-
-def is_checkpoint(name: str) -> bool:
-    """Tell whether a checkpoint's folder may have this name."""
-    return _NAME.fullmatch(name) is not None
 
 
 def step_of(folder: Path) -> int:
@@ -142,7 +136,7 @@ def step_of(folder: Path) -> int:
 
 def _order(folder: Path) -> tuple[int, int]:
     """Return step and number of a checkpoint folder."""
-    found = _NAME.fullmatch(folder.name)
+    found = CHECKPOINT_NAME.fullmatch(folder.name)
     assert found
     return int(found[1]), int(found[2] or 1)
 

@@ -4,23 +4,28 @@ A directory may come from a stranger. With a link in it, resuming or deriving wo
 remove files elsewhere; a FIFO would make it hang. So everything below it is looked at first.
 """
 
+import re
 import stat
 from pathlib import Path
 
 from gan_nas.errors import InvalidInput
 from gan_nas.files import entries_below, kind_of
-from gan_nas.runs.checkpoints import FOLDER as CHECKPOINT
-from gan_nas.runs.checkpoints import is_checkpoint
 
+CHECKPOINT = "checkpoint"
+CHECKPOINT_NAME = re.compile(r"(\d{9})(?:-(\d+))?")  # -2, -3: the same step saved again
 CONFIG = "config.json"
 LOG = "log.jsonl"
 RESULT = "result.json"
 OUTCOME = "outcome.json"
 LOCK = ".lock"
-FILE_SUFFIXES = (".json", ".jsonl", ".safetensors", ".png")
+FILE_SUFFIXES = (".json", ".jsonl", ".safetensors", ".png", ".svg")
 RESULTS = "results"  # of the lengths from which a run has gone on
 TRIALS = "trials"
-FOLDERS = (CHECKPOINT, "genomes", "history", "samples", "retrained", RESULTS, TRIALS)
+TENSORBOARD = "tensorboard"
+FOLDERS = (
+    *(CHECKPOINT, "genomes", "history", "samples", "retrained"),
+    *(RESULTS, TRIALS, TENSORBOARD),
+)
 
 
 def check_entries(directory: Path) -> None:
@@ -40,6 +45,11 @@ def check_entries(directory: Path) -> None:
                 raise InvalidInput(f"{path} is {kind} where a run has a folder: remove it")
         elif (path.suffix in FILE_SUFFIXES or path.name == LOCK) and not stat.S_ISREG(mode):
             raise InvalidInput(f"{path} is {kind} where a run has a file: remove it")
+
+
+def is_checkpoint(name: str) -> bool:
+    """Tell whether a checkpoint's folder may have this name."""
+    return CHECKPOINT_NAME.fullmatch(name) is not None
 
 
 def is_ours(name: str) -> bool:

@@ -7,6 +7,7 @@ Without a run nothing is written, so that work can go on in memory alone.
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any
 
@@ -14,11 +15,13 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import RunFailed
-from gan_nas.progress import Progress, silent
+from gan_nas.progress import AT, LEFT, LEFT_OF_PHASE, Progress, silent
 from gan_nas.runs.curves import Course, save_curves
 from gan_nas.runs.edge_history import save_edge_history
+from gan_nas.runs.events import line_of
 from gan_nas.runs.plots import save_grid, save_trials
-from gan_nas.runs.run import Run, read_log
+from gan_nas.runs.run import Run, finite, read_log
+from gan_nas.runs.tensorboard import Board
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.picture import save_architecture
@@ -33,7 +36,7 @@ class Ledger:
     """What work remembers of its way and tells of it; `what` it is called in messages.
 
     It draws, too, unless it is `plain`, each curve under the `caption`: what, on which data, from
-    which seed.
+    which seed; and on a `board` for TensorBoard, if there is one.
     """
 
     def __init__(
@@ -44,8 +47,13 @@ class Ledger:
         *,
         plain: bool = False,
         caption: str = "",
+        board: Board | None = None,
     ) -> None:
-        self.run, self.what, self.plain, self.caption = run, what, plain, caption
+        self.run, self.what, self.plain, self.board = run, what, plain, board
+        self.caption = caption
+        self.phases: Sequence[str] = ()
+        """Those that are shown, in their order, where there are several; the last one scores."""
+        self._pace = Pace()
         self.windows: dict[str, LossWindow] = {}
         self.scores: list[dict[str, Any]] = []
         self._progress = progress
@@ -90,17 +98,40 @@ class Ledger:
             "before that, try a lower learning rate"
         )
 
-    def log(self, **values: Any) -> None:
-        """Append a line to the log, with the time."""
+    def log(self, event: str = "losses", /, *, step: int, images: int = 0, **values: Any) -> None:
+        """Append a line of this kind to the log, with the time; see events.py."""
         if self.run:
-            self.run.log(**values, seconds=self.seconds)
+            told = finite({"step": step, "images": images, **values})
+            line = line_of(event, self.seconds, told)
+            self.run.log(**line)
+            if self.board:
+                self.board.line(line)
 
     def show(
-        self, phase: str, done: int, total: int, values: Mapping[str, float], *, row: str = ""
+        self,
+        phase: str,
+        done: int,
+        total: int,
+        values: Mapping[str, float],
+        *,
+        row: str = "",
+        scorings: int = 0,
     ) -> None:
-        """Show how far a phase is, with the newest scores behind other values."""
+        """Show how far a phase is, with the newest scores, and when they were made, behind others.
+
+        The time left counts as many `scorings` that are still to come.
+        """
         beside = {"row": row} if row else {}  # who trains one thing need not know of rows
-        self._progress(phase, done, total, {**values, **self.newest}, **beside)
+        left = self._pace.seconds_left(phase, done, total, scorings) if not row else None
+        place, number = 0, ""
+        if phase in self.phases:
+            place = len(self.phases) - 1 - self.phases.index(phase)
+            number = f"{len(self.phases) - place}/{len(self.phases)} "
+        # The last phase is scoring, which the one before it counts.
+        told = {} if left is None else {LEFT_OF_PHASE if place > 1 else LEFT: left}
+        step = self.scores[-1]["step"] if self.scores else 0
+        scores = {f"{name}{AT}step {step:,}": value for name, value in self.newest.items()}
+        self._progress(f"{number}{phase}", done, total, {**values, **told, **scores}, **beside)
 
     @property
     def newest(self) -> dict[str, float]:
@@ -119,6 +150,11 @@ class Ledger:
         due = step % every == 0 or step == last or step in moments
         return due and not (self.scores and self.scores[-1]["step"] == step)
 
+    def num_due(self, step: int, every: int, last: int, moments: Sequence[int] = ()) -> int:
+        """Count the scores that are due after this step, up to the last one."""
+        later = {moment for moment in (*moments, last) if step < moment <= last and moment % every}
+        return last // every - step // every + len(later)
+
     def score(
         self, scorer: Scorer, batches: Iterable[Tensor], step: int, images: int
     ) -> tuple[dict[str, Any], Tensor]:
@@ -134,7 +170,8 @@ class Ledger:
                     first.append(batch)
                 yield batch
 
-        values = scorer.score(watched())
+        with self._pace.scoring():
+            values = scorer.score(watched())
         self.grid(first[0][:NUM_SHOWN], step)
         return {"step": step, "images": images, **values}, first[0]
 
@@ -142,6 +179,8 @@ class Ledger:
         """Draw uint8 images (N, C, H, W) of a step."""
         if self.run and not self.plain:
             save_grid(images.cpu(), self.run.path("samples", f"{step:07d}.png"))
+        if self.board:
+            self.board.grid(images, step)
 
     def genome(self, genome: Genome, step: int) -> None:
         """Keep the genome of a step, for the history."""
@@ -213,6 +252,35 @@ class Ledger:
     def tensors(self) -> dict[str, Tensor]:
         """Return the windows' losses, for a checkpoint."""
         return {name: window.values for name, window in self.windows.items()}
+
+
+class Pace:
+    """How fast a phase goes, apart from scoring, and how long a scoring takes."""
+
+    def __init__(self) -> None:
+        self._phase, self._done = "", 0
+        self._first, self._began, self._scored = 0, 0.0, 0.0
+        self._num_scorings, self._scoring = 0, 0.0
+
+    @contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Take the time of a scoring."""
+        began = time.monotonic()
+        yield
+        self._num_scorings += 1
+        self._scoring += time.monotonic() - began
+
+    def seconds_left(self, phase: str, done: int, total: int, scorings: int) -> float | None:
+        """Return the time until a phase ends, None where nothing tells it yet."""
+        now = time.monotonic()
+        if phase != self._phase or done < self._done:
+            self._phase, self._first, self._began, self._scored = phase, done, now, self._scoring
+        self._done = done
+        spent = now - self._began - (self._scoring - self._scored)
+        if done == self._first or spent <= 0:
+            return None
+        mean = self._scoring / self._num_scorings if self._num_scorings else 0.0
+        return spent * (total - done) / (done - self._first) + scorings * mean
 
 
 class LossWindow:

@@ -57,7 +57,7 @@ def cut(path: Path, size: int) -> None:
         os.truncate(path, end)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path, *, warns: bool = True) -> list[dict[str, Any]]:
     """Read a log, oldest line first; what is no line of a log is left out, and said."""
     if not path.exists():
         return []
@@ -75,7 +75,7 @@ def read(path: Path) -> list[dict[str, Any]]:
             rows.append(row)
         else:
             num_bad += 1
-    if num_bad:
+    if num_bad and warns:
         logger.warning("%s of %s lines of %s cannot be read", num_bad, len(lines), path)
     return rows
 

@@ -4,10 +4,14 @@ Their JSON Schema is their documentation. Results of the first release are read 
 own numbers stood beside the others then.
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
+from gan_nas.formats.left import anchored, relative
 from gan_nas.scoring.protocols import Compared, Passport
 
 Values = dict[str, int | float]
@@ -21,6 +25,19 @@ class Result(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
+    def portable(self, run: Path) -> Self:
+        """Return it with paths relative to its run, as it is written there: runs can be moved."""
+        return self.with_paths(partial(relative, run))
+
+    def placed(self, run: Path) -> Self:
+        """Return it with paths that lead to the files where its run is now."""
+        return self.with_paths(lambda file: str(anchored(run, file)))
+
+    def with_paths(self, changed: Callable[[str], str]) -> Self:
+        """Return it with all paths changed; most results have none."""
+        del changed
+        return self
+
 
 class Found(Result):
     """A genome that a search found."""
@@ -28,7 +45,7 @@ class Found(Result):
     id: str
     """Of generator and discriminator."""
     file: str
-    """Path of its JSON file."""
+    """Path of its JSON file; in result.json relative to the run."""
     words: list[str]
     """Its cells or stages in a few words."""
     parameters: int
@@ -71,13 +88,26 @@ class SearchResult(Conclusion):
 
     method: str
     run: str
-    """Path of the run directory."""
+    """Path of the run directory, which in result.json is that it lies in."""
     resolution: int
     """Side of the images, in pixels."""
     genomes: list[Found]
     """The best first."""
     seconds: float
     """Spent by the search, in all its sittings."""
+
+    def placed(self, run: Path) -> Self:
+        """Return it with paths that lead to the files where its run is now."""
+        return super().placed(run).model_copy(update={"run": str(run)})
+
+    def portable(self, run: Path) -> Self:
+        """Return it with paths relative to its run, as it is written there."""
+        return super().portable(run).model_copy(update={"run": "."})
+
+    def with_paths(self, changed: Callable[[str], str]) -> Self:
+        """Return it with the paths of genomes changed."""
+        rows = [row.model_copy(update={"file": changed(row.file)}) for row in self.genomes]
+        return self.model_copy(update={"genomes": rows})
 
     @model_validator(mode="before")
     @classmethod
@@ -139,7 +169,13 @@ class TrainingResult(Result):
     """As many images of the last weights beside those."""
     passport: Passport
     files: dict[str, str]
-    """Paths of the generators of the last weights and of the best."""
+    """Paths of the generators of the last weights and of the best; in result.json relative to the
+    run."""
+
+    def with_paths(self, changed: Callable[[str], str]) -> Self:
+        """Return it with the paths of generators changed."""
+        files = {name: changed(file) for name, file in self.files.items()}
+        return self.model_copy(update={"files": files})
 
 
 class Plan(Result):

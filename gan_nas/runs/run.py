@@ -8,6 +8,7 @@ import math
 import os
 import re
 import secrets
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,6 +29,7 @@ from gan_nas.files import (
     unwritable,
     write_json,
 )
+from gan_nas.machine.about import command_line, machine
 from gan_nas.runs import logs
 from gan_nas.runs.checkpoints import Checkpoint as Checkpoint
 from gan_nas.runs.checkpoints import (
@@ -55,6 +57,7 @@ from gan_nas.runs.stored import Failure, check_settings, read_config, read_outco
 from gan_nas.runs.stored import stored_config as stored_config
 
 R = TypeVar("R", bound=Result)
+GLANCES, GLANCE_SECONDS = 3, 0.02
 HOLDER = re.compile(r"(\d+ on [\w-]+)\n")  # what a lock tells
 
 
@@ -125,6 +128,8 @@ class Run:
     ) -> Self:
         """Create a run directory, or take an existing one up again under the same settings.
 
+        A new one also keeps the command line and what the machine is.
+
         `config` holds the fully resolved settings as JSON values, and under "versions" the
         versions of what computes: other settings are refused, other versions are only warned of,
         since the numbers may then differ in their last bits. `absent` says what a setting stood
@@ -161,7 +166,8 @@ class Run:
                     write_json(directory / CONFIG, longer | {"run_id": run_id})
             else:
                 run_id = secrets.token_hex(16)
-                write_json(directory / CONFIG, dict(config) | {"run_id": run_id})
+                about = {"command": command_line(), "machine": machine(config.get("device"))}
+                write_json(directory / CONFIG, dict(config) | about | {"run_id": run_id})
         except BaseException:
             os.close(lock)
             raise
@@ -194,7 +200,7 @@ class Run:
 
     def log(self, **values: Any) -> None:
         """Append one line of JSON to the log; numbers that are not finite are written as null."""
-        logs.append(self.path(LOG), _finite(values))
+        logs.append(self.path(LOG), finite(values))
 
     def save(
         self,
@@ -268,9 +274,13 @@ class Run:
         return self.path(RESULT).exists()
 
     def finish(self, result: R) -> R:
-        """Write the result, the last file of a run, and return it."""
+        """Write the result, the last file of a run, and return it.
+
+        What is written names files relative to the run.
+        """
         remove_old(self.directory, self.good_step)  # if a kill was between a save and this
-        write_json(self.path(RESULT), result.model_dump(mode="json"))
+        portable = result.portable(self.directory)
+        write_json(self.path(RESULT), portable.model_dump(mode="json"))
         return result
 
     def result(self, kind: type[R]) -> R:
@@ -313,7 +323,7 @@ def _lock(directory: Path) -> int:
     try:
         descriptor = open_own(directory / LOCK, os.O_RDWR | os.O_CREAT)
         try:
-            is_free = lock_descriptor(descriptor, blocking=False)
+            is_free = _locked(descriptor)
         except OSError:
             os.close(descriptor)
             raise
@@ -333,6 +343,15 @@ def _lock(directory: Path) -> int:
     return descriptor
 
 
+def _locked(descriptor: int) -> bool:
+    """Lock a file; whoever looks who works here holds it for a moment, which is waited for."""
+    for _ in range(GLANCES):
+        if lock_descriptor(descriptor, blocking=False):
+            return True
+        time.sleep(GLANCE_SECONDS)
+    return lock_descriptor(descriptor, blocking=False)
+
+
 def _holder(directory: Path) -> str:
     """Say who holds the lock, if it tells."""
     try:
@@ -342,12 +361,12 @@ def _holder(directory: Path) -> str:
     return f" ({told[1]})" if told else ""
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Replace numbers that JSON cannot say by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from gan_nas.data import Preparation
 from gan_nas.errors import FailedOutcome, GanNasError, Incompatible, InvalidInput, explain
-from gan_nas.files import read_text
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.left import read_object
 from gan_nas.metrics.classifier import JUDGES
 from gan_nas.runs.folders import CONFIG, OUTCOME, RESULT
+from gan_nas.runs.results import Result
 
-LIMIT = 1 << 26  # bytes of a file
+ABOUT = ("command", "machine", "judge")  # what a config tells that decides nothing
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def read_config(directory: Path) -> tuple[str, dict[str, Any]]:
     refuse_foreign(directory, Wanted.RUN, Kind.RUN, Kind.FOLDER)
     if not os.path.lexists(directory / CONFIG):
         raise InvalidInput(f"{directory} is not a run directory: it holds no {CONFIG}")
-    config = _read_object(directory / CONFIG)
+    config = read_object(directory / CONFIG)
     run_id = config.pop("run_id", None)
     if not isinstance(run_id, str):
         raise InvalidInput(f"{directory / CONFIG} is not a run's: it has no run_id")
@@ -117,14 +118,15 @@ def read_result(directory: Path, kind: type[M], name: str = RESULT) -> M:
 
     By another `name` that of a length from which the run has gone on.
     """
-    content = _read_object(directory / name)
-    return _as(kind, content, f"the result in {directory / name}", read_config(directory)[1])
+    content = read_object(directory / name)
+    found = _as(kind, content, f"the result in {directory / name}", read_config(directory)[1])
+    return found.placed(directory) if isinstance(found, Result) else found
 
 
 def read_outcome(directory: Path) -> Failure:
     """Return how a run has failed."""
     path = directory / OUTCOME
-    return _as(Failure, _read_object(path), str(path), read_config(directory)[1])
+    return _as(Failure, read_object(path), str(path), read_config(directory)[1])
 
 
 def _as(model: type[M], content: object, what: str, settings: Mapping[str, Any]) -> M:
@@ -170,17 +172,6 @@ def _said(values: Mapping[str, Any], key: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    text = read_text(path, LIMIT, follow=False)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidInput(f"{path} does not hold a JSON object")
-    return content
-
-
 def check_settings(
     directory: Path,
     stored: Mapping[str, Any],
@@ -193,16 +184,8 @@ def check_settings(
 
     `absent` says what a setting stood for that is not stored, `ignoring` names what may differ.
     """
-    stored = _completed(stored, absent or {})
-    asked = json.loads(json.dumps(dict(config)))  # tuples become lists, as they did on the disk
-    known = {"versions", "data_summary", *ignoring}
-    if stored.get("data_fingerprint", "") == asked.get("data_fingerprint"):
-        known.add("data")  # the same pixels under another name
-    changes = _changes(
-        {key: value for key, value in stored.items() if key not in known},
-        {key: value for key, value in asked.items() if key not in known},
-    )
-    before, now = stored.get("versions", {}), asked.get("versions", {})
+    changes = changed_settings(stored, config, absent=absent, ignoring=ignoring)
+    before, now = stored.get("versions", {}), config.get("versions", {})
     if changes:
         raise Incompatible(
             f"{directory} was made with other settings ({', '.join(changes)}); choose another run "
@@ -211,6 +194,28 @@ def check_settings(
     for change in _changes(before if isinstance(before, dict) else {}, now):
         what = "number of CPU threads" if change.startswith("threads: ") else "version"
         logger.warning("%s was made with another %s: %s", directory, what, change)
+
+
+def changed_settings(
+    stored: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    absent: Mapping[str, Any] | None = None,
+    ignoring: tuple[str, ...] = (),
+) -> list[str]:
+    """List in which settings a stored config differs, as `name: old -> new`; see `check_settings`.
+
+    Where, when and by what it was computed does not matter.
+    """
+    stored = _completed(stored, absent or {})
+    asked = json.loads(json.dumps(dict(config)))  # tuples become lists, as they did on the disk
+    known = {"versions", "data_summary", *ABOUT, *ignoring}
+    if stored.get("data_fingerprint", "") == asked.get("data_fingerprint"):
+        known.add("data")  # the same pixels under another name
+    return _changes(
+        {key: value for key, value in stored.items() if key not in known},
+        {key: value for key, value in asked.items() if key not in known},
+    )
 
 
 @contextmanager

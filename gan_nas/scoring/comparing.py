@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from gan_nas.errors import Incompatible, InvalidInput, explain
 from gan_nas.files import read_text
+from gan_nas.formats.foreign import Kind, identify
 from gan_nas.scoring.protocols import (
     Passport,
     Scores,
@@ -151,7 +152,12 @@ def read_scores(path: Path) -> Scores:
 
 
 def holds_scores(path: Path) -> bool:
-    """Tell whether a file looks like one of scores, or a folder has one that does."""
+    """Tell whether a file looks like one of scores, or a folder has one that does.
+
+    A run and its result stand for a genome.
+    """
+    if identify(path).kind in (Kind.RUN, Kind.RESULT):
+        return False
     if path.is_dir():
         return any(map(holds_scores, path.glob("*.json")))
     if path.suffix != ".json" or not path.is_file() or path.stat().st_size > LIMIT:

@@ -13,6 +13,7 @@ from gan_nas.data import DATA_SETS, Images, Preparation
 from gan_nas.data.image_stream import open_images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, explain, shorten
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.left import generator_file
 from gan_nas.metrics.evenly import evenly_of_parts
 from gan_nas.networks.weights import Generator, GeneratorFile, load_generator
 from gan_nas.scoring.generating import generate
@@ -94,7 +95,7 @@ def open_subject(
     device: torch.device | str = "cpu",
     background: str = "#ffffff",
 ) -> Subject:
-    """Open a generator or its file, uint8 images (N, C, S, S), or a folder, zip or npz of images.
+    """Open a generator, its file or run, uint8 images (N, C, S, S), or a folder, zip or npz.
 
     A generator of a file computes on `device`. What is transparent in images is laid on the
     background.
@@ -103,7 +104,7 @@ def open_subject(
         return _of_generator(what, what.genome.title)
     if isinstance(what, Tensor):
         return _of_tensor(what)
-    path = Path(what)
+    path = generator_file(Path(what))
     allowed = (Kind.GENERATOR, Kind.FOLDER, Kind.ZIP, Kind.NPZ)
     kind = refuse_foreign(path, Wanted.SCORED, *allowed)
     if kind == Kind.GENERATOR or path.suffix == ".safetensors":

@@ -35,6 +35,7 @@ from gan_nas.runs.stored import (
     stored_judge,
     stored_settings,
 )
+from gan_nas.runs.tensorboard import board
 from gan_nas.search import load_method, method_names
 from gan_nas.search.best import Limit
 from gan_nas.search.method import CPU, C, Find, ImageShape, Method, S, Search, Task
@@ -52,15 +53,17 @@ def search(
     progress: Progress = silent,
     again: bool = False,
     plain: bool = False,
+    tensorboard: bool = False,
 ) -> SearchResult:
     """Search; the same call goes on after an interruption.
 
     Without a backbone, where the method needs one, the data's classifier is loaded or trained.
 
     Writes genomes/*.json, log.jsonl, result.json and, unless it is to be `plain`, pictures into
-    `directory`, and returns the result. Raises Interrupted with the state saved; RunFailed when a
-    loss is not finite, and at once when it did so before, unless `again`; Incompatible when the
-    directory holds other settings; InvalidInput for limits that nothing can keep.
+    `directory` and, if wanted, events for `tensorboard`, and returns the result. Raises
+    Interrupted with the state saved; RunFailed when a loss is not finite, and at once when it did
+    so before, unless `again`; Incompatible when the directory holds other settings; InvalidInput
+    for limits that nothing can keep.
     """
     directory, ranks = Path(directory), task.ranks
     if isinstance(method, str):
@@ -71,10 +74,12 @@ def search(
     method.check(task)
     if ranks.size > 1:
         _check_shared(method, task)
-    absent = _absent(method, task)
+    absent = absent_of(method, task)
+    settings = settings_of(method, task) | {"versions": versions()}
     with (
         repeatable(task.device),
-        open_run(directory, _settings(method, task), task.stop, task.ranks, absent=absent) as run,
+        open_run(directory, settings, task.stop, ranks, absent=absent) as run,
+        board(directory, wanted=tensorboard and ranks.is_first) as events,
     ):
         if run.finished:
             return run.result(SearchResult)
@@ -84,7 +89,7 @@ def search(
         config = task.config
         caption = f"{method.title} on {task.images.name}, seed {config.seed}"
         writer = run if ranks.is_first else None
-        ledger = Ledger(writer, progress, plain=plain, caption=caption)
+        ledger = Ledger(writer, progress, plain=plain, caption=caption, board=events)
         task = replace(task, ledger=ledger, folder=directory / TRIALS, stop=run.stop)
         start = partial(method.start, task)
         work = work_through(
@@ -152,8 +157,8 @@ def derive(
     task = with_backbone(method, task, "derive", directory, progress)
     if scores:
         # Nothing is trained any more: the device may be another one, and the limits.
-        asked = _settings(method, replace(task, config=searched))
-        absent = _absent(method, task)
+        asked = settings_of(method, replace(task, config=searched)) | {"versions": versions()}
+        absent = absent_of(method, task)
         check_settings(directory, stored, asked, absent=absent, ignoring=("device",))
     method.check(task)
     work = restored(method, task, finished)
@@ -304,10 +309,10 @@ def _check_shared(method: Method[C, S], task: Task[C]) -> None:
     task.ranks.check(batches)
 
 
-def _settings(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
+def settings_of(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
     """Return what a run is made of; another run directory is needed for anything else."""
     assert isinstance(task.images, Images)
-    scored = {"backbone": task.backbone.fingerprint} if task.backbone is not None else {}
+    scored = task.backbone.identity if task.backbone is not None else {}
     return {
         "method": method.name,
         **task.images.identity(method.sides(task.config, task.side)),
@@ -317,11 +322,10 @@ def _settings(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
         "device": task.device.type,
         "config": task.config.model_dump(mode="json"),
         **method.decisions(task.config, task.side),
-        "versions": versions(),
     }
 
 
-def _absent(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
+def absent_of(method: Method[C, S], task: Task[C]) -> dict[str, Any]:
     """Return what settings stood for that older versions did not store."""
     return {
         "config": defaults(method.Config),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -119,6 +119,13 @@ class AdversarialNASGenerator(GeneratorGenome):
 
     The authors' CIFAR-10 generators have three latent parts, their STL-10 generator two.
     """
+
+    legend: ClassVar[str] = (
+        "Cells, from the smallest images up, edge by edge: 0-1 leads from node 0, the cell's "
+        "input, to node 1; nodes 1 and 2 double the side, 4 is the output; edges that meet are "
+        "added. 3x3: a convolution; dil: dilated; id: nothing is done; edges that are none are "
+        "left out."
+    )
 
     space: Literal["adversarialnas"]
     cells: tuple[UpCell, ...] = Field(min_length=NUM_UP_CELLS, max_length=NUM_UP_CELLS)

@@ -9,7 +9,7 @@ tokens, first): the oldest cell is the most significant bit.
 import itertools
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -63,6 +63,13 @@ class AutoGANGenerator(GeneratorGenome):
     """A generator of AutoGAN's space: linear stem, three cells, to-RGB."""
 
     space: Literal["autogan"]
+    legend: ClassVar[str] = (
+        "Cells, from the smallest images up: pre or post, activation before or after each "
+        "convolution; the norm, if any; nearest, bilinear or deconv, how the side is doubled; "
+        "shortcut, the cell's input is added to its output; skips 0,1, those earlier cells' "
+        "features are added."
+    )
+
     cells: tuple[AutoGANCell, ...] = Field(min_length=3, max_length=3)
     skip_tap: Literal["post", "pre"] = Field(
         default="post",

@@ -7,7 +7,7 @@ public code exists: where the paper leaves the graph open, one normal map a stag
 and so are the two variants, `stem_residual` and `final_normal`.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -76,6 +76,12 @@ class DEGASGenerator(GeneratorGenome):
     Whatever is here survives the paper's pruning, which never keeps a residual alone: every map
     has its direct operation. A residual in the first stage starts from the stem.
     """
+
+    legend: ClassVar[str] = (
+        "Stages, from the smallest images up: what is done at the stage's side, then how the side "
+        "is doubled; behind +, what doubles the stage's input beside both and is added. 3x3: a "
+        "convolution; sep, dil: separable, dilated; deconv4: transposed, of 4 x 4; skip: nothing."
+    )
 
     space: Literal["degas"]
     stages: tuple[DEGASStage, DEGASStage, DEGASStage]

@@ -7,12 +7,14 @@ from pathlib import Path
 from gan_nas.errors import InvalidInput, nearest, shorten
 from gan_nas.files import read_text
 from gan_nas.formats.foreign import Kind, Wanted, parse_integers, refuse_foreign
+from gan_nas.formats.left import genome_in
 from gan_nas.spaces import adversarialnas, autogan
 from gan_nas.spaces.genome import Genome, Source, parse_genome, read_genome, source_text
 
 WIDTH, DISCRIMINATOR_WIDTH = 256, 128  # both authors' for CIFAR-10; codes have none
 MATRIX_SHAPE = (3, 7)
 
+LEFT = (Kind.RUN, Kind.RESULT, Kind.GENERATOR)  # what a run has left
 EXAMPLE = "autogan-cifar10-top1"  # where any will do
 
 
@@ -30,15 +32,19 @@ def published_genome(name: str) -> Genome:
 def load_genome(reference: str) -> Genome:
     """Read a genome by published name, file path or AutoGAN's code; else raises InvalidInput.
 
-    A file is a genome's JSON, a matrix as AdversarialNAS' authors publish their generators, or
-    AutoGAN's code.
+    A file is a genome's JSON, a matrix as AdversarialNAS' authors publish their generators,
+    AutoGAN's code, or what a run has left: a generator file, a result, the run's directory. A
+    training leads to the genome that it trained, a search to the best that it found.
     """
     names = published_names()
     if reference in names:
         return published_genome(reference)
     path = Path(reference)
     if reference and _exists(path):
-        kind = refuse_foreign(path, Wanted.GENOME, Kind.GENOME, Kind.NPY, Kind.INTEGERS)
+        written = (Kind.GENOME, Kind.NPY, Kind.INTEGERS)
+        kind = refuse_foreign(path, Wanted.GENOME, *written, *LEFT)
+        if kind in LEFT:
+            return parse_genome(*genome_in(path, kind))
         if kind == Kind.NPY or (kind == Kind.UNKNOWN and path.suffix == ".npy"):
             return read_matrix(path)
         if kind == Kind.INTEGERS:

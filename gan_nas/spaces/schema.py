@@ -1,7 +1,7 @@
 """What the models of all spaces share: how they are read, and what every network says of itself."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +37,9 @@ class GeneratorGenome(Frozen, ABC):
     space: str
     width: Width
     latent_dim: LatentDim
+
+    legend: ClassVar[str] = ""
+    """How to read `words`, in a sentence or two."""
 
     @property
     @abstractmethod

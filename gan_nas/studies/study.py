@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 from pydantic import Field, JsonValue
@@ -69,7 +69,12 @@ class StudyResult(Findings):
     machine: dict[str, JsonValue]
     """The processor, the device, and the versions of what computed."""
     files: dict[str, str]
-    """Paths of the table and the picture."""
+    """Paths of the table and the picture; in result.json relative to the run."""
+
+    def with_paths(self, changed: Callable[[str], str]) -> Self:
+        """Return it with the paths of files changed."""
+        files = {name: changed(file) for name, file in self.files.items()}
+        return self.model_copy(update={"files": files})
 
 
 CPU = torch.device("cpu")
@@ -129,9 +134,9 @@ class Study(ABC, Generic[C]):
 
     def identity(self, task: StudyTask[C]) -> dict[str, JsonValue]:
         """Return what the run's settings tell beside the config."""
-        if task.images is None or task.backbone is None:
+        if task.images is None:
             return {}
-        return {**task.images.identity([]), "backbone": task.backbone.fingerprint}
+        return {**task.images.identity([]), **(task.backbone.identity if task.backbone else {})}
 
     @abstractmethod
     def work(self, task: StudyTask[C]) -> Findings:
@@ -145,13 +150,7 @@ class Study(ABC, Generic[C]):
 def run_study(study: Study[C], task: StudyTask[C]) -> StudyResult:
     """Run a study, or go on with it, and write its report."""
     study.check(task)
-    settings = {
-        "method": f"study-{study.name}",
-        **study.identity(task),
-        "device": task.device.type,
-        "config": task.config.model_dump(mode="json"),
-        "versions": versions(),
-    }
+    settings = settings_of(study, task) | {"versions": versions()}
     with Run.open(task.directory, settings, task.stop) as run:
         if run.finished:
             return run.result(StudyResult)
@@ -174,8 +173,18 @@ def run_study(study: Study[C], task: StudyTask[C]) -> StudyResult:
             },
             files={"table": str(table), "picture": str(picture)},
         )
-        write_json(run.path(REPORT), result.model_dump(mode="json"))
+        write_json(run.path(REPORT), result.portable(run.directory).model_dump(mode="json"))
         return run.finish(result)
+
+
+def settings_of(study: Study[C], task: StudyTask[C]) -> dict[str, Any]:
+    """Return what a study is made of; another run directory is needed for anything else."""
+    return {
+        "method": f"study-{study.name}",
+        **study.identity(task),
+        "device": task.device.type,
+        "config": task.config.model_dump(mode="json"),
+    }
 
 
 def number_in(row: Mapping[str, JsonValue], name: str) -> float:

@@ -20,6 +20,7 @@ from torch import Tensor
 from gan_nas.data import Images
 from gan_nas.errors import InvalidInput, shorten
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.left import generator_file
 from gan_nas.networks.builder import build_discriminator, build_generator
 from gan_nas.networks.states import module_state, shapes_of
 from gan_nas.networks.weights import load_generator_file, weights_sha256
@@ -75,6 +76,8 @@ def read_given(source: Path | str, run: Path | None = None) -> Given:
     What is no longer there is not needed by a `run` that began from it and has a checkpoint.
     """
     source = Path(source)
+    if not source.is_dir():
+        source = generator_file(source)  # of a result; a run gives its last weights, not the best
     kind = refuse_foreign(source, Wanted.GENERATOR, Kind.GENERATOR, Kind.RUN, Kind.FOLDER)
     if not os.path.lexists(source):
         return _kept(source, run)

@@ -3,7 +3,7 @@
 The moving average of the generator's weights is scored. Settings and presets: config.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,13 @@ from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.states import Saved, load_groups, load_module_state, module_state, read_groups
 from gan_nas.networks.weights import save_generator
 from gan_nas.progress import Progress, silent
-from gan_nas.runs.ledger import Ledger, check_spread, spread_of
+from gan_nas.runs.ledger import Ledger, check_spread, means, spread_of
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import Length, Run, never
 from gan_nas.runs.shared import open_run
 from gan_nas.runs.stored import stored_judge
+from gan_nas.runs.tensorboard import board
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.protocols import Compared
 from gan_nas.scoring.scorer import Scorer
@@ -42,6 +43,7 @@ from gan_nas.training.steps import Steps
 from gan_nas.versions import versions
 
 LAST, BEST = "generator.safetensors", "best.safetensors"
+PHASES = ("training images", "comparing images")
 
 
 class Start(NamedTuple):
@@ -79,6 +81,7 @@ def train(
     judges: Sequence[Backbone] = (),
     plain: bool = False,
     ranks: Ranks = ALONE,
+    tensorboard: bool = False,
 ) -> TrainingResult:
     """Train a genome's generator and discriminator; the same call goes on after an interruption.
 
@@ -96,7 +99,7 @@ def train(
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
-    samples/*.png, curves.png and best.svg, the genome's drawing.
+    samples/*.png, curves.png and best.svg, the genome's drawing; with `tensorboard`, events for it.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
@@ -120,29 +123,15 @@ def train(
         kept, wanted = stored_judge(directory)
         classifier = partial(load_backbone, "classifier", images, cache, device, stop, progress)
         backbone = ranks.in_turn(partial(classifier, kept=kept, wanted=wanted))
-    settings = {
-        "method": "retrain",
-        "genome": genome.model_dump(mode="json"),
-        **images.identity([resolution]),
-        "resolution": resolution,
-        "backbone": backbone.fingerprint,
-        "device": device.type,
-        "config": config.model_dump(mode="json"),
-        "inherited": start and start.identity,
-        "versions": versions(),
-    }
+    settings = settings_of(genome, images, config, resolution, device, start)
+    settings |= {**backbone.identity, "versions": versions()}
     if judges:
         settings["judges"] = [judge.fingerprint for judge in judges]
     length = Length("steps", config.follows_length)
-    # Fields that an older version did not have stood at what is their default now.
-    parts = {"generator": genome.generator, "discriminator": genome.discriminator}
-    absent = {
-        "config": defaults(TrainingConfig),
-        "genome": {name: defaults(type(part)) for name, part in parts.items()},
-    }
     with (
         repeatable(device),
-        open_run(directory, settings, stop, ranks, absent=absent, length=length) as run,
+        open_run(directory, settings, stop, ranks, absent=absent_of(genome), length=length) as run,
+        board(directory, wanted=tensorboard and ranks.is_first) as events,
     ):
         if run.finished:
             return run.result(TrainingResult)
@@ -167,7 +156,8 @@ def train(
         )
         caption = f"{genome.title} on {images.name}, seed {config.seed}"
         writer = run if ranks.is_first else None
-        ledger = Ledger(writer, progress, "training", plain=plain, caption=caption)
+        ledger = Ledger(writer, progress, "training", plain=plain, caption=caption, board=events)
+        ledger.phases = PHASES
         begin = partial(
             _Training,
             genome,
@@ -184,6 +174,38 @@ def train(
             run, ledger, State, begin, save_every=config.save_every, ranks=ranks
         )
         return run.finish(training.result())
+
+
+def settings_of(
+    genome: Genome,
+    images: Images,
+    config: TrainingConfig,
+    resolution: int,
+    device: torch.device,
+    start: Start | None = None,
+) -> dict[str, Any]:
+    """Return what a training is made of, but for what scores it.
+
+    Another run directory is needed for anything else. The genome is as it suits the framework.
+    """
+    return {
+        "method": "retrain",
+        "genome": genome.model_dump(mode="json"),
+        **images.identity([resolution]),
+        "resolution": resolution,
+        "device": device.type,
+        "config": config.model_dump(mode="json"),
+        "inherited": start and start.identity,
+    }
+
+
+def absent_of(genome: Genome) -> dict[str, Any]:
+    """Return what settings stood for that older versions did not store: their defaults now."""
+    parts = {"generator": genome.generator, "discriminator": genome.discriminator}
+    return {
+        "config": defaults(TrainingConfig),
+        "genome": {name: defaults(type(part)) for name, part in parts.items()},
+    }
 
 
 class State(BaseModel):
@@ -271,12 +293,13 @@ class _Training:
     def score(self) -> None:
         """Score the averaged generator, draw samples, keep the best."""
         scores, spread = self.ranks.first(self._scores)
-        self.ledger.log(**scores, spread=spread)
+        self.ledger.log("scores", **scores, spread=spread)
         if self.step:
             check_spread(spread, self.step)
         self.ledger.keep(scores)
         if scores is self.best:
             self._write(BEST)
+        self.show(means(self.ledger.windows))
 
     def _scores(self) -> tuple[dict[str, Any], float]:
         """Return the scores of the averaged generator, and how far its images differ."""
@@ -293,10 +316,16 @@ class _Training:
         """Write a line of the log and show the progress; raises RunFailed on NaN."""
         losses = self.ledger.losses(self.step)
         self.ledger.log(step=self.step, images=self.num_images, **losses)
-        per_step = self.config.num_critic * self.config.batch_size
+        self.show(losses)
+
+    def show(self, losses: Mapping[str, float]) -> None:
+        """Show how far training is; two more scorings compare the last weights with real images."""
+        config, per_step = self.config, self.config.num_critic * self.config.batch_size
         rate = (self.step - self._first_step) * per_step / self.ledger.seconds_of_sitting
         values = {"images/s": rate, **losses}
-        self.ledger.show("training images", self.num_images, self.config.steps * per_step, values)
+        due = self.ledger.num_due(self.step, config.score_every, config.steps, config.score_at)
+        total = config.steps * per_step
+        self.ledger.show(PHASES[0], self.num_images, total, values, scorings=due + 1)
 
     def saved(self) -> dict[str, Saved]:
         """Return what a checkpoint keeps."""
@@ -312,9 +341,11 @@ class _Training:
         """Write weights and curves; return the result."""
         self._write(LAST)
         config, scores, scorer = self.config, self.ledger.scores, self.scorer
+        self.ledger.show(PHASES[1], 0, config.num_scored, {})
         compared, real = self.ranks.first(self._beside_real)
         self.ledger.curves(real)
         self.ledger.best(self.genome, None, scorer.side, self.images.channels)
+        self.ledger.show(PHASES[1], config.num_scored, config.num_scored, {})
         return TrainingResult(
             genome_id=self.genome.genome_id,
             name=self.genome.title,

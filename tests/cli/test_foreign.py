@@ -35,9 +35,12 @@ PLACES: dict[str, Callable[[Path | str, Path], tuple[str | Path, ...]]] = {
 }
 # What is of the right kind, and then refused for what is in it or not.
 RIGHT_KIND: dict[str, tuple[str, ...]] = {
-    "compare A": ("scores.json",),
-    "compare B": ("scores.json",),
-    "score": ("plain.zip", "arrays.npz", "nothing", "folder"),
+    **dict.fromkeys(
+        ("build", "genomes", "retrain", "retrain help", "reconstruct", "bench", "sample"), ("run",)
+    ),
+    "compare A": ("scores.json", "run"),
+    "compare B": ("scores.json", "run"),
+    "score": ("plain.zip", "arrays.npz", "nothing", "folder", "run"),
     "reference": ("arrays.npz", "weights.safetensors"),
     "classifier": ("weights.safetensors",),
     "weights": ("state.pth", "old.pt", "plain.pkl", "protocol0.ckpt", "command.pkl", "script.pt"),

@@ -116,7 +116,7 @@ def test_retrain_goes_on_from_a_generator_or_a_training(
     answer = gan_nas(*named)
     assert f"Starts from the generator and discriminator of {trained.parent}" in answer.err
     data = Path(training_options[1]).stem
-    assert answer.json["run"] == f"runs/retrain-{about.genome.title}-finetuned-{data}-0"
+    assert answer.json["run"] == f"runs/00001-retrain-{about.genome.title}-finetuned-{data}"
     answer = gan_nas(*named, "--framework", "ctgan")
     assert "which has another discriminator: one is drawn as usual" in answer.err
     assert "-ctgan-finetuned-" in answer.json["run"]

@@ -5,13 +5,16 @@ import torch
 
 from gan_nas.cli.inputs import (
     compute_on,
-    default_directory,
+    data_for,
     options_again,
     settings,
     whole_number,
 )
+from gan_nas.configs import DATA_OF_PRESETS
 from gan_nas.errors import InvalidInput, MissingResource
-from gan_nas.search import FOLDERS, load_method
+from gan_nas.search import FOLDERS, load_method, method_names
+from gan_nas.spaces.frameworks import FRAMEWORKS
+from gan_nas.spaces.registry import BUILT_IN
 from gan_nas.training.config import TrainingConfig, presets_for
 from gan_nas.training.presets import PRESETS
 
@@ -64,11 +67,6 @@ def test_precision_follows_option_then_set_then_device(
     assert config.seed == 3
 
 
-def test_runs_are_named_after_work_data_and_seed() -> None:
-    assert default_directory("autogan", "digits", 0) == Path("runs/autogan-digits-0")
-    assert default_directory("autogan", "some/where/birds.zip", 1) == Path("runs/autogan-birds-1")
-
-
 def test_only_other_values_than_the_defaults_are_repeated() -> None:
     assert options_again(data="digits", preset="demo", resolution=None) == ()
     again = options_again(data="my images", preset="paper", device="cuda", resolution=32)
@@ -105,3 +103,27 @@ def test_auto_precision_is_the_presets_or_the_devices(method: str) -> None:
             else:
                 fast = preset == "paper" and device == "cuda"
                 assert value == ("bf16" if fast else "float32")
+
+
+@pytest.mark.parametrize("preset", DATA_OF_PRESETS)
+def test_a_preset_implies_its_data_and_refuses_digits_where_it_is_not_for_them(preset: str) -> None:
+    implied = DATA_OF_PRESETS[preset]
+    assert data_for(None, preset) == implied
+    assert data_for("stl10", preset) == "stl10"
+    assert data_for("my/birds.zip", preset) == "my/birds.zip"
+    if implied == "digits":
+        assert data_for("digits", preset) == "digits"
+    else:
+        with pytest.raises(InvalidInput, match=f"the preset {preset} is made for {implied}"):
+            data_for("digits", preset)
+
+
+def test_every_preset_says_which_data_it_is_made_for() -> None:
+    names = {name for method in method_names() for name in load_method(method).presets}
+    names |= {
+        name
+        for space in BUILT_IN
+        for framework in FRAMEWORKS
+        for name in presets_for(space, framework)
+    }
+    assert names == set(DATA_OF_PRESETS)

@@ -1,11 +1,14 @@
 import io
 import re
+from time import sleep
 
 import pytest
 from rich.console import Console
 
 from gan_nas.cli import progress
+from gan_nas.cli.printing import WARNING, quietly, remark, suggest
 from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.progress import LEFT, LEFT_OF_PHASE
 
 
 @pytest.fixture
@@ -59,3 +62,47 @@ def test_on_a_terminal_one_line_lives(clock: list[float], monkeypatch: pytest.Mo
     assert 8 <= len(pictures) <= 12
     assert all(len(picture) <= 60 for picture in pictures)
     assert pictures[-1].startswith("training  ━━━━━━━━━━━━━━━━  1,000/1,000 images")
+
+
+@pytest.mark.slow
+def test_a_live_line_moves_while_nothing_reports(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=100, highlight=False)
+    monkeypatch.setattr(progress, "console", lambda *, stderr: terminal)
+    with progress_on_stderr() as report:
+        report("1/2 training images", 0, 100, {"d_loss at step 0": 1.5})
+        clock[0] += 2
+        before = screen.tell()
+        sleep(2.2)  # of the real clock: what is drawn comes from a thread
+        drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()[before:])
+    lines = [line for line in re.split(r"[\r\n]+", drawn) if line.strip()]
+    assert lines
+    assert all("1/2 training" in line and "for 2 s" in line for line in lines)
+    assert all("d_loss 1.5 at step 0" in line for line in lines)
+
+
+def test_the_time_left_is_that_which_the_work_tells_and_passes(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress_on_stderr() as report:
+        report("1/3 search at 4 px", 0, 10, {})
+        clock[0] += 6
+        report("1/3 search at 4 px", 2, 10, {LEFT_OF_PHASE: 100.0})
+        clock[0] += 6
+        report("training images", 3, 10, {LEFT: 90.0})
+        clock[0] += 6
+        report("training images", 4, 10, {LEFT: 80.0})
+    said = capsys.readouterr().err.splitlines()
+    assert said[1] == "1/3 search at 4 px  2/10 · 0.333/s · 1 min 40 s left in this phase"
+    assert said[-1] == "training  4/10 images · 0.167/s · 1 min 20 s left"
+
+
+def test_quietly_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with quietly(), progress_on_stderr() as report:
+        report("training images", 1, 10, {})
+        remark("so")
+        suggest(look=("sample", "x"))
+        remark("warning: so", style=WARNING)
+    assert capsys.readouterr().err == "warning: so\n"

@@ -72,7 +72,7 @@ def test_a_framework_brings_its_presets_and_its_discriminator(
     assert ("its own discriminator" in answer.err) == (framework in OWN_DISCRIMINATORS)
     assert OWN_DISCRIMINATORS.get(framework, "") in answer.err
     suffix = "" if framework == "hinge-sn" else f"-{framework}"
-    assert plan["run"] == f"runs/retrain-sngan-cifar10-w4{suffix}-{folder.stem}-0"
+    assert plan["run"] == f"runs/00001-retrain-sngan-cifar10-w4{suffix}-{folder.stem}"
 
 
 def test_without_a_framework_the_genomes_discriminator_decides(
@@ -87,7 +87,7 @@ def test_without_a_framework_the_genomes_discriminator_decides(
         answer = gan_nas("retrain", name, *options)
         plan = answer.json
         assert plan["config"]["framework"] == framework
-        assert plan["run"] == f"runs/retrain-{name}-w4-{folder.stem}-0"
+        assert plan["run"] == f"runs/00001-retrain-{name}-w4-{folder.stem}"
         assert plan["steps"] == plan["config"]["steps"]
         assert "its own discriminator" not in answer.err
     rows = gan_nas("retrain", "ctgan-cifar10", "--help-config", "--json").json["settings"]

@@ -10,6 +10,7 @@ from pydantic_core import to_jsonable_python
 from tiny import TRAINING
 
 from gan_nas.runs.results import SearchResult
+from gan_nas.runs.stored import read_result
 from gan_nas.search import load_method, method_names
 from gan_nas.spaces.published import load_genome
 from gan_nas.spaces.registry import load_space
@@ -36,7 +37,8 @@ def test_a_search_prints_its_ranking_and_what_to_type_next(
     method, options, run = searched
     result = gan_nas("search", *options, "--run", run, "--json").json  # finished: prints it
     assert set(result) == set(SearchResult.model_fields)
-    assert result == json.loads((run / "result.json").read_text())
+    written = SearchResult.model_validate_json((run / "result.json").read_text())
+    assert result == written.placed(run).model_dump(mode="json")
     again = gan_nas("search", *options, "--run", run)
     assert again.code == 0
     made_in = str(Path(result["run"]).parent)  # `run` is a copy
@@ -135,7 +137,7 @@ def test_found_genomes_are_compared_built_trained_and_drawn_from(
 
 
 def _result(run: Path) -> SearchResult:
-    return SearchResult.model_validate_json((run / "result.json").read_text())
+    return read_result(run, SearchResult)
 
 
 @pytest.mark.parametrize(

@@ -123,17 +123,3 @@ def test_reading_integers_takes_no_longer_than_the_text() -> None:
         begin = time.process_time()  # others may use the machine
         assert parse_integers(text) is None
         assert time.process_time() - begin < 1
-
-
-@pytest.mark.parametrize(
-    ("wanted", "named"),
-    [(Wanted.GENOME, "found.json"), (Wanted.GENERATOR, "generator.safetensors")],
-)
-def test_a_run_directory_says_what_it_holds(tmp_path: Path, wanted: Wanted, named: str) -> None:
-    run = make(tmp_path, "run")
-    with pytest.raises(InvalidInput, match=f"is the directory of a run: name {run}.*{named}$"):
-        refuse_foreign(run, wanted)
-    (run / "genomes" / "second.json").touch()
-    (run / "best.safetensors").touch()
-    with pytest.raises(InvalidInput, match="name one of its files, such as "):
-        refuse_foreign(run, wanted)

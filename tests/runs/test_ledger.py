@@ -11,7 +11,10 @@ from PIL import Image
 from tiny import CPU
 
 from gan_nas.errors import RunFailed
-from gan_nas.runs.ledger import CURVES_PNG, NUM_SHOWN, Ledger, LossWindow, means
+from gan_nas.progress import LEFT
+from gan_nas.runs import ledger as ledgers
+from gan_nas.runs.events import LogLine
+from gan_nas.runs.ledger import CURVES_PNG, NUM_SHOWN, Ledger, LossWindow, Pace, means
 from gan_nas.runs.run import Run, read_log
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import read_genome
@@ -81,7 +84,7 @@ def test_a_step_is_scored_when_due_and_once() -> None:
     assert due == [0, 3, 6, 7]
 
 
-def test_the_newest_scores_are_shown_and_the_steps_checkpoint_is_good(run: Run) -> None:
+def test_the_newest_scores_are_shown_with_their_step_whose_checkpoint_is_good(run: Run) -> None:
     shown: list[Any] = []
     ledger = Ledger(run, lambda *what: shown.append(what))
     ledger.show("walking", 1, 9, {"loss": 2.0})
@@ -91,10 +94,41 @@ def test_the_newest_scores_are_shown_and_the_steps_checkpoint_is_good(run: Run) 
     assert run.good_step == 6
     assert ledger.newest == SCORES | {"classifier_score": 1.75}
     ledger.show("walking", 7, 9, {"loss": 1.0})
-    assert shown == [
-        ("walking", 1, 9, {"loss": 2.0}),
-        ("walking", 7, 9, {"loss": 1.0, **ledger.newest}),
-    ]
+    first, last = shown
+    assert last[3].pop(LEFT) >= 0
+    dated = {f"{name} at step 6": value for name, value in ledger.newest.items()}
+    assert first == ("walking", 1, 9, {"loss": 2.0})
+    assert last == ("walking", 7, 9, {"loss": 1.0, **dated})
+
+
+def test_the_time_left_counts_the_scorings_to_come_and_leaves_out_those_that_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(ledgers.time, "monotonic", lambda: now[0])
+    pace = Pace()
+    assert pace.seconds_left("walking", 0, 10, 2) is None
+    now[0] += 4  # seconds for two steps
+    with pace.scoring():
+        now[0] += 30
+    assert pace.seconds_left("walking", 2, 10, 2) == 2 * 8 + 2 * 30
+    assert pace.seconds_left("resting", 0, 10, 0) is None  # each phase has a pace of its own
+    now[0] += 1
+    assert pace.seconds_left("resting", 1, 10, 1) == 9 + 30
+
+
+@pytest.mark.parametrize("every", [1, 3, 4, 20])
+@pytest.mark.parametrize("moments", [(), (5, 6), (12,)])
+def test_the_scores_to_come_are_counted_as_they_fall_due(
+    every: int, moments: tuple[int, ...]
+) -> None:
+    last = 12
+    for start in range(last + 1):
+        ledger = Ledger()
+        due = [
+            step for step in range(start + 1, last + 1) if ledger.is_due(step, every, last, moments)
+        ]
+        assert ledger.num_due(start, every, last, moments) == len(due)
 
 
 def test_a_score_is_that_of_the_scorer_and_draws_the_first_images(run: Run) -> None:
@@ -120,8 +154,9 @@ def test_without_a_run_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Mo
 def test_with_a_run_all_is_in_its_directory(run: Run) -> None:
     tell(Ledger(run))
     (row, _) = read_log(run.directory)
-    assert row.pop("seconds") >= 0
-    assert row == scored(1)
+    assert LogLine.model_validate(row).root.seconds >= 0
+    assert row.keys() - scored(1).keys() == {"event", "seconds", "time"}
+    assert row.items() >= scored(1).items()
     assert read_genome(run.path("history", "0000001.json")) == tiny.GENOME
     assert "<svg" in run.path("best.svg").read_text()
     for picture in ("samples/0000001.png", CURVES_PNG, "edges.png", "best.png"):
@@ -132,13 +167,13 @@ def test_with_a_run_all_is_in_its_directory(run: Run) -> None:
 def tell(ledger: Ledger) -> None:
     """Let a ledger do all that leaves files."""
     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8, device=CPU)
-    ledger.log(**scored(1))
+    ledger.log("scores", **scored(1))
     ledger.keep(scored(1))
     ledger.grid(images, 1)
     ledger.genome(tiny.GENOME, 1)
     ledger.curves()
     ledger.log(
-        event="architecture",
+        "architecture",
         step=1,
         generator=[{"0-1": "conv_3x3"}],
         entropies={"alpha": {"0: 0-1": 1.0}},
@@ -156,7 +191,7 @@ def test_curves_show_the_scores_that_the_log_has_lost(tmp_path: Path) -> None:
                 if step % 2 == 0:
                     ledger.keep(scored(step, classifier_score=1.0 + step))
                     if step not in lost:
-                        ledger.log(**ledger.scores[-1], spread=1.0)
+                        ledger.log("scores", **ledger.scores[-1], spread=1.0)
                 ledger.log(step=step, images=8 * step, d_loss=1 / step, g_loss=0.5)
             ledger.curves()
             drawn.append(run.path(CURVES_PNG).read_bytes())

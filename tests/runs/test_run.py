@@ -230,7 +230,7 @@ def test_a_directory_left_by_a_kill_during_creation_is_taken(tmp_path: Path) -> 
     (tmp_path / ".lock").touch()
     (tmp_path / ".config.json.123.tmp").write_text("{")
     with Run.open(tmp_path, CONFIG) as run:
-        assert stored_config(run.directory) == CONFIG
+        assert stored_config(run.directory).items() >= CONFIG.items()
 
 
 def test_two_processes_cannot_work_on_one_run(run: Run) -> None:

@@ -27,11 +27,12 @@ from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.builder import build_discriminator, build_generator
 from gan_nas.networks.cost import generator_cost, num_parameters
 from gan_nas.networks.states import load_groups, read_groups
+from gan_nas.runs.events import LogLine
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import read_state
 from gan_nas.runs.results import SearchResult
 from gan_nas.runs.run import Run
-from gan_nas.runs.stored import read_outcome, stored_config
+from gan_nas.runs.stored import ABOUT, read_outcome, read_result, stored_config
 from gan_nas.search import OWN, STRATEGIES, drive, load_method
 from gan_nas.search.inheritance import read_supernets
 from gan_nas.search.method import ImageShape, Method, Search, Task
@@ -73,8 +74,9 @@ def test_a_search_ends_with_distinct_valid_genomes_of_its_space_best_first(
         assert build_discriminator(genome.discriminator, 16, 1)
     assert {path.stem for path in directory.glob("genomes/*.json")} == {row.id for row in rows}
     assert (result.method, Path(result.run).name, result.resolution) == (*(method.name,) * 2, 16)
-    assert SearchResult.model_validate_json((directory / "result.json").read_text()) == result
-    assert json.loads((directory / "result.json").read_text()) == result.model_dump(mode="json")
+    portable = result.portable(Path(result.run))
+    assert json.loads((directory / "result.json").read_text()) == portable.model_dump(mode="json")
+    assert read_result(directory, SearchResult) == searched.moved
 
 
 def test_the_log_tells_of_every_step_and_the_time_and_pictures_are_pictures(
@@ -82,12 +84,15 @@ def test_the_log_tells_of_every_step_and_the_time_and_pictures_are_pictures(
 ) -> None:
     lines = (searched.directory / "log.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == searched.log
+    for row in searched.log:
+        LogLine.model_validate(row)
     seconds = [row["seconds"] for row in searched.log]
     assert seconds[0] > 0
     assert seconds == sorted(seconds)
     assert seconds[-1] <= searched.result.seconds
-    steps = [row["step"] for row in searched.log if "step" in row]
-    assert steps == sorted(steps)
+    for event in {row["event"] for row in searched.log}:
+        steps = [(row["step"], row["images"]) for row in searched.log if row["event"] == event]
+        assert steps == sorted(steps)
     for path in searched.directory.rglob("*.png"):
         with Image.open(path) as picture:
             picture.load()
@@ -371,8 +376,8 @@ def test_every_setting_that_changed_is_refused_by_name(
     path = searched.directory / "config.json"
     stored = json.loads(path.read_text())
     again = partial(tiny.run_search, method.name, searched.directory)
-    assert again() == searched.result
-    known = {"config", "run_id", "versions", "data", "data_summary"}
+    assert again() == searched.moved
+    known = {"config", "run_id", "versions", "data", "data_summary", *ABOUT}
     changed = {name: "another" for name in stored if name not in known}
     settings = dict.fromkeys(stored["config"], "another")
     assert settings.keys() == method.Config.model_fields.keys()

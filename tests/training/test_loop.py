@@ -16,6 +16,7 @@ from gan_nas.data import Images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
 from gan_nas.metrics.classifier import in_domain_classifier
 from gan_nas.networks.weights import load_generator
+from gan_nas.runs.events import LogLine
 from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.run import read_log
 from gan_nas.scoring.generating import generate
@@ -47,6 +48,8 @@ def test_a_run_writes_weights_samples_curves_log_and_result(
     directory, result = trained
     for name in ("generator.safetensors", "best.safetensors", "curves.png", "result.json"):
         assert (directory / name).stat().st_size > 0
+    events = [LogLine.model_validate(line).root.event for line in read_log(directory)]
+    assert set(events) == {"losses", "scores"}
     scored = [line["step"] for line in read_log(directory) if "classifier_score" in line]
     assert scored == [0, 3, 6, 7]
     assert len(list((directory / "samples").glob("*.png"))) == 4

@@ -13,7 +13,7 @@ Theirs in any case: noise on probabilities, L2 in the gradients of alpha and bet
 the raw alpha.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from gan_nas.data.batches import Batches
 from gan_nas.networks.states import Saved
-from gan_nas.runs.ledger import check_spread, spread_of
+from gan_nas.runs.ledger import check_spread, means, spread_of
 from gan_nas.runs.results import Conclusion
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.scorer import Scorer
@@ -38,6 +38,8 @@ from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.search.best import Limit
 from gan_nas.search.logits import Logits
 from gan_nas.search.method import Find, Search, Task, Trained
+
+PHASES = ("search iterations", "comparing images")
 
 
 class State(BaseModel):
@@ -54,6 +56,7 @@ class AdversarialNASSearch(Search[State]):
     def __init__(self, task: Task[Config], state: State | None) -> None:
         self.task, self.config, self.ledger = task, task.config, task.ledger
         self.state = state or State()
+        self.ledger.phases = PHASES
         shape = task.side, task.channels
         self.gan = SuperGAN(task.config, *shape, task.device, task.ranks)
         self.gan.gan.generator_steps = self.state.generator_steps
@@ -101,8 +104,14 @@ class AdversarialNASSearch(Search[State]):
         config, losses = self.config, self.ledger.losses(self.step)
         images = self.step * config.batch_size
         self.ledger.log(step=self.step, images=images, tau=self.gan.tau, **losses)
+        self.show(losses)
+
+    def show(self, losses: Mapping[str, float]) -> None:
+        """Show how far the search is; a scoring more compares the supernet with real images."""
+        config = self.config
         shown = {name: loss for name, loss in losses.items() if name in ("d_loss", "g_loss")}
-        self.ledger.show("search iterations", self.step, config.iterations, shown)
+        due = self.ledger.num_due(self.step, config.score_every, config.iterations)
+        self.ledger.show(PHASES[0], self.step, config.iterations, shown, scorings=due + 1)
 
     def keep(self) -> None:
         """Keep the best architecture of this moment, and the entropy of every edge."""
@@ -118,8 +127,9 @@ class AdversarialNASSearch(Search[State]):
             highest["beta"] = self.gan.beta.mean_highest_entropy()
             probabilities["discriminator"] = self.gan.beta.probabilities(against.cells)
         self.ledger.log(
-            event="architecture",
+            "architecture",
             step=self.step,
+            images=self.step * self.config.batch_size,
             log_probability=best.log_probability,
             **architectures,
             probabilities=probabilities,
@@ -131,9 +141,10 @@ class AdversarialNASSearch(Search[State]):
     def score(self) -> None:
         """Score the averaged supernet, which mixes as in training, and draw samples."""
         scores, spread = self.task.ranks.first(self._scores)
-        self.ledger.log(**scores)
+        self.ledger.log("scores", **scores)
         check_spread(spread, self.step, "the supernet")
         self.ledger.keep(scores)
+        self.show(means(self.ledger.windows))
         if self.config.average_replaces and self.step < self.config.iterations:
             self.gan.gan.take_average()
 
@@ -161,12 +172,15 @@ class AdversarialNASSearch(Search[State]):
         logits = {"alpha": self.gan.alpha}
         if config.discriminator == "searched":
             logits["beta"] = self.gan.beta
+        self.ledger.show(PHASES[1], 0, config.num_scored, {})
         with self.gan.gan.averaged() as network:
             fakes = partial(self._fakes, network)
             compared = scorer.compared(config.num_scored, self.ledger.newest, fakes)
+        real = scorer.real(config.num_scored)
+        self.ledger.show(PHASES[1], config.num_scored, config.num_scored, {})
         return Conclusion(
             supernet=self.ledger.newest,
-            real=scorer.real(config.num_scored),
+            real=real,
             compared=compared,
             passport=scorer.passport(config.num_scored, config.seed, config.precision),
             facts={"entropy": {name: mean_entropy(one) for name, one in logits.items()}},

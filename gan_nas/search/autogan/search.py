@@ -38,11 +38,20 @@ from gan_nas.search.autogan.shared_gan import (
 )
 from gan_nas.search.best import Limit, say_if_fewer
 from gan_nas.search.method import Find, Search, Task, Trained
-from gan_nas.spaces.autogan import NUM_CELLS, AutoGANGenerator, Tokens, encode
+from gan_nas.spaces.autogan import (
+    NUM_CELLS,
+    AutoGANGenerator,
+    Tokens,
+    decode_cell,
+    encode,
+    split_tokens,
+)
 from gan_nas.streams import stream
 from gan_nas.training.gan import GAN, generator_moves
 
 STILL = 10  # last losses that are compared
+
+COMPARING = "comparing images"  # the last phase
 
 
 class State(BaseModel):
@@ -84,6 +93,9 @@ class AutoGANSearch(Search[State]):
         self.task, self.config, self.ledger = task, config, task.ledger
         self.state = state or State(level=NUM_CELLS - 1 if config.levels == "single" else 0)
         self.masks = masks_of(task, config.limit)
+        levels = range(self.state.level if config.levels == "single" else 0, NUM_CELLS)
+        sides = [level_side(task.side, level + 1) for level in levels]
+        self.ledger.phases = (*map(_phase, sides), COMPARING)
         self._batches: Batches | None = None
         self.d_losses = self.ledger.window("d_loss", config.reset_window, task.device)
         self.g_losses = self.ledger.window("g_loss", config.reset_window, task.device)
@@ -142,9 +154,15 @@ class AutoGANSearch(Search[State]):
         """Update the controller by the rewards of the architectures it draws."""
         config, state = self.config, self.state
         update = state.iteration * config.controller_steps + state.controller_step
-        values = self.policy.learn(self.children.rewards("controller", update), update)
+        reward, drawn = self.children.rewards("controller", update), list[tuple[Tokens, float]]()
+
+        def rewarded(tokens: Tokens) -> float:
+            drawn.append((tokens, reward(tokens)))
+            return drawn[-1][1]
+
+        values = self.policy.learn(rewarded, update)
         state.controller_step += 1
-        self._log("controller", update=update, **values)
+        self._log("controller", update=update, architectures=_said(drawn), **values)
         self._show({name: values[name] for name in ("reward", "entropy")})
         if state.controller_step == config.controller_steps:
             state.phase = "end"
@@ -183,12 +201,8 @@ class AutoGANSearch(Search[State]):
         order = sorted(range(len(candidates)), key=lambda i: -rewards[i])
         chosen = [candidates[i] for i in order[:top_k]]
         say_if_fewer(len(chosen), top_k, "the policy offers no more distinct ones")
-        self._log(
-            purpose,
-            num=len(candidates),
-            rewards=[rewards[i] for i in order],
-            tokens=[token_string(candidates[i].tokens) for i in order],
-        )
+        ranked = [(candidates[i].tokens, rewards[i]) for i in order]
+        self._log("candidates", purpose=purpose, architectures=_said(ranked))
         return chosen
 
     def found(self, count: int, limit: Limit, *, anew: bool) -> list[Find]:
@@ -209,7 +223,11 @@ class AutoGANSearch(Search[State]):
         """Tell how noisy the best reward is, and what real images score."""
         best = found[0].genome.generator
         assert isinstance(best, AutoGANGenerator)
-        return self.children.conclude(encode(best), self.state.num_resets)
+        num = self.config.num_scored
+        self.ledger.show(COMPARING, 0, num, {})
+        conclusion = self.children.conclude(encode(best), self.state.num_resets)
+        self.ledger.show(COMPARING, num, num, {})
+        return conclusion
 
     def samples(self, find: Find, num: int) -> Tensor:
         """Return images of the weights that gave the reward."""
@@ -297,7 +315,7 @@ class AutoGANSearch(Search[State]):
         state.reset_pending = not finite or (full and variance < config.reset_threshold)
         if state.reset_pending or state.shared_step % config.log_every < config.reset_check_every:
             losses = means(windows, max(config.log_every, config.reset_check_every))
-            self._log("shared", step=state.d_steps, images=self.num_images, **losses)
+            self._log("losses", **losses)
             self._show(losses)
 
     def _check_alive(self) -> None:
@@ -315,8 +333,9 @@ class AutoGANSearch(Search[State]):
         return self.task.latents(num, self.config.latent_dim, purpose, step)
 
     def _log(self, event: str, **values: Any) -> None:
-        state = self.state
-        self.ledger.log(event=event, iteration=state.iteration, level=state.level, **values)
+        state, images = self.state, self.state.d_steps * self.config.batch_size
+        where = {"iteration": state.iteration, "level": state.level}
+        self.ledger.log(event, step=state.d_steps, images=images, **where, **values)
 
     def _show(self, values: dict[str, float]) -> None:
         config, state = self.config, self.state
@@ -328,4 +347,20 @@ class AutoGANSearch(Search[State]):
         if state.phase != "shared":
             done = (state.iteration - begin + 1) * config.discriminator_steps
         total = (end - begin) * config.discriminator_steps
-        self.ledger.show(f"search at {self.side} px", done, total, values)
+        self.ledger.show(_phase(self.side), done, total, values)
+
+
+def _phase(side: int) -> str:
+    return f"search at {side} px"
+
+
+def _said(rewarded: Sequence[tuple[Tokens, float]]) -> list[dict[str, Any]]:
+    """Say architectures and their rewards as the log holds them."""
+    return [
+        {
+            "tokens": token_string(tokens),
+            "cells": [decode_cell(i, cell).words for i, cell in enumerate(split_tokens(tokens))],
+            "reward": reward,
+        }
+        for tokens, reward in rewarded
+    ]

@@ -6,6 +6,7 @@ How well an architecture reconstructs is what the search selects by (DEGAS, sec.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.loop import work_through
 from gan_nas.runs.results import Plan, ReconstructionResult
 from gan_nas.runs.run import Run, never
+from gan_nas.runs.tensorboard import board
 from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.phases import extra_memory, phase_of
 from gan_nas.search.degas.reconstruction import Reconstruction, State
@@ -28,6 +30,8 @@ from gan_nas.training.forecast import Scale, Work, memory_bytes
 from gan_nas.training.gan import fresh
 from gan_nas.training.timing import Phase
 from gan_nas.versions import versions
+
+ABSENT = {"config": defaults(Config)}  # what settings stood for that older versions did not store
 
 
 def reconstruct(
@@ -40,33 +44,28 @@ def reconstruct(
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
     again: bool = False,
+    tensorboard: bool = False,
 ) -> ReconstructionResult:
     """Train one genome's generator of any space as the search trains its supernet, without alpha.
 
     The same call goes on after an interruption. Writes curves.png, best.svg, samples/*.png,
-    log.jsonl and result.json; raises as a search does.
+    log.jsonl and result.json, and events if wanted for `tensorboard`; raises as a search does.
     """
     side = config.resolution or images.side
     config = config.model_copy(update={"latent_dim": genome.generator.latent_dim})
     bare = _bare_generator(genome, side, images.channels)  # raises
-    settings = {
-        "method": "reconstruct",
-        **images.identity([side]),
-        "image_channels": images.channels,
-        "image_side": side,
-        "device": device.type,
-        "config": config.model_dump(mode="json"),
-        "versions": versions(),
-        "genome": genome.model_dump(mode="json"),
-    }
-    absent = {"config": defaults(Config)}
-    with repeatable(device), Run.open(directory, settings, stop, absent=absent) as run:
+    settings = settings_of(genome, config, images, device) | {"versions": versions()}
+    with (
+        repeatable(device),
+        Run.open(directory, settings, stop, absent=ABSENT) as run,
+        board(directory, wanted=tensorboard) as events,
+    ):
         if run.finished:
             return run.result(ReconstructionResult)
         run.begin(again=again)
         network = fresh(bare, config.seed, "generator weights", device, "default")
         caption = f"{genome.title} reconstructs {images.name}, seed {config.seed}"
-        ledger = Ledger(run, progress, "the reconstruction", caption=caption)
+        ledger = Ledger(run, progress, "the reconstruction", caption=caption, board=events)
         start = partial(Reconstruction, config, network, None, images, side, device, ledger)
         work = work_through(run, ledger, State, start, save_every=config.save_every)
         ledger.curves()
@@ -80,6 +79,22 @@ def reconstruct(
                 seconds=ledger.seconds,
             )
         )
+
+
+def settings_of(
+    genome: Genome, config: Config, images: Images, device: torch.device
+) -> dict[str, Any]:
+    """Return what a reconstruction is made of; another run directory is needed for others."""
+    latent_dim = genome.generator.latent_dim
+    return {
+        "method": "reconstruct",
+        **images.identity([config.resolution or images.side]),
+        "image_channels": images.channels,
+        "image_side": config.resolution or images.side,
+        "device": device.type,
+        "config": config.model_copy(update={"latent_dim": latent_dim}).model_dump(mode="json"),
+        "genome": genome.model_dump(mode="json"),
+    }
 
 
 def reconstruction_work(

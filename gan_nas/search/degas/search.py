@@ -88,8 +88,9 @@ class DEGASSearch(Search[State]):
         scores = self.alpha.log_probabilities()
         ops = prune(scores)
         self.ledger.log(
-            event="architecture",
+            "architecture",
             step=self.step,
+            images=self.step * self.config.batch_size,
             generator=by_stage({place: op or ABSENT for place, op in ops.items()}),
             histogram=histogram(ops),
             probabilities={"generator": by_stage(probabilities(ops, scores))},

@@ -102,6 +102,9 @@ class StrategySearch(Search[State], Generic[C]):
         measured = {"distance": outcome.distance, "latency_ms": outcome.latency_ms}
         told = {name: value for name, value in measured.items() if value is not None}
         self.task.ledger.log(
+            "trial",
+            step=len(self.state.outcomes),
+            images=spent(self.task.config, [one.trial for one in self.state.outcomes]),
             trial=len(self.state.outcomes),
             id=trial.genome.genome_id,
             words=trial.genome.words_of(self.task.config.role),

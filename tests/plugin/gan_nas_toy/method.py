@@ -82,7 +82,7 @@ class HillClimb(Search[Climb]):
         if state.here is None or state.seen[text] < state.seen[state.here]:
             state.here = text
         state.step += 1
-        self.task.ledger.log(step=state.step, distance=state.seen[text])
+        self.task.ledger.log("scores", step=state.step, distance=state.seen[text])
 
     def distance(self, genome: Genome) -> float:
         """Return the distance of images of fresh weights."""
