@@ -6,6 +6,7 @@ has left in its folder it takes up. That of a process which was killed is made o
 of the evaluator's is raised.
 """
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -15,7 +16,7 @@ from traceback import format_exc
 from typing import Any, Self
 
 from gan_nas import errors
-from gan_nas.errors import GanNasError, InvalidInput
+from gan_nas.errors import GanNasError, InvalidInput, MissingResource
 from gan_nas.progress import ENDED, silent
 from gan_nas.runs.run import never
 from gan_nas.trials import EXECUTORS
@@ -86,7 +87,7 @@ class Executor(ABC):
 
 
 def open_executor(name: str, evaluator: Evaluator, num: int) -> Executor:
-    """Return the executor of a name; raises InvalidInput where its extra is not installed."""
+    """Return the executor of a name, which was checked."""
     from gan_nas.trials.jobs import Jobs
 
     if name == "local":
@@ -100,7 +101,10 @@ def open_executor(name: str, evaluator: Evaluator, num: int) -> Executor:
 
 
 def check_executor(name: str) -> None:
-    """Raise InvalidInput for an executor that there is not, or whose extra is not installed."""
+    """Raise InvalidInput for an executor that there is not, or whose extra is not installed.
+
+    MissingResource where there is no Slurm.
+    """
     if name not in EXECUTORS:
         hint = errors.nearest(name, list(EXECUTORS)) or f"; there are {', '.join(EXECUTORS)}"
         raise InvalidInput(f"unknown executor {name!r}{hint}")
@@ -109,6 +113,11 @@ def check_executor(name: str) -> None:
         raise InvalidInput(
             f"the executor {name} needs {package}, which is not installed: "
             f"pip install 'gan-nas[{name}]'"
+        )
+    if name == "slurm" and shutil.which("srun") is None:
+        raise MissingResource(
+            "the executor slurm needs a machine that submits jobs to Slurm, and there is no srun "
+            "here: log in to one, or take local or ray"
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 import tiny
 from extras import needs_ray, needs_submitit
 
-from gan_nas.errors import Incompatible, Interrupted, InvalidInput
+from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource
 from gan_nas.progress import ENDED
 from gan_nas.runs.run import Run
 from gan_nas.spaces.published import published_genome
@@ -181,6 +181,13 @@ def test_what_is_raised_elsewhere_is_raised_here_and_a_request_to_stop_ends_all(
 def test_executors_that_are_not_there_are_refused() -> None:
     with pytest.raises(InvalidInput, match="unknown executor 'rya', did you mean ray"):
         check_executor("rya")
+
+
+@needs_submitit
+def test_without_slurm_its_executor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingResource, match="there is no srun here"):
+        check_executor("slurm")
 
 
 @pytest.fixture
