@@ -1,10 +1,9 @@
 """Charts that only reports have: what is best for what it costs."""
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-from gan_nas.runs.figures import BLUE, ORANGE, in_figures, literal, short
+from gan_nas.runs.figures import BLUE, LARGEST, ORANGE, in_figures, literal, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +28,7 @@ def front_figure(
     """
     from matplotlib.figure import Figure
 
-    known = [p for p in points if isfinite(p.cost) and isfinite(p.value)]
+    known = [p for p in points if all(-LARGEST <= x <= LARGEST for x in (p.cost, p.value))]
     if len(known) < 2:
         return None
     sign = 1 if lower_is_better else -1

@@ -10,10 +10,12 @@ from hashlib import sha256
 from xml.etree import ElementTree as ET
 
 from gan_nas.reports.style import SCRIPT, STYLE
+from gan_nas.runs.figures import LARGEST
 
 Content = ET.Element | str
 MISSING = "-"
 LONG = 40  # characters of a text that gets room of its own
+MOST = 2_000  # characters of a text: a file may hold any
 
 
 def element(tag: str, *content: Content | None, **attributes: str | None) -> ET.Element:
@@ -42,15 +44,20 @@ class Cell(tuple[str, float | None]):
 
 
 def number(value: object, form: str = ".4g") -> Cell:
-    """Return a cell with a number; what is none says so."""
+    """Return a cell with a number, by a format if it is no whole one; what is none says so."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Cell((MISSING if value is None else str(value), None))
-    return Cell((f"{value:{',' if isinstance(value, int) else form}}", float(value)))
+        return words(value)
+    text = f"{value:,}" if isinstance(value, int) else f"{value:{form}}"
+    return Cell((_cut(text), float(value) if abs(value) <= LARGEST else None))
 
 
 def words(value: object) -> Cell:
     """Return a cell with a text."""
-    return Cell((MISSING if value is None else str(value), None))
+    return Cell((MISSING if value is None else _cut(str(value)), None))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST else f"{text[: MOST - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> ET.Element:
@@ -85,7 +92,7 @@ def facts(pairs: Sequence[tuple[str, Content | None]]) -> ET.Element:
     for name, content in pairs:
         if content is not None and content != "":
             made.append(element("dt", name))
-            made.append(element("dd", content))
+            made.append(element("dd", _cut(content) if isinstance(content, str) else content))
     return made
 
 

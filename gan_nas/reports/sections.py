@@ -1,7 +1,8 @@
 """What a report says of one run: summary and lineage, genome, curves, samples, tables, passport."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,6 +15,7 @@ from gan_nas.reports.records import Record
 from gan_nas.reports.repeating import Words, file_of, repeated
 from gan_nas.runs.curves import Course, curves_figure
 from gan_nas.runs.edge_history import edges_figure
+from gan_nas.runs.figures import LARGEST
 from gan_nas.runs.ledger import BEST_PNG
 from gan_nas.runs.plots import trials_figure
 from gan_nas.runs.results import ReconstructionResult, SearchResult, TrainingResult
@@ -22,7 +24,8 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.picture import architecture_svg
 from gan_nas.studies.study import PICTURE, StudyResult
 
-MOST_ROWS = 500  # of a table
+MOST_ROWS, MOST_COLUMNS = 500, 40  # of a table
+FORMAT = re.compile(r"[,+]?(\.\d{1,2})?[defg%]?")  # of a study's numbers
 Say = Callable[..., str]
 DATED = ("step", "images")  # when scores were made
 
@@ -57,6 +60,8 @@ def caption(record: Record) -> str:
 def distance_of(scores: Mapping[str, Any]) -> tuple[str, float] | None:
     """Return the distance among scores, with its name."""
     for name, value in scores.items():
+        if not -LARGEST <= _number_or(value, inf) <= LARGEST:
+            continue
         if name.startswith(("frechet_distance", "fid", "distance")) and _is_number(value):
             return name, float(value)
     return None
@@ -157,8 +162,7 @@ def _curves(record: Record) -> list[ET.Element]:
 def _found(result: SearchResult) -> list[ET.Element]:
     """Return the table of what a search found, and its front."""
     rows = result.genomes[:MOST_ROWS]
-    values = list(dict.fromkeys(name for row in rows for name in row.values))
-    scores = list(dict.fromkeys(name for row in rows for name in row.scores))
+    values, scores = _names(row.values for row in rows), _names(row.scores for row in rows)
     heads = ["rank", "genome", *values, *scores, "parameters", "multiply-adds", "cells"]
     cells = [
         [
@@ -217,7 +221,7 @@ def _trials(record: Record) -> list[ET.Element]:
             number(row.get("fidelity")),
             number(row.get("distance")),
             number(row.get("parameters")),
-            words("; ".join(map(str, row.get("words") or ()))),
+            words(_joined(row.get("words"))),
         ]
         for row in rows[:MOST_ROWS]
     ]
@@ -246,7 +250,7 @@ def _scores(record: Record) -> ET.Element | None:
     if not isinstance(result, TrainingResult):
         return None
     rows = result.scores or [result.first, result.best, result.last]
-    names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in DATED]
+    names = [name for name in _names(rows) if name not in DATED]
     cells = [
         [*(number(row.get(name)) for name in DATED), *(number(row.get(name)) for name in names)]
         for row in rows[-MOST_ROWS:]
@@ -260,10 +264,10 @@ def _study(record: Record, result: StudyResult) -> list[ET.Element]:
     """Return the question of a study, its picture, its table and what follows."""
     cells = [
         [
-            number(value, column.format)
+            number(value, column.format if FORMAT.fullmatch(column.format) else ".4g")
             if _is_number(value := row.get(column.name))
             else words(json.dumps(value) if isinstance(value, list | dict) else value)
-            for column in result.columns
+            for column in result.columns[:MOST_COLUMNS]
         ]
         for row in result.rows[:MOST_ROWS]
     ]
@@ -278,7 +282,7 @@ def _study(record: Record, result: StudyResult) -> list[ET.Element]:
     picture = record.directory / PICTURE
     if picture.is_file():
         made.append(copied(picture, result.question))
-    made.append(table([column.words for column in result.columns], cells))
+    made.append(table([column.words for column in result.columns[:MOST_COLUMNS]], cells))
     machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
     made.append(facts([("ended on", result.date), ("machine", machine)]))
     return made
@@ -297,7 +301,7 @@ def _passport(record: Record) -> ET.Element | None:
 def _settings(record: Record) -> ET.Element | None:
     rows = [
         [words(name), number(value) if _is_number(value) else words(json.dumps(value))]
-        for name, value in record.config.items()
+        for name, value in list(record.config.items())[:MOST_ROWS]
     ]
     if not rows:
         return None
@@ -320,4 +324,15 @@ def _is_number(value: object) -> bool:
 
 
 def _number_or(value: object, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) else otherwise
+    """Return what can be drawn of a log's value."""
+    known = isinstance(value, int | float) and -LARGEST <= value <= LARGEST
+    return float(value) if known and isinstance(value, int | float) else otherwise
+
+
+def _names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """List what rows have values of; a stranger's may have any number."""
+    return list(dict.fromkeys(name for row in rows for name in row))[:MOST_COLUMNS]
+
+
+def _joined(said: object) -> str:
+    return "; ".join(map(str, said)) if isinstance(said, list) else ""

@@ -22,6 +22,7 @@ CLOCKS = {  # what a line of a log may be of, and what that is called: the first
     "step": "steps",
 }
 OTHERS = ("reward", "distance")  # beside losses and scores
+MOST_PANELS, MOST_POINTS = 12, 2_000  # of a figure, of a line: a log may hold any
 SPIKY = 3.0  # times as far as most values go: what lies beyond is left out of the picture
 
 logger = logging.getLogger(__name__)
@@ -66,12 +67,13 @@ def curves_figure(courses: Sequence[Course], caption: str = "") -> "Figure | Non
 
     logs = [_numbers(course.log) for course in courses]
     names = list(dict.fromkeys(name for log in logs for row in log for name in row))
-    losses = [name for name in names if name.endswith("_loss")]
+    losses = [name for name in names if name.endswith("_loss")][:MOST_PANELS]
     scores = [name for name in names if _is_score(name)]
     scores.sort(key=lambda name: not is_distance(name))
     alone = len(courses) == 1
     panels = _together(losses, logs) if alone else [[name] for name in losses]
     panels += [[name] for name in scores]
+    panels = panels[:MOST_PANELS]
     if not panels:
         return None
     columns = min(3, len(panels))
@@ -91,15 +93,14 @@ def curves_figure(courses: Sequence[Course], caption: str = "") -> "Figure | Non
                     continue
                 drawn.append(series)
                 label = literal(_words(name) if alone else course.name)
-                few = len(series.x) <= 30
-                every = max(1, len(series.x) // 8)
+                marked = not alone or len(series.x) <= 30
                 axes.plot(
-                    series.x,
-                    series.y,
+                    _thinned(series.x),
+                    _thinned(series.y),
                     color=colour,
                     linestyle=dashes,
-                    marker=mark if few or not alone else "",
-                    markevery=1 if few else every,
+                    marker=mark if marked else "",
+                    markevery=1 if alone else max(1, len(series.x) // 8),
                     ms=3.5,
                     linewidth=1.3,
                     label=label,
@@ -161,6 +162,10 @@ def _together(losses: Sequence[str], logs: Sequence[Sequence[Row]]) -> list[list
     return list(panels.values())
 
 
+def _thinned(values: list[float]) -> list[float]:
+    return values[:: 1 + len(values) // MOST_POINTS]
+
+
 def _name_best(axes: "Axes", series: _Series, name: str, colour: str) -> None:
     """Write the lowest distance, or the highest score, beside its point."""
     known = [(y, x) for x, y in zip(series.x, series.y, strict=True) if isfinite(y)]
@@ -189,18 +194,10 @@ def _falls(name: str) -> bool:
 def _draw_real(axes: "Axes", courses: Sequence[Course], panel: Sequence[str]) -> None:
     """Draw the score of real images, once for runs that share it."""
     values = {course.real[name] for course in courses for name in panel if name in course.real}
-    for number, value in enumerate(sorted(values)):
-        label = "real, held out" if len(values) == 1 else f"real, held out ({number + 1})"
+    values = {value for value in values if _is_number(value)}
+    for value in sorted(values)[:MOST_PANELS]:
+        label = f"real, held out: {value:.3g}"
         axes.axhline(value, color="black", linestyle=(0, (5, 3)), linewidth=1, label=label)
-        axes.annotate(
-            f"real {value:.3g}",
-            (1, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
-            textcoords="offset points",
-            fontsize=7,
-            ha="right",
-        )
 
 
 def _draw_levels(axes: "Axes", logs: Sequence[Sequence[Row]], drawn: Sequence[_Series]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROLES = ("generator", "discriminator")
+MOST_MOMENTS = 1_000  # that are drawn, evenly spaced
 FAINTEST = 0.15  # of what is just not nothing
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,13 @@ class Moment(BaseModel):
     """What stood on the edges at a step: a line of the log, whose event is "architecture"."""
 
     step: Annotated[int, Field(ge=0, le=LARGEST)]
-    entropies: dict[str, dict[str, _Finite]]
+    entropies: Annotated[dict[str, dict[str, _Finite]], Field(max_length=8)]
     """Of each edge's softmax, in nats, by the name of the logits."""
     generator: _Cells
     discriminator: _Cells | None = None
-    probabilities: dict[str, list[dict[str, Annotated[float, Field(ge=0, le=1)]]]] = {}
-    """Of those operations, by network; older versions did not log them."""
+    probabilities: dict[str, list[dict[str, Annotated[float, Field(ge=0, le=1)] | None]]] = {}
+    """Of those operations, by network; null for an edge that is left out without having one. Older
+    versions did not log them."""
     highest_entropies: dict[str, _Finite] = {}
     """The mean over edges of the most that an entropy can be, by the name of the logits."""
 
@@ -46,12 +48,12 @@ class Moment(BaseModel):
         found: list[dict[str, str]] | None = getattr(self, role)
         return found or []
 
-    def opacities(self, role: str) -> list[float]:
-        """Return how sure each edge's operation is, edge after edge; 1 where that is not known."""
+    def sure(self, role: str) -> list[float | None]:
+        """Return how probable each edge's operation is, edge after edge; None: not known."""
         known = self.probabilities.get(role, [])
         cells = self.cells(role)
         if [list(cell) for cell in known] != [list(cell) for cell in cells]:
-            return [1.0 for cell in cells for _ in cell]
+            return [None for cell in cells for _ in cell]
         return [p for cell in known for p in cell.values()]
 
 
@@ -82,6 +84,7 @@ def edges_figure(
     moments = _moments(log)
     if not moments:
         return None
+    moments = moments[:: 1 + len(moments) // MOST_MOMENTS]
     first = moments[0]
     networks = [name for name in ROLES if first.cells(name)]
     rows = [_names(first.cells(name), genome, name) for name in networks]
@@ -92,7 +95,8 @@ def edges_figure(
     panels = figure.subplots(len(networks) + 1, 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, name, edges in zip(panels, networks, rows, strict=False):
         led = [[op for cell in moment.cells(name) for op in cell.values()] for moment in moments]
-        sure = np.array([moment.opacities(name) for moment in moments]).T[..., None]
+        told = [[1.0 if p is None else p for p in moment.sure(name)] for moment in moments]
+        sure = np.array(told).T[..., None]
         colours = np.array([[rgb(colour_of(op)) for op in ops] for ops in led]).swapaxes(0, 1)
         faint = FAINTEST + (1 - FAINTEST) * sure
         pixels = np.round(255 - (255 - colours) * faint).astype(np.uint8)
@@ -113,18 +117,18 @@ def edges_figure(
         axes.legend(
             handles=patches, fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
         )
-        _letter(axes, led, [moment.opacities(name) for moment in moments])
+        _letter(axes, led[-1], moments[-1].sure(name), len(moments) + 0.5)
     _draw_entropies(panels[-1], moments)
     return figure
 
 
-def _letter(axes: "Axes", led: Sequence[Sequence[str]], sure: Sequence[Sequence[float]]) -> None:
+def _letter(axes: "Axes", ops: Sequence[str], sure: Sequence[float | None], end: float) -> None:
     """Write the last operation, and how probable it is, where its row ends."""
-    for row, (op, probability) in enumerate(zip(led[-1], sure[-1], strict=True)):
-        words = literal(op) + (f" {probability:.2f}" if min(sure[-1]) < 1 else "")
+    for row, (op, probability) in enumerate(zip(ops, sure, strict=True)):
+        words = literal(op) + ("" if probability is None else f" {probability:.2f}")
         axes.annotate(
             words,
-            (len(led) + 0.5, row),
+            (end, row),
             xytext=(-3, 0),
             textcoords="offset points",
             fontsize=6,

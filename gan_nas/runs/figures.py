@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LARGEST = 10**15  # of a step, or of any number drawn
+MOST = 120  # characters of a line
 STYLES = (  # Okabe and Ito's colours, dashes and marks: any of the three tells lines apart
     ("#0072b2", "-", "o"),
     ("#d55e00", "--", "s"),
@@ -41,8 +42,11 @@ def figure_bytes(figure: "Figure", kind: str) -> bytes:
 
 
 def literal(text: str) -> str:
-    """Return a stranger's text as matplotlib shows it literally: no formula, no missing letter."""
-    seen = "".join(char if char.isprintable() else "?" for char in text)
+    """Return a stranger's text as matplotlib shows it literally, no formula, no missing letter.
+
+    A long one is cut.
+    """
+    seen = "".join(char if char.isprintable() else "?" for char in text[:MOST])
     return seen.encode("latin-1", "backslashreplace").decode("latin-1").replace("$", r"\$")
 
 

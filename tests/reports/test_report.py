@@ -101,6 +101,27 @@ def test_a_report_of_any_run_is_whole(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_numbers_and_texts_of_any_size_make_a_page(tmp_path: Path) -> None:
+    run = old_runs.copy(FAST, tmp_path / "run")
+    huge = 10**400
+    result = json.loads((run / "result.json").read_text()) | {"steps": huge}
+    result["scores"] = [{f"score {i}": 1.0 for i in range(3000)} | {"step": huge, "images": huge}]
+    result["real"] = {"0_score": huge, "1_score": 1.0}
+    (run / "result.json").write_text(json.dumps(result))
+    config = json.loads((run / "config.json").read_text())
+    config["config"] |= {"seed": huge, "x": "y" * 10**6}
+    (run / "config.json").write_text(json.dumps(config))
+    rows: list[Any] = [{"step": i, f"{i}_loss": i, f"{i}_score": i} for i in range(99)]
+    rows += [{"step": i, "images": i, "d_loss": huge if i % 2 else float("nan")} for i in range(9)]
+    rows += [{"trial": huge, "fidelity": huge, "distance": -huge, "status": "completed"}]
+    rows += [{"trial": 2, "fidelity": float("inf"), "distance": float("nan"), "words": 5}]
+    (run / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    written = report([run], tmp_path / "report.html")
+    check((tmp_path / "report.html").read_text())
+    assert written.num_bytes < 2_000_000
+
+
+@pytest.mark.slow
 def test_several_runs_are_compared(tmp_path: Path) -> None:
     runs = [old_runs.FIXTURES / "runs-1" / name for name in ("retrain-finished", "degas-finished")]
     other = old_runs.copy("retrain-finished", tmp_path / "other")

@@ -68,7 +68,7 @@ def test_real_images_have_a_line_and_several_runs_a_legend() -> None:
     real = {"fid": 3.5, "inception_score": 9.25}
     figure = curves_figure([Course("", SCORES, real)])
     assert figure is not None
-    assert {"real 3.5", "real 9.25", "real, held out"} <= set(texts(figure))
+    assert {"real, held out: 3.5", "real, held out: 9.25"} <= set(texts(figure))
     figure = curves_figure([Course("one", SCORES, real), Course("two", SCORES[:3], real)])
     assert figure is not None
     for axes in figure.axes:

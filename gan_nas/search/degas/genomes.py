@@ -90,14 +90,14 @@ def histogram(ops: Mapping[str, str | None]) -> dict[str, int]:
     return dict(Counter(op for op in ops.values() if op is not None))
 
 
-def probabilities(ops: Operations, scores: PlaceScores) -> dict[str, float]:
-    """Return the probability of each place's operation; of a residual that was dropped, the best's.
+def probabilities(ops: Operations, scores: PlaceScores) -> dict[str, float | None]:
+    """Return the probability of each place's operation; a residual that was dropped has none.
 
     `scores` are log-probabilities by place.
     """
     every = candidates(stem_residual=True, final_normal=True)
     return {
-        place: exp(max(scores[place]) if op is None else scores[place][every[place].index(op)])
+        place: None if op is None else exp(scores[place][every[place].index(op)])
         for place, op in ops.items()
     }
 
