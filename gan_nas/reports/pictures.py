@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 def drawn(figure: "Figure", says: str) -> ET.Element:
     """Return a figure with what it says, sharp at any size."""
     image = element("img", src=data_uri(figure_bytes(figure, "svg"), "image/svg+xml"), alt=says)
-    return element("figure", image, element("figcaption", says))
+    return element("figure", image, element("figcaption", says), class_="chart", tabindex="0")
 
 
 def copied(path: Path, says: str) -> ET.Element:

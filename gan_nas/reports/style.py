@@ -33,9 +33,12 @@ th[aria-sort=ascending] button::after { content: " \\2191"; color: #1a1a1a; }
 th[aria-sort=descending] button::after { content: " \\2193"; color: #1a1a1a; }
 figure { margin: .8rem 0; }
 figure img { max-width: 100%; height: auto; }
+.chart { overflow-x: auto; }
+.chart img { min-width: 38rem; }
 figcaption { color: #555; font-size: .88rem; }
 .grids { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1rem; }
 .grids figure { margin: 0; }
+.grids img { image-rendering: pixelated; }
 .note { border-left: 4px solid #d55e00; padding-left: .7rem; }
 .lead { border-left-color: #0072b2; }
 @media (max-width: 30rem) {
@@ -46,7 +49,8 @@ figcaption { color: #555; font-size: .88rem; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   nav { display: none; }
-  .wide { overflow: visible; }
+  .wide, .chart { overflow: visible; }
+  .chart img { min-width: 0; }
   .wide svg { max-width: 100%; max-height: 23cm; height: auto; }
   table { font-size: 8pt; }
   td.t { min-width: 0; }
