@@ -116,6 +116,11 @@ def read_record(directory: Path) -> Record:
     check_entries(directory)
     run_id, settings = read_config(directory)
     method = str(settings.get("method", ""))
+    if method == "table":
+        raise InvalidInput(
+            f"{directory} makes a table of trials, and a report shows searches, trainings and "
+            "studies: use gan-nas table pack, then gan-nas table show"
+        )
     kinds = {"retrain": "training", "reconstruct": "reconstruction"}
     kind = "study" if method.startswith(STUDY) else kinds.get(method, "search")
     finished = (directory / RESULT).exists()

@@ -182,6 +182,10 @@ def test_links_and_what_is_no_run_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="not a run directory"):
         report([tmp_path], tmp_path / "report.html")
     run = old_runs.copy("retrain-interrupted", tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"method": "table"}))
+    with pytest.raises(InvalidInput, match="makes a table of trials"):
+        report([run], tmp_path / "report.html")
     (run / "samples" / "x.png").symlink_to("/etc/passwd")
     with pytest.raises(InvalidInput, match=r"x.png is a link"):
         report([run], tmp_path / "report.html")
