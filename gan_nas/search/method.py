@@ -172,7 +172,7 @@ class Search(ABC, Generic[S]):
         """Return `num` images of what was found, uint8 (N, C, H, W), on weights it was judged by.
 
         None where there are no such weights. Networks that `trained` returns need no more. Raises
-        RunFailed for images that are not finite.
+        RunFailed for images that are not finite; it is not asked to stop.
         """
         del find, num
         return None

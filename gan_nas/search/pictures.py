@@ -20,7 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 def draw_best(work: Search[Any], task: Task[Any], best: Find) -> None:
-    """Draw the best architecture of a search and images of it, on the weights it was judged by."""
+    """Draw the best architecture of a search and images of it, on the weights it was judged by.
+
+    That takes a moment and asks nobody to stop: it is done anew after each interruption.
+    """
     if task.ledger.run is None or task.ledger.plain:
         return
     images = None
@@ -50,5 +53,5 @@ def images_of(trained: Trained, task: Task[Any], best: Find) -> Tensor:
     z = task.latents(NUM_SHOWN, genome.latent_dim, "picture norm latents", 0)
     with reestimated_norms(network, z):
         seed, latent_dim = task.config.seed, genome.latent_dim
-        made = generate(network, NUM_SHOWN, latent_dim, seed, task.device, stop=task.stop)
+        made = generate(network, NUM_SHOWN, latent_dim, seed, task.device)
         return torch.cat(list(made))

@@ -135,8 +135,7 @@ class TrainEvaluator(Evaluator):
             return None
         generator = load_generator(path, self.device)
         latent_dim = generator.latent_dim
-        made = generate(generator, num, latent_dim, trial.seed, self.device, stop=self.stop)
-        return torch.cat(list(made))
+        return torch.cat(list(generate(generator, num, latent_dim, trial.seed, self.device)))
 
     def run_of(self, trial: Trial) -> Path:
         """Return the run directory of a trial."""

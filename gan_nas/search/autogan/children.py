@@ -92,10 +92,12 @@ class Children:
             facts={"reward": config.reward, "resets": num_resets},
         )
 
-    def images(self, tokens: Tokens, num: int) -> Tensor:
+    def samples(self, tokens: Tokens, num: int) -> Tensor:
         """Return a child's images, uint8 (N, C, H, W); raises RunFailed if not finite."""
+        config = self.config
         with self._network(tokens) as network:
-            return torch.cat(list(self._fakes(network, num, seed=self.config.seed)))
+            made = generate(network, num, config.latent_dim, config.seed, self.task.device)
+            return torch.cat(list(made))
 
     def _score(self, tokens: Tokens, seed: int) -> dict[str, float]:
         with self._network(tokens) as network:

@@ -210,7 +210,7 @@ class AutoGANSearch(Search[State]):
         """Return images of the weights that gave the reward."""
         generator = find.genome.generator
         assert isinstance(generator, AutoGANGenerator)
-        return self.children.images(encode(generator), num)
+        return self.children.samples(encode(generator), num)
 
     def saved(self) -> dict[str, Saved]:
         """Return what a checkpoint keeps."""

@@ -1,6 +1,6 @@
 """Hill climbing: from a generator to the better of its neighbours, judged without any training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import ClassVar
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from gan_nas.networks.builder import build_generator
+from gan_nas.runs.run import never
 from gan_nas.scoring.generating import generate
 from gan_nas.search.best import Limit
 from gan_nas.search.method import Column, Find, Method, Search, SearchConfig, Task
@@ -86,16 +87,16 @@ class HillClimb(Search[Climb]):
     def distance(self, genome: Genome) -> float:
         """Return the distance of images of fresh weights."""
         scorer = self.task.scorer(self.task.side)
-        return scorer.score(self.fakes(genome, 100))[scorer.backbone.distance_name]
+        return scorer.score(self.fakes(genome, 100, self.task.stop))[scorer.backbone.distance_name]
 
-    def fakes(self, genome: Genome, num: int) -> Iterator[Tensor]:
+    def fakes(self, genome: Genome, num: int, stop: Callable[[], bool] = never) -> Iterator[Tensor]:
         """Yield images of fresh weights."""
         task, seed = self.task, self.task.config.seed
         with torch.device("meta"):
             network = build_generator(genome.generator, task.side, task.channels)
         network = fresh(network, seed, "weights", task.device).eval()
         latent_dim = genome.generator.latent_dim
-        return generate(network, num, latent_dim, seed, task.device, stop=task.stop)
+        return generate(network, num, latent_dim, seed, task.device, stop=stop)
 
     def samples(self, find: Find, num: int) -> Tensor:
         """Return what is drawn of the best."""
