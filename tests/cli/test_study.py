@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from commands import Command, Studied
 
+from gan_nas.studies.study import StudyResult
+
 
 @pytest.mark.parametrize("name", ["noise", pytest.param("methods", marks=pytest.mark.slow)])
 def test_a_study_ends_in_a_table_and_sentences_which_the_same_command_shows(
@@ -23,7 +25,8 @@ def test_a_study_ends_in_a_table_and_sentences_which_the_same_command_shows(
     for sentence in report["findings"]:
         assert sentence in again.out.replace("\n", " ")
     assert str(directory / "study.png") in again.out
-    assert gan_nas(*command, "--json").json == report
+    placed = StudyResult.model_validate(report).placed(directory)
+    assert gan_nas(*command, "--json").json == placed.model_dump(mode="json")
 
 
 def test_other_settings_and_misspelt_names_are_refused(
