@@ -45,7 +45,10 @@ def test_the_installed_package_is_this_one() -> None:
         (
             "import importlib, pkgutil, gan_nas\n"
             "for module in pkgutil.walk_packages(gan_nas.__path__, 'gan_nas.'):\n"
-            "    importlib.import_module(module.name)\n"
+            "    try:\n"
+            "        importlib.import_module(module.name)\n"
+            "    except ModuleNotFoundError as error:\n"
+            "        assert error.name in ('ray', 'submitit', 'optuna', 'tensorboardX'), error\n"
             "gan_nas.load_images('digits')",
             "torchvision matplotlib",
         ),
