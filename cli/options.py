@@ -54,8 +54,8 @@ Resize = Annotated[
     str | None,
     typer.Option(
         metavar="FILTER",
-        help="How real images come to another side: box, bilinear, bicubic or lanczos, as Pillow's; "
-        "else bilinear, as the papers' loaders do it, and digits by box.",
+        help="How real images come to another side: box, bilinear, bicubic or lanczos, as "
+        "Pillow's; else bilinear, as the papers' loaders do it, and digits by box.",
     ),
 ]
 Background = Annotated[

@@ -54,7 +54,7 @@ def search(
 
     Without a backbone, where the method needs one, the data's classifier is loaded or trained.
 
-    Writes genomes/*.json, log.jsonl, pictures and result.json into `directory`, and returns the
+    Writes `genomes/*.json`, log.jsonl, pictures and result.json into `directory`, and returns the
     result. Raises Interrupted with the state saved; RunFailed when a loss is not finite, and at
     once when it did so before, unless `again`; Incompatible when the directory holds other
     settings; InvalidInput for limits that nothing can keep.

@@ -91,7 +91,7 @@ def train(
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
-    samples/*.png and curves.png.
+    `samples/*.png` and curves.png.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
