@@ -21,7 +21,7 @@ from gan_nas.training.config import TrainingConfig
 
 ROOT = Path(__file__).parents[1]
 SETTING = re.compile(r"(?P<owner>[a-z][a-z0-9-]*)\.(?P<name>[a-z][a-z0-9_]*)(?:=(?P<value>\S+))?")
-FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|json|md|toml)|[\w.-]+(?:/[\w.-]+)*/")
+FILE = re.compile(r"(?:[\w.-]+/)+[\w.-]+\.(?:py|json|md|toml)")
 CODE_SPAN = re.compile(r"(?<![\[`{}])`([^`\n]+)`(?![\]`])")
 
 
@@ -73,11 +73,11 @@ GENERATED = {"commands": commands, "settings": settings, "api": api}
 
 
 def linked(text: str) -> str:
-    """Turn settings and files that are named as code into links, but for blocks of code."""
+    """Turn settings and files that are named as code into links, not in headings and blocks."""
     known = owners()
-    parts = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
+    parts = re.split(r"(^```.*?^```$|^#.*?$)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(
-        part if part.startswith("```") else CODE_SPAN.sub(lambda m: _link(m[1], known), part)
+        part if part.startswith(("```", "#")) else CODE_SPAN.sub(lambda m: _link(m[1], known), part)
         for part in parts
     )
 
