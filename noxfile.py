@@ -61,6 +61,17 @@ def tests(session: nox.Session) -> None:
     run(session, "pytest", "-m", "not slow", "-n", "2", "--dist", "worksteal", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["wheel"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/docs, warnings being errors."""
+    project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
+    needed = project["optional-dependencies"]["docs"]
+    run(session, "python", "-m", "pip", "install", "--quiet", *needed)
+    pages = ROOT / "build" / "docs"
+    run(session, "sphinx-build", "-W", "--keep-going", "-q", "-E", str(ROOT / "docs"), str(pages))
+    session.log(f"{pages / 'index.html'} is the first page")
+
+
 @nox.session(venv_backend="none", requires=["wheel"], default=False)
 def coverage(session: nox.Session) -> None:
     """Tell which lines and branches the fast tests leave out, in the commands they call, too."""

@@ -101,13 +101,13 @@ Resize = Annotated[
     str | None,
     typer.Option(
         metavar="FILTER",
-        help="How real images come to another side: box, bilinear, bicubic or lanczos, as Pillow's "
-        "[bilinear, as the papers' loaders; digits: box].",
+        help="How real images come to another side: box, bilinear, bicubic or lanczos, as "
+        "Pillow's; else bilinear, as the papers' loaders do it, and digits by box.",
     ),
 ]
 Background = Annotated[
     str | None,
-    typer.Option(metavar="COLOUR", help="Under transparent pixels: a name or #rrggbb [white]."),
+    typer.Option(metavar="COLOUR", help="Under transparent pixels: a name or #rrggbb; else white."),
 ]
 SkipOdd = Annotated[
     bool,

@@ -105,8 +105,8 @@ def search(
     autogan is a controller that learns by reinforcement, adversarialnas a differentiable search of
     generator and discriminator against each other, degas a differentiable search of a generator
     alone, by reconstruction; in all three, architectures share weights. random, evolution, nsga2,
-    halving, reinforce (autogan's controller) and optuna (its samplers and pruners, from the extra
-    gan-nas[optuna]) search any --space and train each genome alone, for a budget of trials, images
+    halving, reinforce (autogan's controller) and optuna (its samplers and pruners; an extra of
+    gan-nas) search any --space and train each genome alone, for a budget of trials, images
     or seconds; with --evaluator shared (all but halving) they score it on the weights of one
     supernet. With --genome they search for the discriminator that suits a generator.
 

@@ -59,7 +59,7 @@ def search(
 
     Without a backbone, where the method needs one, the data's classifier is loaded or trained.
 
-    Writes genomes/*.json, log.jsonl, result.json and, unless it is to be `plain`, pictures into
+    Writes `genomes/*.json`, log.jsonl, result.json and, unless it is to be `plain`, pictures into
     `directory` and, if wanted, events for `tensorboard`, and returns the result. Raises
     Interrupted with the state saved; RunFailed when a loss is not finite, and at once when it did
     so before, unless `again`; Incompatible when the directory holds other settings; InvalidInput

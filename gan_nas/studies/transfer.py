@@ -1,6 +1,6 @@
 """What was found on one data set, trained on another, beside what was found there.
 
-The papers go from CIFAR-10 to STL-10 (AutoGAN, Table 3).
+The papers go from CIFAR-10 to STL-10 (AutoGAN, sec. 4.2, Table 2).
 """
 
 from dataclasses import replace

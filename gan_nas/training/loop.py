@@ -99,7 +99,8 @@ def train(
 
     Writes into `directory`: generator.safetensors (the last averaged weights) and best.safetensors
     (those of the lowest distance seen), log.jsonl, result.json and, unless it is to be `plain`,
-    samples/*.png, curves.png and best.svg, the genome's drawing; with `tensorboard`, events for it.
+    `samples/*.png`, curves.png and best.svg, the genome's drawing; with `tensorboard`, events for
+    it.
     Returns the result. Raises Interrupted with the state saved; RunFailed when a loss is not
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -110,7 +111,8 @@ def test_what_was_measured_here_is_of_packaged_genomes_and_no_fid_without_incept
         assert measured.genome in published_names()
         is_inception = measured.backbone.lower().startswith("inception")
         assert is_inception == bool(measured.scores.keys() & {"fid", "inception_score"})
-        assert measured.source.startswith("README.md")
+        page, _, heading = measured.source.partition(", ")
+        assert f"\n## {heading}\n" in (Path(__file__).parents[2] / page).read_text("utf-8")
     found = [m for row in BOARD.rows for m in BOARD.measured_of(row)]
     assert sorted(found, key=str) == sorted(BOARD.measured, key=str)
 

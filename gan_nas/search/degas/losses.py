@@ -1,6 +1,6 @@
 """How far a reconstruction is from its image: squared error and a Laplacian pyramid.
 
-DEGAS (Doveh & Giryes 2019), sec. 3.1, after GLO (Bojanowski et al. 2018): ||x - x'||_2^2 plus
+DEGAS (Doveh & Giryes 2019), sec. 3.2, after GLO (Bojanowski et al. 2018): ||x - x'||_2^2 plus
 Lap1(x, x') = sum_j 2^{2j} |L^j(x) - L^j(x')|_1, where L^j is level j of a Laplacian pyramid (Burt &
 Adelson 1983). No weights are given. Level j has 4^-j as many entries as the image, so 2^{2j} times
 its sum of absolutes is, over the image's number of entries, its *mean* of absolutes: means are
