@@ -198,8 +198,10 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         words = with_file(words, parameters_of(words))
         code = app(words or ["--help"], prog_name="gan-nas", standalone_mode=False)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # the second is what click makes of the first
-        _give_up_stdout()
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not error.code:
+            return 0  # a shell has been told how words go on
+        _give_up_stdout()  # else click has made a SystemExit of the first
         return BROKEN_PIPE
     except Exception as error:
         if debug:

@@ -16,9 +16,10 @@ from gan_nas.errors import InvalidInput, explain, nearest
 
 # The data that presets of these names are made for, of searches and trainings; others have none.
 DATA_OF_PRESETS = {
-    "demo": "digits",
+    **dict.fromkeys(("demo", "eagan-demo", "eagan-discriminators-demo"), "digits"),
     "small": "cifar10",
-    **dict.fromkeys(("paper", "paper-cifar10", "published", "repo", "eagan"), "cifar10"),
+    **dict.fromkeys(("paper", "paper-cifar10", "published", "repo"), "cifar10"),
+    **dict.fromkeys(("eagan", "eagan-discriminators"), "cifar10"),
     **dict.fromkeys(("paper-stl10", "published-stl10", "repo-stl10"), "stl10"),
 }
 

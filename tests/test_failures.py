@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from old_runs import copy
-from tiny import CPU, GENOME, TRAINING, backbone, digits, run_training
+from tiny import CPU, GENOME, TRAINING, backbone, digits, run_search, run_training
 
 from gan_nas.errors import FailedOutcome, InvalidInput, RunFailed
 from gan_nas.runs.checkpoints import folders, step_of
@@ -161,6 +161,14 @@ def test_a_search_that_failed_says_so_until_it_is_run_again(tmp_path: Path) -> N
         derive(run, count=1)
     assert search(method, task, run, again=True).genomes
     assert not (run / "outcome.json").exists()
+
+
+@pytest.mark.slow
+def test_a_supernet_that_gives_one_image_only_fails_its_search(tmp_path: Path) -> None:
+    rates = {"generator_lr": 1.0, "discriminator_lr": 1.0}
+    with pytest.raises(RunFailed, match=r"the supernet has collapsed: at step 20 .* learning rate"):
+        run_search("adversarialnas", tmp_path / "run", **rates, iterations=20, score_every=20)
+    assert outcome(tmp_path / "run")["outcome"] == "collapsed"
 
 
 def test_other_errors_leave_no_outcome(tmp_path: Path) -> None:

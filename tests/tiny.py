@@ -1,6 +1,8 @@
 """The smallest runs that pass through every phase, and how to tell two of them apart."""
 
+import atexit
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
@@ -16,6 +18,7 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.results import Found, ReconstructionResult, SearchResult, TrainingResult
 from gan_nas.runs.run import Run, never, read_log
+from gan_nas.scoring.scorer import Scorer
 from gan_nas.search import FOLDERS, drive, load_method
 from gan_nas.search.best import Limit
 from gan_nas.search.degas.reconstruct import reconstruct
@@ -220,6 +223,19 @@ def backbone() -> Backbone:
 
 
 @cache
+def cache_dir() -> Path:
+    """Return a folder with what scores rest on of real images, which all runs of a process share.
+
+    A run that is stopped again and again would else never come further than embedding them.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="gan-nas-tests-")
+    atexit.register(folder.cleanup)
+    for side in (4, 8, 16):
+        Scorer(backbone(), digits().at(side), side, cache=Path(folder.name))
+    return Path(folder.name)
+
+
+@cache
 def digits() -> Images:
     return load_images("digits")
 
@@ -245,6 +261,7 @@ def run_training(
         resolution=16,
         device=CPU,
         backbone=backbone(),
+        cache=cache_dir(),
         stop=stop,
         again=again,
     )
@@ -252,7 +269,8 @@ def run_training(
 
 def search_task(method: str, stop: Callable[[], bool] = never, **changes: Any) -> Task[Any]:
     config = load_method(method).Config.model_validate(SETTINGS[method] | changes)
-    return Task(config=config, images=digits(), device=CPU, backbone=backbone(), stop=stop)
+    task = Task(config=config, images=digits(), device=CPU, backbone=backbone(), stop=stop)
+    return replace(task, cache=cache_dir())
 
 
 def run_search(

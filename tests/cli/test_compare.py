@@ -180,13 +180,15 @@ def test_other_backbones_have_no_measure_in_common(gan_nas: Command, tmp_path: P
     assert "no measure in common" in answer.err
 
 
-def test_files_of_score_are_compared(gan_nas: Command, trained: Path, tmp_path: Path) -> None:
+def test_files_of_score_are_compared(
+    gan_nas: Command, trained: Path, folder: Path, tmp_path: Path
+) -> None:
     paths = [tmp_path / f"{name}.json" for name in ("a", "b", "c", "d")]
     repeated = ("-n", 40, "--repeats", 2)
     for path, options in zip(
         paths, (repeated, repeated, (*repeated, "--seed", 9), ("-n", 30)), strict=True
     ):
-        assert gan_nas("score", trained, *options, "-o", path).code == 0
+        assert gan_nas("score", trained, "--data", folder, *options, "-o", path).code == 0
     same = gan_nas("compare", *paths[:2], "--json")
     assert same.code == 0
     assert set(same.json["beyond_noise"].values()) == {False}

@@ -8,6 +8,7 @@ from strange_files import CODE, STRANGE, TYPED, make
 from gan_nas.spaces.published import published_genome
 
 # Where a command takes a path: how it is called.
+DIGITS = ("--data", "digits")
 PLACES: dict[str, Callable[[Path | str, Path], tuple[str | Path, ...]]] = {
     "build": lambda path, _: ("build", path),
     "genomes": lambda path, _: ("genomes", path),
@@ -19,10 +20,16 @@ PLACES: dict[str, Callable[[Path | str, Path], tuple[str | Path, ...]]] = {
     "compare B": lambda path, _: ("compare", "sngan-cifar10", path),
     "sample": lambda path, _: ("sample", path),
     "score": lambda path, _: ("score", path),
-    "reference": lambda path, trained: ("score", trained, "-n", "20", "--reference", path),
-    "classifier": lambda path, trained: ("score", trained, "--backbone", f"classifier:{path}"),
+    "reference": lambda path, trained: ("score", trained, *DIGITS, "-n", "20", "--reference", path),
+    "classifier": lambda path, trained: (
+        "score",
+        trained,
+        *DIGITS,
+        "--backbone",
+        f"classifier:{path}",
+    ),
     "weights": lambda path, trained: (
-        *("score", trained, "--backbone", "inception"),
+        *("score", trained, *DIGITS, "--backbone", "inception"),
         *("--weights", path),
     ),
     "bench score": lambda path, _: ("bench", "score", "--weights", path),

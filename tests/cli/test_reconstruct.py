@@ -34,7 +34,7 @@ def test_reconstruct_tells_the_loss_and_does_it_once(
 def test_reconstruct_takes_twice_the_side_of_digits_by_default(
     gan_nas: Command, tmp_path: Path
 ) -> None:
-    options = ("--preset", "paper", "--width", 2, "--run", tmp_path / "run")
+    options = ("--width", 2, "--run", tmp_path / "run", "--set", "resolution=none")
     few = sets({"iterations": 1, "num_images": 20, "num_scored": 8})
     assert gan_nas("reconstruct", "ctgan-cifar10", *options, *few).code == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["image_side"] == 16

@@ -52,12 +52,13 @@ def test_a_name_without_a_schema_gets_a_suggestion(gan_nas: Command) -> None:
 def test_what_is_written_fits_its_model(
     gan_nas: Command,
     trained: Path,
+    folder: Path,
     finished_search: Path,
     studies: Callable[[str], Studied],
     tmp_path: Path,
 ) -> None:
     written = tmp_path / "scores.json"
-    assert gan_nas("score", trained, "-n", 20, "-o", written).code == 0
+    assert gan_nas("score", trained, "--data", folder, "-n", 20, "-o", written).code == 0
     reconstruct = ("reconstruct", "ctgan-cifar10", "--width", 4, "--run", tmp_path / "run")
     texts = {
         "genome": gan_nas("genomes", "ctgan-cifar10", "--json").out,

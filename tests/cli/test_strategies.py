@@ -37,7 +37,7 @@ def test_a_dry_run_counts_the_trials(gan_nas: Command, folder: Path) -> None:
     plan = gan_nas(*search, "--json").json
     assert 200 <= plan["images"] < 200 + 32
     assert plan["sizes"]["trials"] > 200 // 32
-    assert plan["run"].startswith("runs/halving-images")
+    assert plan["run"].startswith("runs/00001-halving-images")
     other = gan_nas(*search, "--space", "degas", "--set", "training=dmeo")
     assert (other.code, other.out) == (2, "")
     assert "did you mean demo" in other.err
@@ -53,7 +53,7 @@ def test_shared_weights_are_trained_first_and_inherited(
     plan = gan_nas(*search, "--dry-run", "--json").json
     assert plan["images"] == 40
     assert plan["sizes"]["supernet_parameters"] > plan["sizes"]["an example"]["parameters"]
-    assert plan["run"].startswith("runs/random-shared-images")
+    assert plan["run"].startswith("runs/00001-random-shared-images")
     answer = gan_nas(*search, "--run", run)
     assert answer.code == 0, answer.err
     for said in ("3 trials of 40 real images in all", "of weights that all share", "supernet"):

@@ -50,6 +50,19 @@ def test_a_window_has_the_variance_and_the_mean_of_its_last_losses() -> None:
     assert (window.mean(), window.variance()) == (None, float("inf"))
 
 
+def test_losses_stand_still_when_the_last_ones_are_equal_to_the_last_digit() -> None:
+    window = LossWindow(4, CPU)
+    assert not window.stands_still(3)
+    for loss in (1.0, 2.0, 2.0):
+        window.push(torch.tensor(loss, device=CPU))
+        assert not window.stands_still(3)
+    for _ in range(3):
+        window.push(torch.tensor(2.0, device=CPU))
+        assert window.stands_still(3)
+    window.push(torch.tensor(2.0 + 1e-6, device=CPU))
+    assert not window.stands_still(3)
+
+
 def test_a_window_is_made_where_it_is_told_to_be() -> None:
     """With the default device on meta, a tensor made without its device breaks on a CPU."""
     with torch.device("meta"):

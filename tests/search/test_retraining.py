@@ -60,9 +60,9 @@ def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
     weights = "to_rgb.conv.weight"
     original = training.new_gan
 
-    def dark_at_width_4(genome: Genome, *arguments: Any) -> GAN:
+    def dark_at_width_4(genome: Genome, *arguments: Any, **named: Any) -> GAN:
         """Make a generator of one image, whose weights no step can change."""
-        gan = original(genome, *arguments)
+        gan = original(genome, *arguments, **named)
         if genome == tiny.GENOME:
             gan.generator.get_parameter(weights).data.zero_()
             gan.generator_optimizer.param_groups[0]["lr"] = 0.0

@@ -40,6 +40,7 @@ from gan_nas.search.logits import Logits
 from gan_nas.search.method import Find, Search, Task, Trained
 
 PHASES = ("search iterations", "comparing images")
+JUDGED_FROM = 100  # images seen: a supernet that has seen fewer may give all the same
 
 
 class State(BaseModel):
@@ -142,7 +143,8 @@ class AdversarialNASSearch(Search[State]):
         """Score the averaged supernet, which mixes as in training, and draw samples."""
         scores, spread = self.task.ranks.first(self._scores)
         self.ledger.log("scores", **scores)
-        check_spread(spread, self.step, "the supernet")
+        if scores["images"] >= JUDGED_FROM:
+            check_spread(spread, self.step, "the supernet")
         self.ledger.keep(scores)
         self.show(means(self.ledger.windows))
         if self.config.average_replaces and self.step < self.config.iterations:
