@@ -70,8 +70,8 @@ def sample(
     The image of a seed is the first of --seed, whatever others are asked for; its bytes may differ
     by one where the others change how many are computed at once.
 
-    Examples: gan-nas sample generator.safetensors --seeds 0-999 -o images
-              gan-nas sample generator.safetensors --seeds 3,7 --interpolate 8 -o strip.png
+    Examples: gan-nas sample generator.safetensors --seeds 0-999 -o images;
+    gan-nas sample generator.safetensors --seeds 3,7 --interpolate 8 -o strip.png
     """
     path = generator_file(path)
     target = output or path.with_suffix(".png")

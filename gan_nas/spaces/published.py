@@ -97,7 +97,7 @@ def read_matrix(path: Path) -> Genome:
         raise InvalidInput(f"{path} is no .npy file of plain numbers") from error
     if matrix is None:
         raise InvalidInput(
-            f"{path} holds {shorten(header.dtype.name)} of shape {shorten(header.shape)}, a "
+            f"{path} holds {header.dtype.name[:20]} of shape {shorten(header.shape)}, a "
             f"published matrix holds whole numbers of shape {MATRIX_SHAPE}"
         )
     try:

@@ -263,20 +263,27 @@ def promising(shape: str) -> bytes:
     [
         saved(np.array(FOUND, np.uint8))[:-1],
         saved(np.array(FOUND, np.uint8))[:30],
-        promising("(3, 10000000000000000)"),
-        promising("(3, -7)"),
-        promising("(3, " + "9" * 400 + ")"),
-        promising("(3, True)"),
         promising("(" * 3000),
         promising("-" * 5000 + "1"),
         promising("(__import__('os').getcwd(),)"),
     ],
-    ids=range(9),
+    ids=range(5),
 )
 def test_a_file_that_is_no_plain_array_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "g.npy"
     path.write_bytes(data)
     assert refusal(str(path)) == f"{path} is no .npy file of plain numbers"
+
+
+@pytest.mark.parametrize("second", ["10000000000000000", "-7", "9" * 400, "True"])
+def test_an_array_that_promises_another_shape_is_refused_unread(
+    tmp_path: Path, second: str
+) -> None:
+    path = tmp_path / "g.npy"
+    path.write_bytes(promising(f"(3, {second})"))
+    said = refusal(str(path))
+    assert said.startswith(f"{path} holds uint8 of shape (3, {second[:20]}")
+    assert len(said) < len(str(path)) + 200
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,8 @@ def test_a_run_keeps_its_classifier_and_trains_no_other(tmp_path: Path) -> None:
     assert phases == {"classifier images"}
     phases.clear()
     begin()
-    assert phases == {"1/2 training images", "2/2 comparing images"}
+    embedding = "embedding real images"
+    assert phases == {embedding, "1/2 training images", "2/2 comparing images"}
 
 
 def test_a_finished_run_goes_on_to_more_steps_as_if_it_had_been_so_long(tmp_path: Path) -> None:
