@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from gan_nas.errors import Incompatible, explain
 from gan_nas.files import read_text
 from gan_nas.formats.foreign import Kind, Wanted, identify, refuse_foreign
+from gan_nas.formats.left import generator_file
 from gan_nas.networks.weights import CONFIG_LIMIT, FOLDER_CONFIG, Generator, GeneratorFile
 from gan_nas.runs.folders import RESULT
 from gan_nas.runs.results import TrainingResult, Values
@@ -88,12 +89,9 @@ def to_text(exported: Exported) -> str:
 
 def generator_path(source: Path) -> Path:
     """Return the generator file to export: of a run that of its best scores."""
-    kind = refuse_foreign(source, Wanted.GENERATOR, Kind.GENERATOR, Kind.RUN)
-    if kind != Kind.RUN:
-        return source
-    if not (source / BEST).is_file():
-        refuse_foreign(source, Wanted.GENERATOR)
-    return source / BEST
+    path = generator_file(source)
+    refuse_foreign(path, Wanted.GENERATOR, Kind.GENERATOR)
+    return path
 
 
 def measured_by(scores: Scores) -> Measured:

@@ -144,7 +144,7 @@ def _sizes(
     sizes = {}
     for number, part in enumerate(drawing.parts):
         for place, node in enumerate(part.nodes):
-            is_image = not makes and number == place == 0
+            is_image = not makes and number == place == 0 and node.scale == 1
             length = int(first * node.scale)
             depth = channels if is_image else network.width
             sizes[number, node.name] = f"{depth}x{length}x{length}"

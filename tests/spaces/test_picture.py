@@ -116,6 +116,13 @@ def test_sizes_are_those_of_the_networks_own_maps(genomes: list[Genome]) -> None
         assert shown <= maps, role
 
 
+def test_a_discriminator_whose_first_block_is_not_drawn_begins_at_its_width() -> None:
+    svg = architecture_svg(published_genome("eagan-stl10"), 48, 3, ["discriminator"])
+    said = set(svg.itertext())
+    assert "128x24x24" in said
+    assert "3x24x24" not in said
+
+
 def test_an_image_that_the_parts_cannot_double_up_to_is_refused() -> None:
     genome = published_genome("autogan-cifar10-top1")
     for side in (4, 20, 33):
