@@ -24,12 +24,13 @@ DIED_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 
 def memory_is_limited() -> bool:
     """Tell whether this process may have only so much memory, addresses or data."""
-    if sys.platform == "win32":
-        return False
-    import resource
+    is_limited = False
+    if sys.platform != "win32":
+        import resource
 
-    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
-    return any(limit != resource.RLIM_INFINITY for limit in limits)
+        kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+        is_limited = any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)
+    return is_limited
 
 
 def supervised(arguments: Sequence[str]) -> int:
