@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+EXTRAS = ("ray", "submitit", "optuna", "tensorboardX")  # packages that only an extra installs
 
 
 def only_our_package_is_installed() -> None:
@@ -23,7 +24,11 @@ def every_module_imports_from_the_wheel() -> None:
     assert package.__version__ == version("gan-nas")
     names = [module.name for module in pkgutil.walk_packages(package.__path__, "gan_nas.")]
     for name in ["gan_nas", *names]:
-        path = Path(importlib.import_module(name).__file__ or "")
+        try:
+            path = Path(importlib.import_module(name).__file__ or "")
+        except ModuleNotFoundError as error:
+            assert error.name in EXTRAS, error  # noqa: PT017 - not run by pytest
+            continue
         assert not path.is_relative_to(REPOSITORY) or ".nox" in path.parts, path
     for name in (
         "gan_nas.cli",
