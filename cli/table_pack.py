@@ -29,11 +29,12 @@ def table_pack(
     from gan_nas.files import write_text
     from gan_nas.trials.card import card
     from gan_nas.trials.making import packed
+    from gan_nas.trials.table import read_table
 
     made = packed(run)
     file = output or run / f"{made.name}.json"
     made.save(file)
-    write_text(file.with_suffix(".md"), card(made))
+    write_text(file.with_suffix(".md"), card(read_table(str(file))))  # as whoever reads it does
     if as_json:
         show_json({"file": str(file), "card": str(file.with_suffix(".md")), "name": made.name})
         return

@@ -44,7 +44,7 @@ from gan_nas.versions import versions
 
 OUTCOMES = "outcomes"  # in the run directory: a file for each trial that has ended
 PASSPORTS = "passports.json"  # how each judge scores
-BESIDE = ("spread", "seconds")  # scores in a log, which are none
+BESIDE = ("event", "time", "spread", "seconds")  # scores in a log, which are none
 WHEN = ("step", "images")  # of a score, which are no measures
 LONGEST = 10**9  # steps: never
 
