@@ -43,7 +43,8 @@ PLACES: dict[str, Callable[[Path | str, Path], tuple[str | Path, ...]]] = {
 # What is of the right kind, and then refused for what is in it or not.
 RIGHT_KIND: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
-        ("build", "genomes", "retrain", "retrain help", "reconstruct", "bench", "sample"), ("run",)
+        ("build", "genomes", "retrain", "retrain help", "reconstruct", "bench", "sample", "export"),
+        ("run",),
     ),
     "compare A": ("scores.json", "run"),
     "compare B": ("scores.json", "run"),

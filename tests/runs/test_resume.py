@@ -61,10 +61,14 @@ def whole(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Whole:
 def interrupted_again_and_again(
     begin: Callable[..., Any], directory: Path, every: int
 ) -> dict[str, Any]:
-    """Interrupt a run at its first look, and after so many more each time; return what it left."""
+    """Interrupt a run at its first look, and after so many more each time; return what it left.
+
+    From the fifth time on after more and more: what comes to no checkpoint, as scores do not, must
+    fit between two interruptions.
+    """
     for times in range(20):
         try:
-            begin(directory, Looks(every if times else 1))
+            begin(directory, Looks(every * max(1, times - 3) if times else 1))
         except Interrupted:
             continue
         assert times >= 4
