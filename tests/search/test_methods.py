@@ -152,7 +152,7 @@ def test_a_search_and_derive_keep_the_classifier_that_was_trained_for_them(
     task = tiny.search_task(method.name, top_k=1, **short(method.name))
     counts = {name: 20 for name in ("num_scored", "num_images") if hasattr(task.config, name)}
     config = task.config.model_copy(update=counts)
-    task = replace(task, config=config, images=images, backbone=None)
+    task = replace(task, config=config, images=images, backbone=None, cache=None)
 
     def hear(phase: str, *_: object) -> None:
         phases.add(phase)
