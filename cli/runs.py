@@ -21,6 +21,7 @@ from gan_nas.cli.printing import (
     show_json,
     table,
 )
+from gan_nas.cli.signals import stopping
 from gan_nas.cli.where import RUNS
 from gan_nas.errors import InvalidInput
 
@@ -86,13 +87,12 @@ def _watch(where: Path, *, as_json: bool) -> None:
     out = console()
     if as_json or not out.is_terminal:
         raise InvalidInput("--watch redraws a terminal: leave it out where something else reads")
-    try:
-        with Live(console=out, auto_refresh=False) as live:
-            while True:
-                live.update(_table(reversed(list_runs(where)), where), refresh=True)
-                time.sleep(EVERY)
-    except KeyboardInterrupt:
-        return
+    with stopping(says=False) as stop, Live(console=out, auto_refresh=False) as live:
+        while not stop():
+            live.update(_table(reversed(list_runs(where)), where), refresh=True)
+            waited = time.monotonic() + EVERY
+            while time.monotonic() < waited and not stop():
+                time.sleep(0.05)
 
 
 def _table(found: "Iterable[Listed]", where: Path) -> Table:

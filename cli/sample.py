@@ -74,7 +74,8 @@ def sample(
     gan-nas sample generator.safetensors --seeds 3,7 --interpolate 8 -o strip.png
     """
     path = generator_file(path)
-    target = output or path.with_suffix(".png")
+    beside = path.with_name(f"{path.name}.png") if path.is_dir() else path.with_suffix(".png")
+    target = output or beside
     kind = _kind(target)
     if seeds is not None and (num is not None or seed is not None):
         raise InvalidInput("--seeds names the seed of each image: leave out -n and --seed")

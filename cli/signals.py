@@ -33,8 +33,8 @@ def ignore() -> None:
 
 
 @contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """Lend a function that tells whether a signal has come."""
+def stopping(*, says: bool = True) -> Iterator[Callable[[], bool]]:
+    """Lend a function that tells whether a signal has come; one that `says` so at once, usually."""
     asked = False
 
     def answer(number: int, frame: FrameType | None) -> None:
@@ -46,7 +46,7 @@ def stopping() -> Iterator[Callable[[], bool]]:
         if not asked:
             asked = True
             message = MESSAGE if num_launched() == 1 else MESSAGE_OF_SEVERAL
-            if launched_rank() == 0:
+            if says and launched_rank() == 0:
                 _write(f"\r\x1b[2K{message}\n" if _on_terminal() else f"{message}\n")
 
     before = {number: signal.signal(number, answer) for number in heard()}

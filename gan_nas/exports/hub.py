@@ -16,6 +16,7 @@ from gan_nas.data.writing import CHANNELS
 from gan_nas.errors import InvalidInput, shorten
 from gan_nas.exports.about import Exported, Measured, to_text
 from gan_nas.files import read_bytes, write_atomically, write_text
+from gan_nas.formats.foreign import Kind, identify
 from gan_nas.networks.cost import generator_cost
 from gan_nas.networks.weights import (
     FILE_LIMIT,
@@ -49,8 +50,24 @@ def check_licence(licence: str | None) -> None:
         )
 
 
+def refuse_others(folder: Path) -> None:
+    """Raise InvalidInput for a folder that holds something and is no exported generator."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if identify(folder).kind != Kind.GENERATOR:
+        raise InvalidInput(
+            f"{folder} holds other files, which a generator's would be written over: name a new "
+            "folder"
+        )
+
+
 def save_hub(generator: Generator, source: Path, folder: Path, about: Exported) -> None:
-    """Write the folder of a generator that was loaded from `source`; other files there are kept."""
+    """Write the folder of a generator that was loaded from `source`.
+
+    One that was exported before is written over, other files in it are kept. Raises InvalidInput
+    for any other folder that holds something, such as the run's own.
+    """
+    refuse_others(folder)
     weights = read_bytes(weights_file(source), FILE_LIMIT)
     write_atomically(folder / FOLDER_WEIGHTS, lambda temporary: temporary.write_bytes(weights))
     write_text(folder / FOLDER_CONFIG, to_text(about))

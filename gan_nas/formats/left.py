@@ -14,6 +14,7 @@ from gan_nas.formats.foreign import Kind, identify
 
 CONFIG, RESULT = "config.json", "result.json"
 GENERATORS = ("best.safetensors", "generator.safetensors")  # the better one first
+WEIGHTS = "model.safetensors"  # of an exported folder
 LIMIT = 1 << 26  # bytes of a JSON file
 
 
@@ -132,6 +133,8 @@ def _metadata(path: Path) -> dict[str, Any]:
     """Return what a generator file says of itself."""
     from safetensors import SafetensorError, safe_open
 
+    if path.is_dir():
+        path = path / WEIGHTS
     try:
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get("gan_nas", "")

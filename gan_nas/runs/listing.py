@@ -34,6 +34,7 @@ LENGTHS = (
     ("seconds", "seconds"),
 )
 DEPTH = 3  # folders that are looked into
+LARGEST = 1e300  # of a number that is taken from a log
 
 
 class Listed(BaseModel):
@@ -207,7 +208,9 @@ def _of_result(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:
     value = values.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if abs(value) <= LARGEST else None  # nor NaN, nor infinity
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:

@@ -154,9 +154,9 @@ def read_scores(path: Path) -> Scores:
 def holds_scores(path: Path) -> bool:
     """Tell whether a file looks like one of scores, or a folder has one that does.
 
-    A run and its result stand for a genome.
+    A run, its result and an exported generator stand for a genome.
     """
-    if identify(path).kind in (Kind.RUN, Kind.RESULT):
+    if identify(path).kind in (Kind.RUN, Kind.RESULT, Kind.GENERATOR):
         return False
     if path.is_dir():
         return any(map(holds_scores, path.glob("*.json")))

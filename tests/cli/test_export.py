@@ -76,3 +76,22 @@ def test_import_reads_a_checkpoint_and_says_how_to_check_it(
     assert answer.code == 4
     assert f"{checkpoint} lacks cell3.c_sc.weight, which autogan-cifar10-top2 needs" in answer.err
     assert gan_nas("import", checkpoint, "--genome", "sngan-cifar10", "-o", "g.pth").code == 2
+
+
+def test_a_folder_that_holds_anything_else_is_not_written_into(
+    gan_nas: Command, trained: Path, tmp_path: Path
+) -> None:
+    config = (trained.parent / "config.json").read_bytes()
+    (tmp_path / "README.md").write_text("mine")
+    for folder in (trained.parent, tmp_path):
+        answer = gan_nas("export", trained.parent, "--to", "hub", "-o", folder)
+        assert answer.code == 2
+        assert "holds other files" in answer.err
+    assert (trained.parent / "config.json").read_bytes() == config
+    assert (tmp_path / "README.md").read_text() == "mine"
+    for _ in range(2):  # its own folder is written over
+        assert gan_nas("export", trained, "--to", "hub", "-o", tmp_path / "hub-1.5").code == 0
+    assert gan_nas("draw", tmp_path / "hub-1.5", "-o", tmp_path / "cell.svg").code == 0
+    assert gan_nas("compare", tmp_path / "hub-1.5", trained.parent).code == 0
+    gan_nas("sample", tmp_path / "hub-1.5", "-n", 4)
+    assert (tmp_path / "hub-1.5.png").exists()

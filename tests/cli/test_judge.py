@@ -50,6 +50,7 @@ def interrupted(folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_a_resume_is_judged_by_the_runs_own_network(
     gan_nas: Command, folder: Path, interrupted: Path, other_cache: Path
 ) -> None:

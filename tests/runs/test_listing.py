@@ -64,3 +64,16 @@ def test_runs_in_a_run_are_listed_with_it(tmp_path: Path) -> None:
     copy("retrain-finished", run / "retrained" / "x")
     assert [one.run for one in list_runs(tmp_path)] == [str(run)]
     assert [one.run for one in list_runs(run)] == [str(run), str(run / "retrained" / "x")]
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN", "1" + "0" * 400, "-1e999"])
+def test_numbers_that_are_none_damage_no_list(tmp_path: Path, number: str) -> None:
+    run = tmp_path / "run"
+    tiny.run_training(run)
+    line = f'{{"event":"scores","step":{number},"seconds":{number},"distance":{number}}}\n'
+    with (run / "log.jsonl").open("a") as log:
+        log.write(line)
+    (run / "result.json").unlink()
+    (listed,) = list_runs(tmp_path)
+    json.loads(listed.model_dump_json())
+    assert listed.state in ("stopped", "damaged")

@@ -89,6 +89,7 @@ def test_another_seed_gives_other_bytes(kind: str, tmp_path: Path) -> None:
     assert weights[0] != weights[1]
 
 
+@pytest.mark.parametrize("kind", SELDOM, indirect=True)
 def test_stopped_again_and_again_and_resumed_equals_uninterrupted(
     kind: str, whole: Whole, tmp_path: Path
 ) -> None:

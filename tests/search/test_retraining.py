@@ -78,6 +78,7 @@ def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
     assert "collapsed" in failed.why
 
 
+@pytest.mark.slow
 def test_seeds_and_rungs_train_the_better_half_longer_however_often_it_is_stopped(
     searches: Callable[[str], tiny.Searched], tmp_path: Path
 ) -> None:
