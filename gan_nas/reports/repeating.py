@@ -18,6 +18,9 @@ OPTIONS = {"seed": "--seed", "space": "--space", "evaluator": "--evaluator"}  # 
 Words = tuple[str | Path, ...]
 
 
+JUDGES = ("residual", "inception")  # backbones that are named as they are, but for the usual one
+
+
 def repeated(record: Record) -> Words | None:
     """Return the words after `gan-nas` that make a run again; None where they are not known.
 
@@ -25,7 +28,7 @@ def repeated(record: Record) -> Words | None:
     """
     try:
         return (*_command(record), *_data(record), *_machine(record), "--run", _elsewhere(record))
-    except (GanNasError, KeyError, TypeError, ValueError):
+    except (GanNasError, IndexError, KeyError, TypeError, ValueError):
         return None  # of a method that is not installed, or settings of another version
 
 
@@ -41,8 +44,11 @@ def _command(record: Record) -> Words:
     config = dict(record.config)
     if record.kind == "search":
         method = load_method(record.method)
+        given: Words = ()
+        if config.pop("generator", None) is not None:  # whose discriminators were searched
+            given = ("--genome", file_of(record.genomes[0]))
         settings = _settings(method.Config, method.presets, config)
-        return ("search", "--method", record.method, *settings)
+        return ("search", "--method", record.method, *given, *settings)
     if record.kind == "study":
         study = load_study(record.method)
         return ("study", record.method, *_settings(study.Config, study.presets, config))
@@ -111,6 +117,9 @@ def _machine(record: Record) -> Words:
     threads = versions.get("threads") if isinstance(versions, dict) else None
     device = record.settings.get("device")
     words: list[str] = ["--device", device] if isinstance(device, str) else []
+    judge = record.settings.get("judge")
+    if isinstance(judge, str) and judge in JUDGES:
+        words += ["--backbone", judge]
     return (*words, *(("--threads", str(threads)) if type(threads) is int else ()))
 
 

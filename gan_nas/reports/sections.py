@@ -41,7 +41,7 @@ def run_section(record: Record, anchor: str, say: Say) -> ET.Element:
     if isinstance(record.result, StudyResult):
         parts += _study(record, record.result)
     if isinstance(record.result, SearchResult):
-        parts += _found(record.result)
+        parts += _found(record.result, searched(record))
     parts += [*_genome(record), *_curves(record), *_trials(record), *_samples(record)]
     parts += [_scores(record), _passport(record), _settings(record)]
     return element("section", *parts)
@@ -159,8 +159,8 @@ def _curves(record: Record) -> list[ET.Element]:
     return made
 
 
-def _found(result: SearchResult) -> list[ET.Element]:
-    """Return the table of what a search found, and its front."""
+def _found(result: SearchResult, network: str) -> list[ET.Element]:
+    """Return the table of what a search of one of the networks found, and its front."""
     rows = result.genomes[:MOST_ROWS]
     values, scores = _names(row.values for row in rows), _names(row.scores for row in rows)
     heads = ["rank", "genome", *values, *scores, "parameters", "multiply-adds", "cells"]
@@ -182,10 +182,13 @@ def _found(result: SearchResult) -> list[ET.Element]:
     name = values[0]
     points = [Point(r.id, r.parameters, float(r.values.get(name, inf))) for r in rows]
     figure = front_figure(
-        points, "parameters of the generator", name, lower_is_better=_falls(result.method, name)
+        points,
+        f"parameters of the {network}",
+        name,
+        lower_is_better=_falls(result.method, name),
     )
     if figure is not None:
-        made.append(drawn(figure, f"{name} against the generator's size, of genomes found."))
+        made.append(drawn(figure, f"{name} against the {network}'s size, of genomes found."))
     return made
 
 
@@ -197,12 +200,17 @@ def _falls(method: str, column: str) -> bool:
     return any(one.name == column and one.best == "lowest" for one in columns)
 
 
+def searched(record: Record) -> str:
+    """Return which network of genomes a search is for."""
+    return "discriminator" if record.config.get("generator") is not None else "generator"
+
+
 def _trials(record: Record) -> list[ET.Element]:
     """Return the table of a search's trials, the best so far, and the front."""
     rows = [row for row in record.log if type(row.get("trial")) is int]
     if not rows:
         return []
-    shared = record.config.get("evaluator") == "shared"
+    shared = record.config.get("evaluator") in ("shared", "pairs")
     reached: dict[str, float] = {}
     points = []
     for row in rows:
@@ -227,7 +235,7 @@ def _trials(record: Record) -> list[ET.Element]:
     ]
     made = [element("h3", "Trials")]
     if any(0 < loss < inf for _, loss, _ in points):
-        figure = trials_figure(points, "parameters of the generator", caption(record))
+        figure = trials_figure(points, f"parameters of the {searched(record)}", caption(record))
         made.append(drawn(figure, "The best so far, and the Pareto front of all trials."))
     return [*made, table(heads, cells)]
 
