@@ -5,7 +5,6 @@ What stands here is the public API; a name is imported, and torch with it, when 
 
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ __all__ = list(HOMES)
 
 # In a clone that is not installed, cli/ and genomes/ lie beside this folder, not in it.
 if find_spec(f"{__name__}.genomes") is None:
-    __path__.append(str(Path(__file__).parents[1]))
+    __path__.append(f"{__path__[0]}/..")  # pathlib would be one more thing to import
 
 
 def __getattr__(name: str) -> object:
