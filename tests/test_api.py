@@ -75,7 +75,7 @@ def run(code: str, folder: Path) -> str:
 
 def test_importing_the_package_imports_nothing_else(tmp_path: Path) -> None:
     loaded = run(
-        "import sys, importlib, typing\nbefore = set(sys.modules)\nimport gan_nas\n"
+        "import sys, importlib.util, typing\nbefore = set(sys.modules)\nimport gan_nas\n"
         "print(*set(sys.modules) - before)\n",
         tmp_path,
     )
