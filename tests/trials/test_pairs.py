@@ -52,6 +52,7 @@ def ids(work: Any) -> list[str]:
     return [genome.genome_id for genome in work.strategy.population]
 
 
+@pytest.mark.slow
 def test_a_generation_begins_with_copies_of_the_best_generator_which_then_go_their_ways() -> None:
     work = begun()
     pairs = pairs_of(work)
