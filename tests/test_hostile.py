@@ -95,7 +95,7 @@ def test_large_honest_images_are_read(tmp_path: Path) -> None:
     Image.fromarray(noise[..., :3]).save(folder / "4.jpg", progressive=True)
     for i in range(5, 16):
         (folder / f"{i}.jpg").hardlink_to(folder / "4.jpg")
-    assert next(open_images(folder).batches(2)).shape == (2, 3, 4096, 4096)
+    assert next(open_images(folder).batches(2)).shape == (1, 3, 4096, 4096)
     assert load(folder, side=32).train.shape[1:] == (3, 32, 32)
 
 
