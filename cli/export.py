@@ -66,13 +66,11 @@ def export(
         raise InvalidInput(f"{output} is a file, and hub is a folder: name another path")
 
     from gan_nas.exports.about import describe, generator_path, measured_by, told_beside
-    from gan_nas.exports.hub import check_licence, refuse_others, save_hub
+    from gan_nas.exports.hub import check_licence, save_hub
     from gan_nas.networks.weights import load_generator
     from gan_nas.scoring.comparing import read_scores
 
     check_licence(licence)
-    if to == "hub":
-        refuse_others(output)
     if to == "onnx":
         from gan_nas.exports.onnx import check_installed
 

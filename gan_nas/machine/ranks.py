@@ -64,8 +64,16 @@ class Ranks:
         """Return what tells all whether one of them is to stop; `stop` tells each of itself."""
         return stop
 
-    def check(self, batches: Mapping[str, int]) -> None:
-        """Raise InvalidInput for batches, by the names of their settings, that cannot be split."""
+    def check(self, batches: Mapping[str, int], micro_batch: int | None = None) -> None:
+        """Raise InvalidInput for batches, by the names of their settings, that cannot be split.
+
+        Nor can those of which one process takes a part after the other.
+        """
+        if self.size > 1 and micro_batch is not None:
+            raise InvalidInput(
+                f"micro_batch = {micro_batch} with {self.size} processes, which split a batch "
+                "already: leave it out, or start more of them"
+            )
         for name, size in batches.items():
             if size % self.size:
                 raise InvalidInput(

@@ -56,8 +56,8 @@ class ProxyConfig(StudyConfig):
     trains none."""
     reconstruction_steps: int | None = Field(default=None, ge=1)
     """Iterations in which each genome alone learns to reconstruct images; none: not at all."""
-    reconstructed: int = Field(default=288, ge=FEWEST)
-    """Genomes, the first ones of an order that is drawn by the seed, that reconstruct."""
+    reconstructed: int | None = Field(default=None, ge=FEWEST)
+    """Genomes that reconstruct, the first ones of an order that the seed draws; none: all."""
 
 
 class ProxyStudy(Study[ProxyConfig]):

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gan_nas.machine.repeatable import repeatable
 from gan_nas.networks.simulation import META
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.plan import new_gan, training_phase
 
+GPU = torch.device("cuda")
 # Of PyTorch 2.14, as `torch.use_deterministic_algorithms` lists them.
 NOT_DETERMINISTIC = frozenset(
     {
@@ -64,13 +66,7 @@ def look_at_operations(
     """Return the operations of a genome's training on a GPU; needs none, and allocates nothing."""
     gan = new_gan(genome, config, resolution, image_channels, META)
     phase = training_phase(gan, genome, config, resolution, image_channels)
-    kept = torch.are_deterministic_algorithms_enabled()
-    warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)  # some layers have another form then
-    try:
-        with _Names() as names:
-            phase.first()
-            phase.second()
-    finally:
-        torch.use_deterministic_algorithms(kept, warn_only=warned)
+    with repeatable(GPU), _Names() as names:  # as it trains there: some layers have another form
+        phase.first()
+        phase.second()
     return Looked(len(names.seen), tuple(sorted(names.seen & NOT_DETERMINISTIC)))

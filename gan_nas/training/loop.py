@@ -105,16 +105,12 @@ def train(
     finite or all images are the same, and at once when it did so before, unless `again`;
     Incompatible when the directory holds other settings.
     """
-    ranks.check({name: getattr(config, name) for name in ("batch_size", "generator_batch_size")})
+    batches = {name: getattr(config, name) for name in ("batch_size", "generator_batch_size")}
+    ranks.check(batches, config.micro_batch)
     if ranks.size > 1 and config.compile:
         raise InvalidInput(
             f"compile = true with {ranks.size} processes: torch.compile cannot follow what they "
             "tell each other, train without compile"
-        )
-    if ranks.size > 1 and config.micro_batch is not None:
-        raise InvalidInput(
-            f"micro_batch = {config.micro_batch} with {ranks.size} processes, which split a batch "
-            "already: leave it out, or start more of them"
         )
     genome = suited(genome, config.framework)
     directory, device = Path(directory), torch.device(device)

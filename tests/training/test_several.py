@@ -40,6 +40,9 @@ def test_batches_that_cannot_be_split_are_refused() -> None:
     ranks.size = 3
     with pytest.raises(InvalidInput, match=r"batch_size = 64 with 3 processes: .* multiple of 3"):
         ranks.check({"generator_batch_size": 63, "batch_size": 64})
+    ranks.check({}, None)
+    with pytest.raises(InvalidInput, match="micro_batch = 4 with 3 processes"):
+        ranks.check({}, 4)
 
 
 def test_a_split_network_is_the_network_with_its_norms_written_out() -> None:

@@ -102,11 +102,8 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         self._check_role(config)
         terms = evaluator_terms(self.strategy, config, task.side, task.channels, task.device)
         evaluator.check(terms)
-        if evaluator.shares_weights and terms.training.micro_batch and task.ranks.size > 1:
-            raise InvalidInput(
-                f"micro_batch = {terms.training.micro_batch} with {task.ranks.size} processes, "
-                "which split a batch already: leave it out, or start more of them"
-            )
+        if evaluator.shares_weights:
+            task.ranks.check({}, terms.training.micro_batch)
         if task.jobs > 1 and not evaluator.side_by_side:
             raise InvalidInput(
                 f"evaluator {config.evaluator} judges one trial after the other: it takes one job, "
