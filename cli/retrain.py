@@ -35,7 +35,7 @@ from gan_nas.spaces.registry import space_names
 if TYPE_CHECKING:
     from gan_nas.runs.results import TrainingResult
     from gan_nas.training.finetuning import Given
-    from gan_nas.training.loop import Start
+    from gan_nas.training.units import Start
 
 
 def retrain(

@@ -17,7 +17,7 @@ from gan_nas.runs.results import TrainingResult, Values
 from gan_nas.runs.stored import read_result
 from gan_nas.scoring.protocols import Passport, Scores
 from gan_nas.spaces.genome import Genome
-from gan_nas.training.loop import BEST, LAST
+from gan_nas.training.units import BEST, LAST
 
 KEY = "gan_nas"  # of the metadata of ONNX's and PyTorch's files
 MOMENT = ("step", "images")

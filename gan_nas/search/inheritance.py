@@ -30,7 +30,7 @@ from gan_nas.search.method import ImageShape, Task, Trained
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
-from gan_nas.training.loop import Start
+from gan_nas.training.units import Start
 
 
 class Supernets(NamedTuple):

@@ -32,7 +32,7 @@ from gan_nas.runs.stored import as_written, stored_config
 from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome, parse_genome
 from gan_nas.training.config import TrainingConfig
-from gan_nas.training.loop import LAST, Start
+from gan_nas.training.units import LAST, Start
 
 SUMMARY = ("method", "data", "data_fingerprint", "steps", "images")  # of a file's lineage
 LONGEST = 300  # characters of a text in it

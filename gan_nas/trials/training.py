@@ -27,10 +27,11 @@ from gan_nas.spaces.frameworks import suited
 from gan_nas.spaces.genome import Genome, Role
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.forecast import Work
-from gan_nas.training.loop import LAST, Start, train
+from gan_nas.training.loop import train
 from gan_nas.training.plan import new_gan
 from gan_nas.training.plan import work as training_work
 from gan_nas.training.timing import seconds_of_image
+from gan_nas.training.units import LAST, Start
 from gan_nas.trials.evaluator import Evaluator, Means, Shared, Terms, failure
 from gan_nas.trials.trial import Outcome, Trial
 

@@ -29,7 +29,8 @@ from gan_nas.spaces.schema import DiscriminatorGenome
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig
-from gan_nas.training.loop import Start, train
+from gan_nas.training.loop import train
+from gan_nas.training.units import Start
 
 Searches = Callable[[str], tiny.Searched]
 

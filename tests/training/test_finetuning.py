@@ -27,7 +27,8 @@ from gan_nas.spaces.registry import BUILT_IN, load_space
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.finetuning import load_start, read_given, start_with
-from gan_nas.training.loop import Start, train
+from gan_nas.training.loop import train
+from gan_nas.training.units import Start
 
 pytestmark = pytest.mark.usefixtures("plugin")
 

@@ -20,7 +20,7 @@ from gan_nas.runs.run import Run
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.published import published_genome
 from gan_nas.training.config import TrainingConfig, presets_for
-from gan_nas.training.loop import _Training
+from gan_nas.training.units import Training
 
 SIZES = {"steps": 3, "num_scored": 50, "batch_size": 4, "generator_batch_size": 6, "log_every": 2}
 GENOMES = ["autogan-cifar10-top3", "adversarialnas-cifar10"]
@@ -56,7 +56,7 @@ def largest_difference(directory: Path, name: str, **changes: Any) -> float:
     network = tiny.Features().float()
     backbone = Backbone("classifier", "tiny", side=8, channels=1, labelled=True, network=network)
     scorer = Scorer(backbone, tiny.digits().at(32), 32)
-    training = _Training(genome, config, run, Ledger(run), scorer, tiny.CPU, None)
+    training = Training(genome, config, run, Ledger(run), scorer, tiny.CPU, None)
     training.steps.batches = Doubled(training.steps.batches)  # type: ignore[assignment]
     gan = training.gan
     generator, discriminator = deepcopy(gan.generator), PlainDiscriminator(4, 1)
