@@ -199,7 +199,20 @@ def duration(seconds: float) -> str:
 
 def short_name(score: str) -> str:
     """Say frechet_distance[classifier] as distance, classifier_score as score, fid as fid."""
-    return score.partition("[")[0].removeprefix("frechet_").removeprefix("classifier_")
+    return _without_kind(score.partition("[")[0])
+
+
+def names_apart(scores: Iterable[str]) -> dict[str, str]:
+    """Return short names of scores; where several judges give one, those after the first theirs."""
+    names: dict[str, str] = {}
+    for score in scores:
+        short = short_name(score)
+        names[score] = _without_kind(score) if short in names.values() else short
+    return names
+
+
+def _without_kind(score: str) -> str:
+    return score.removeprefix("frechet_").removeprefix("classifier_")
 
 
 def remark_log_records() -> None:

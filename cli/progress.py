@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from gan_nas.cli.printing import console, duration, is_quiet, short_name
+from gan_nas.cli.printing import console, duration, is_quiet, names_apart
 from gan_nas.progress import AT, ENDED, LEFT, LEFT_OF_PHASE, Progress, silent
 
 LIVE_SECONDS = 0.125  # between two pictures of the live line
@@ -162,10 +162,11 @@ class _Row:
         line.append(f"{self.done:,}/{self.total:,}" + (f" {unit}" if unit else ""))
         for text in self._measured(ended):
             line.append(f" · {text}")
+        names = names_apart(key.partition(AT)[0] for key in self.values)
         for key, value in self.values.items():
             if not key.endswith("/s") and key not in (LEFT, LEFT_OF_PHASE) and isfinite(value):
                 name, at, moment = key.partition(AT)
-                said = f"{short_name(name)} {_three_digits(value)}{at}{moment}"
+                said = f"{names[name]} {_three_digits(value)}{at}{moment}"
                 line.append(f" · {said}", style="dim")
         return line
 

@@ -16,7 +16,7 @@ from gan_nas.cli.inputs import (
     settings,
 )
 from gan_nas.cli.plans import show_settings
-from gan_nas.cli.printing import remark, show, show_result, table
+from gan_nas.cli.printing import console, lines, remark, show, show_result, table
 from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.signals import stopping
 from gan_nas.cli.threads import settle_threads
@@ -26,6 +26,9 @@ from gan_nas.studies import STUDIES, load_study
 
 if TYPE_CHECKING:
     from gan_nas.studies.study import StudyResult
+
+WIDE = 1000  # characters: no table has as many
+NAME = 24  # characters that a row's name has at least; numbers have all they need
 
 
 def study(
@@ -131,21 +134,36 @@ def study(
 def _show(result: "StudyResult") -> None:
     """Print the question, the table and what follows from it."""
     remark(result.question, style="bold")
-    words = [column.words for column in result.columns]
+    columns = [  # counts that are all zero, such as those of failures, tell nothing
+        column
+        for column in result.columns
+        if column.format != "d" or any(row.get(column.name) for row in result.rows)
+    ]
+    words = [column.words for column in columns]
     numbers = [
         column.words
-        for column in result.columns
+        for column in columns
         if any(isinstance(row.get(column.name), int | float) for row in result.rows)
     ]
     rows = table(*words, numbers=numbers)
     for row in result.rows:
         cells = []
-        for column in result.columns:
+        for column in columns:
             value = row.get(column.name)
             is_number = isinstance(value, int | float)
             cells.append(f"{value:{column.format}}" if is_number else str(value or ""))
-        rows.add_row(*cells)
-    rows.columns[0].no_wrap = True
+        # Settings behind a search's name get lines of their own, so that numbers have room.
+        rows.add_row(lines(cells[0].replace("@", "\n@").split("\n")), *cells[1:])
+    for place, (name, column) in enumerate(zip(words, rows.columns, strict=True)):
+        texts = [text for cell in column.cells for text in str(cell).split("\n")]
+        longest = max(map(len, [*name.split(), *texts]))
+        column.min_width = longest if place else min(longest, NAME)
+    rows.columns[0].overflow = "fold"
+    out = console()
+    if out.measure(rows, options=out.options.update(width=WIDE)).maximum > out.width:
+        rows.padding = 0
+        for name, column in zip(words, rows.columns, strict=True):
+            column.header = lines(name.split())
     show(rows, "")
     show(*result.findings, "")
     remark("What it does not show:", style="dim")

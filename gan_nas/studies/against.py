@@ -52,10 +52,10 @@ def compared(
     return Findings(
         columns=[
             TableColumn(name="search", words="search"),
-            TableColumn(name="seconds", words="CPU seconds", format=".0f"),
+            TableColumn(name="seconds", words="CPU s", format=".0f"),
             TableColumn(name="distance", words="distance"),
             TableColumn(name="spread", words="spread", format=".2f"),
-            TableColumn(name="second_distance", words="second judge"),
+            TableColumn(name="second_distance", words="2nd judge"),
             TableColumn(name="failed", words="failed", format="d"),
             TableColumn(name="ratio", words="ratio", format=".2f"),
             TableColumn(name="low", words="95 %: from", format=".2f"),

@@ -88,7 +88,7 @@ class LeaderboardStudy(Study[LeaderboardConfig]):
                 TableColumn(name="genome", words="genome"),
                 TableColumn(name="distance", words="distance"),
                 TableColumn(name="spread", words="spread", format=".2f"),
-                TableColumn(name="second_distance", words="second judge"),
+                TableColumn(name="second_distance", words="2nd judge"),
                 TableColumn(name="failed", words="failed", format="d"),
                 TableColumn(name="p_value", words="p, to the first", format=".2g"),
                 TableColumn(name="parameters", words="parameters", format=",d"),

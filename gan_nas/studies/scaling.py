@@ -66,7 +66,7 @@ class ScalingStudy(Study[ScalingConfig]):
                 TableColumn(name="width", words="width", format="d"),
                 TableColumn(name="parameters", words="parameters", format=",d"),
                 TableColumn(name="distance", words="distance"),
-                TableColumn(name="second_distance", words="second judge"),
+                TableColumn(name="second_distance", words="2nd judge"),
                 TableColumn(name="failed", words="failed", format="d"),
             ],
             rows=rows,

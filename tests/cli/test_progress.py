@@ -34,6 +34,19 @@ def test_elsewhere_a_line_comes_at_once_now_and_then_and_last(
     ]
 
 
+def test_scores_of_a_second_judge_bear_its_name(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = "frechet_distance[classifier]", "classifier_score"
+    others = "frechet_distance[residual]", "classifier_score[residual]"
+    with progress_on_stderr() as report:
+        report("training images", 1, 4, {f"{name} at step 1": 2.0 for name in (*names, *others)})
+    assert capsys.readouterr().err.strip() == (
+        "training  1/4 images · distance 2 at step 1 · score 2 at step 1"
+        " · distance[residual] 2 at step 1 · score[residual] 2 at step 1"
+    )
+
+
 def test_a_new_phase_ends_the_one_before(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ import tiny
 import torch
 from PIL import Image
 
+from gan_nas.cli.study import _show
 from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.runs.run import never
 from gan_nas.search import OWN, load_method
@@ -157,6 +158,32 @@ def test_who_beats_random_search_is_said_and_who_cannot_be_told_from_it() -> Non
         assert row["second_distance"] == pytest.approx(2 * row["distance"])
         if row["search"] != "random:autogan":
             assert row["low"] < row["ratio"] < row["high"]
+
+
+def test_no_number_of_the_table_is_cut_short_at_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    found, judged = outcomes(random=1234.5, evolution=0.00123, halving=345.6)
+    sets = "architecture_start=0.25", "architecture_lr=0.025"
+    found = {
+        one._replace(sets=sets) if one.method == "halving" else one: g for one, g in found.items()
+    }
+    seconds = {search: [12345.6] for search in found}
+    baselines = {one: next(iter(found)) for one in list(found)[1:]}
+    findings = compared(found, judged, seconds, baselines)
+    result = StudyResult(
+        **dict(findings), study="methods", question="", config={}, date="", machine={}, files={}
+    )
+    _show(result)
+    rows = capsys.readouterr().out.partition("─\n")[2].partition("\n\n")[0]
+    assert max(map(len, rows.splitlines())) <= 80
+    assert {"@architecture_start=0.25", "@architecture_lr=0.025"} < set(rows.split())
+    shown = {column.name: column.format for column in findings.columns[1:]}
+    for row in findings.rows:
+        for name, how in shown.items():
+            if row.get(name):
+                assert f"{row[name]:{how}}" in rows.split()
 
 
 def test_what_there_is_not_is_refused(tmp_path: Path) -> None:
