@@ -74,6 +74,7 @@ def derive(
     features_precision: options.FeaturesPrecision = "float32",
     any_passport: options.AnyPassport = False,
     again: options.Again = False,
+    tensorboard: options.TensorBoard = False,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
@@ -117,6 +118,8 @@ def derive(
         raise InvalidInput("derive needs a RUN: the directory of a finished search")
     if inherit and not retrain:
         raise InvalidInput("--inherit says where --retrain starts: give both")
+    if tensorboard and not retrain:
+        raise InvalidInput("--tensorboard writes what --retrain trains: give both")
     if (seeds, rungs, jobs, executor) != (1, 1, None, "local") and not retrain:
         raise InvalidInput(
             "--seeds, --rungs, --jobs and --executor say how --retrain trains: give it, too"
@@ -190,6 +193,7 @@ def derive(
                 supernets=supernets,
                 any_passport=any_passport,
                 again=again,
+                tensorboard=tensorboard,
             )
     if as_json:
         show_result(DerivedResult(**dict(result), retraining=retraining))

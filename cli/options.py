@@ -228,7 +228,8 @@ TensorBoard = Annotated[
     bool,
     typer.Option(
         "--tensorboard",
-        help="Write scalars and samples to RUN/tensorboard, too (the extra gan-nas[tensorboard]).",
+        help="Write scalars and samples into each run's folder tensorboard, too (the extra "
+        "gan-nas[tensorboard]).",
     ),
 ]
 DryRun = Annotated[

@@ -154,16 +154,16 @@ def _show(result: "StudyResult") -> None:
             cells.append(f"{value:{column.format}}" if is_number else str(value or ""))
         # Settings behind a search's name get lines of their own, so that numbers have room.
         rows.add_row(lines(cells[0].replace("@", "\n@").split("\n")), *cells[1:])
-    for place, (name, column) in enumerate(zip(words, rows.columns, strict=True)):
-        texts = [text for cell in column.cells for text in str(cell).split("\n")]
+    for place, (name, drawn) in enumerate(zip(words, rows.columns, strict=True)):
+        texts = [text for cell in drawn.cells for text in str(cell).split("\n")]
         longest = max(map(len, [*name.split(), *texts]))
-        column.min_width = longest if place else min(longest, NAME)
+        drawn.min_width = longest if place else min(longest, NAME)
     rows.columns[0].overflow = "fold"
     out = console()
     if out.measure(rows, options=out.options.update(width=WIDE)).maximum > out.width:
         rows.padding = 0
-        for name, column in zip(words, rows.columns, strict=True):
-            column.header = lines(name.split())
+        for name, drawn in zip(words, rows.columns, strict=True):
+            drawn.header = lines(name.split())
     show(rows, "")
     show(*result.findings, "")
     remark("What it does not show:", style="dim")

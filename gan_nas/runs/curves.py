@@ -106,7 +106,7 @@ def curves_figure(courses: Sequence[Course], caption: str = "") -> "Figure | Non
                     label=label,
                 )
                 if _is_score(name):
-                    _name_best(axes, series, name, colour)
+                    _name_best(axes, _of_last_level(series, log), name, colour)
         _draw_real(axes, courses, panel)
         _draw_levels(axes, logs, drawn)
         _scale(axes, drawn, distances=all(map(is_distance, panel)))
@@ -150,6 +150,18 @@ def _series(log: Sequence[Row], name: str) -> _Series | None:
                 [nan if value is None else float(value) for value in y],
             )
     return None
+
+
+def _of_last_level(series: _Series, log: Sequence[Row]) -> _Series:
+    """Leave out values of earlier levels of a search, whose images are smaller."""
+    levels = [row["level"] for row in log if row.get("level") is not None]
+    if not levels or min(levels) == levels[-1]:  # type: ignore[type-var]
+        return series
+    clock = series.clock
+    clocks = (row.get(clock) for row in log if row.get("level") == levels[-1])
+    first = min((at for at in clocks if at is not None), default=series.x[0])
+    kept = [(x, y) for x, y in zip(series.x, series.y, strict=True) if x >= first]
+    return _Series(clock, [x for x, _ in kept], [y for _, y in kept])
 
 
 def _together(losses: Sequence[str], logs: Sequence[Sequence[Row]]) -> list[list[str]]:

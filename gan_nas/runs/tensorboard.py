@@ -53,6 +53,15 @@ class Board:
         return self._writer
 
 
+def check_installed() -> None:
+    """Raise MissingResource without the package tensorboardX."""
+    if find_spec("tensorboardX") is None:
+        raise MissingResource(
+            "events for TensorBoard need the package tensorboardX, which is not installed: "
+            "pip install 'gan-nas[tensorboard]'"
+        )
+
+
 @contextmanager
 def board(run: Path, *, wanted: bool) -> Iterator[Board | None]:
     """Lend what writes a run's events, none where none are wanted.
@@ -62,11 +71,7 @@ def board(run: Path, *, wanted: bool) -> Iterator[Board | None]:
     if not wanted:
         yield None
         return
-    if find_spec("tensorboardX") is None:
-        raise MissingResource(
-            "events for TensorBoard need the package tensorboardX, which is not installed: "
-            "pip install 'gan-nas[tensorboard]'"
-        )
+    check_installed()
     writer = Board(run / TENSORBOARD)
     try:
         yield writer

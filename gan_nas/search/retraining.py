@@ -20,6 +20,7 @@ from gan_nas.progress import Progress, silent
 from gan_nas.runs.results import Result, SearchResult, TrainingResult
 from gan_nas.runs.run import never
 from gan_nas.runs.stored import read_result
+from gan_nas.runs.tensorboard import check_installed
 from gan_nas.scoring.protocols import differing, say_differences
 from gan_nas.search.inheritance import Supernets, start_from
 from gan_nas.spaces.frameworks import framework_of, suited
@@ -88,6 +89,7 @@ def retrain_all(
     supernets: Supernets | None = None,
     any_passport: bool = False,
     again: bool = False,
+    tensorboard: bool = False,
 ) -> Retraining:
     """Train every genome in `directory`/retrained/ID with equal budgets; best distance first.
 
@@ -96,7 +98,7 @@ def retrain_all(
     weights of `supernets`, then in retrained/ID-inherited. Of several `seeds` the first is the
     settings' own, and the others' folders end in -seedN. With several `rungs` only the better half
     goes on to twice the images, the last rung being the whole length. `jobs` are trained at once,
-    each in a process of its own, where the `executor` says.
+    each in a process of its own, where the `executor` says; with `tensorboard` each writes events.
 
     A trial that diverged or collapsed is listed with this outcome and stops nothing; so is one that
     memory did not suffice for, after another try with half the micro-batch. One that is
@@ -109,6 +111,8 @@ def retrain_all(
             f"rungs let trainings go on to more images and {fixed_by} follows the length of a "
             "training: change it by --set, or train with one rung"
         )
+    if tensorboard:
+        check_installed()
     folder = directory / "retrained"
     keep_judge(folder, backbone, images)
     suiting = [suited(genome, config.framework) for genome in genomes]
@@ -129,6 +133,7 @@ def retrain_all(
         named=partial(_name_of, config=config, inherits=supernets is not None),
         starts=starts,
         again=again,
+        tensorboard=tensorboard,
         cache=cache,
         stop=stop,
         progress=progress,

@@ -75,6 +75,8 @@ class TrainEvaluator(Evaluator):
     """Backbones that score the same images beside the one that trials are compared by."""
     plain: bool = False
     """Whether trainings draw nothing."""
+    tensorboard: bool = False
+    """Whether each writes events for TensorBoard into its run, too."""
     cache: Path | None = None
 
     @classmethod
@@ -228,6 +230,7 @@ class TrainEvaluator(Evaluator):
             again=self.again,
             judges=self.judges,
             plain=self.plain,
+            tensorboard=self.tensorboard,
         )
 
 

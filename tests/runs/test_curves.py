@@ -77,6 +77,13 @@ def test_real_images_have_a_line_and_several_runs_a_legend() -> None:
         assert len(styles) == 2
 
 
+def test_the_best_reward_is_that_of_the_last_level_whose_images_have_their_full_size() -> None:
+    levels = [{"update": i, "level": i // 4, "reward": 5.0 - i // 4 + i / 64} for i in range(12)]
+    said = texts(curves_figure([Course("", levels)]))
+    assert f"{max(float(row['reward']) for row in levels[8:]):.3g}" in said
+    assert f"{max(float(row['reward']) for row in levels):.3g}" not in said
+
+
 def test_a_spike_does_not_hide_the_rest_and_is_counted() -> None:
     spiky = [row | ({"d_loss": 1e6} if place == 30 else {}) for place, row in enumerate(CURVE)]
     figure = curves_figure([Course("", spiky)])

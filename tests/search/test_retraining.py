@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import extras
 import pytest
 import tiny
 
@@ -12,7 +13,7 @@ from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.runs.run import never
 from gan_nas.search.retraining import Retraining, retrain_all
 from gan_nas.spaces.genome import Genome
-from gan_nas.training import loop as training
+from gan_nas.training import units
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
 
@@ -24,6 +25,7 @@ def retrained(
     *,
     seeds: int = 1,
     rungs: int = 1,
+    tensorboard: bool = False,
     **changes: Any,
 ) -> Retraining:
     return retrain_all(
@@ -37,6 +39,7 @@ def retrained(
         stop=stop,
         seeds=seeds,
         rungs=rungs,
+        tensorboard=tensorboard,
     )
 
 
@@ -53,12 +56,19 @@ def test_retraining_ranks_by_distance_and_names_a_winner(
     assert {trial.id for trial in result.trials} == {g.genome_id for g in genomes}
 
 
+@extras.needs_tensorboard
+def test_each_training_writes_events_where_they_are_wanted(tmp_path: Path) -> None:
+    retrained(tmp_path, [tiny.GENOME], seeds=2, tensorboard=True)
+    runs = {path.parents[1] for path in tmp_path.glob("retrained/*/tensorboard/events*")}
+    assert len(runs) == 2
+
+
 def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = tiny.GENOME.resized(8, 8)
     weights = "to_rgb.conv.weight"
-    original = training.new_gan
+    original = units.new_gan
 
     def dark_at_width_4(genome: Genome, *arguments: Any, **named: Any) -> GAN:
         """Make a generator of one image, whose weights no step can change."""
@@ -69,7 +79,7 @@ def test_a_trial_that_collapses_stops_nothing_and_cannot_win(
             gan._averages = []
         return gan
 
-    monkeypatch.setattr(training, "new_gan", dark_at_width_4)
+    monkeypatch.setattr(units, "new_gan", dark_at_width_4)
     result = retrained(tmp_path, [tiny.GENOME, wide])
     good, failed = result.trials
     assert result.winner == good.id == wide.genome_id
