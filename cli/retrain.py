@@ -125,7 +125,7 @@ def retrain(
     chosen = framework_for(framework, genome, genome.generator.space)
 
     from gan_nas.data import cache_dir
-    from gan_nas.metrics.loading import names_of
+    from gan_nas.metrics.loading import identities_of
     from gan_nas.runs.numbering import Asked
     from gan_nas.training.config import TrainingConfig, presets_for
     from gan_nas.training.loop import absent_of, settings_of, train
@@ -164,7 +164,7 @@ def retrain(
     asked = Asked(
         settings_of(trained, images, config, side, on, start),
         absent_of(trained),
-        names_of(backbone),
+        identities_of(backbone),
         threads,
     )
     choice = choose_run(directory, f"retrain-{what}", data, config.seed, asked)

@@ -129,7 +129,7 @@ def search(
         return
 
     from gan_nas.data import cache_dir
-    from gan_nas.metrics.loading import names_of
+    from gan_nas.metrics.loading import identities_of
     from gan_nas.runs.numbering import Asked
     from gan_nas.search.drive import absent_of, plan, settings_of
     from gan_nas.search.drive import search as run_search
@@ -186,7 +186,7 @@ def search(
     asked = Asked(
         settings_of(chosen, task),
         absent_of(chosen, task),
-        names_of(backbone) if "search" in chosen.scores else (),
+        identities_of(backbone) if "search" in chosen.scores else (),
         threads,
     )
     choice = choose_run(directory, what, data, config.seed, asked)

@@ -79,7 +79,7 @@ def study(
 
     from gan_nas.data import cache_dir
     from gan_nas.machine.cores import available_cores
-    from gan_nas.metrics.loading import names_of
+    from gan_nas.metrics.loading import identities_of
     from gan_nas.runs.numbering import Asked
     from gan_nas.studies.study import StudyTask, run_study, settings_of
     from gan_nas.trials.executor import check_executor
@@ -112,7 +112,7 @@ def study(
         task = replace(task, images=images)
     else:
         task = replace(task, jobs=jobs or available_cores())
-    judges = names_of(backbone) if chosen.needs_images else ()
+    judges = identities_of(backbone) if chosen.needs_images else ()
     asked = Asked(settings_of(chosen, task), judges=judges, threads=threads)
     choice = choose_run(directory, f"study-{name}", what, config.seed, asked)
     settle_threads(threads, on, choice.known, jobs=task.jobs)

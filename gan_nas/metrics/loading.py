@@ -81,12 +81,19 @@ def load_backbone(
     )
 
 
-def names_of(spec: str) -> tuple[str, ...]:
-    """Return what a backbone that is asked for like this may be called when it is there."""
+def identities_of(spec: str) -> tuple[dict[str, str], ...]:
+    """Return what the `identity` of a backbone that is asked for like this may be, so far as known.
+
+    The fingerprint of one that is trained on data is not, nor that of Inception.
+    """
     from gan_nas.metrics.classifier import CLASSIFIER_NAMES, RESIDUAL_NAMES
 
     kind, _, path = spec.partition(":")
-    if path:
-        return (kind,)
+    file = Path(path).expanduser()
+    if path and kind == "classifier" and file.is_file():
+        from gan_nas.metrics.cifar_resnet import load_cifar_resnet
+
+        return (load_cifar_resnet(file).identity,)
     names = {"classifier": CLASSIFIER_NAMES, "residual": RESIDUAL_NAMES}
-    return names.get(kind, (kind,))
+    named = () if path else names.get(kind, ())
+    return tuple({"judge": name} for name in named or (kind,))

@@ -5,7 +5,7 @@ is taken twice. Before there were numbers, runs were called `autogan-digits-0` a
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,8 +25,8 @@ class Asked(NamedTuple):
 
     settings: Mapping[str, Any]
     absent: Mapping[str, Any] = {}
-    judges: tuple[str, ...] = ()
-    """What the backbone may be called, whose fingerprint is not known yet; none where none is."""
+    judges: Sequence[Mapping[str, str]] = ()
+    """What stands for the backbone in settings, so far as that is known; none where none does."""
     threads: int | None = None
     """CPU threads, if a number of them was asked for."""
 
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
         threads = versions.get("threads") if isinstance(versions, dict) else None
         if self.threads not in (None, threads):
             return False
-        if self.judges and stored.get("judge") not in (None, *self.judges):
+        if self.judges and not any(_agrees(judge, stored) for judge in self.judges):
             return False
         return not changed_settings(
             stored, self.settings, absent=self.absent, ignoring=("backbone",)
@@ -81,6 +81,11 @@ def new_directory(folder: Path, name: str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             directory.rmdir()
+
+
+def _agrees(judge: Mapping[str, str], stored: Mapping[str, Any]) -> bool:
+    """Tell whether a run says the same of its judge, or nothing, as old ones do."""
+    return all(stored.get(key) in (None, value) for key, value in judge.items())
 
 
 def _runs_called(folder: Path, name: str, older: str) -> list[Path]:

@@ -21,7 +21,7 @@ from gan_nas.metrics.classifier import (
     save_classifier,
     train_classifier,
 )
-from gan_nas.metrics.loading import load_backbone
+from gan_nas.metrics.loading import identities_of, load_backbone
 
 
 def noise(*shape: int) -> Tensor:
@@ -61,6 +61,15 @@ def backbone(request: pytest.FixtureRequest, resnet_file: Path) -> Backbone:
                 return load_backbone("classifier", toy(3, 16, labelled=False), None, "cpu")
             case _:
                 return load_backbone(f"classifier:{resnet_file}", toy(), None, "cpu")
+
+
+def test_what_is_known_of_a_backbone_before_it_is_loaded_is_true(resnet_file: Path) -> None:
+    of_file = f"classifier:{resnet_file}"
+    for spec in ("classifier", "residual", of_file):
+        identity = load_backbone(spec, toy(), None, "cpu").identity
+        assert any(one.items() <= identity.items() for one in identities_of(spec))
+    assert identities_of(of_file) == (identity,)
+    assert identities_of(f"{of_file}.gone") == ({"judge": "classifier"},)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -28,7 +28,7 @@ def made(folder: Path, name: str, *, ended: bool = False, **changed: Any) -> Pat
 
 
 def found(folder: Path, **asked: Any) -> Path | None:
-    of_all = {"judges": ("classifier", "rotation")} | asked
+    of_all = {"judges": [{"judge": "classifier"}, {"judge": "rotation"}]} | asked
     return taken_up(folder, "walk-digits", "walk-digits-0", Asked(SETTINGS, **of_all))
 
 
@@ -72,6 +72,13 @@ def test_the_same_command_goes_on_with_the_newest_run_that_has_not_ended(tmp_pat
 def test_a_run_of_other_settings_is_left_alone(tmp_path: Path, changed: dict[str, Any]) -> None:
     made(tmp_path, "walk-digits", **changed)
     assert found(tmp_path, threads=1) is None
+
+
+def test_a_run_that_another_file_of_weights_judges_is_left_alone(tmp_path: Path) -> None:
+    this, other = ({"judge": "classifier", "backbone": name} for name in ("this", "other"))
+    run = made(tmp_path, "walk-digits", backbone="this")
+    assert found(tmp_path, judges=[this]) == run
+    assert found(tmp_path, judges=[other]) is None
 
 
 def test_a_run_with_a_name_of_before_is_found_and_one_that_the_user_named_is_not(
