@@ -199,7 +199,7 @@ def derive(
         show_result(DerivedResult(**dict(result), retraining=retraining))
         check_winner(retraining)
         return
-    show_ranking(chosen, result, space)
+    show_ranking(chosen, result)
     same = options_again(
         data_root=data_root,
         backbone=backbone,

@@ -16,7 +16,6 @@ from gan_nas.cli.printing import console, remark, show, table
 from gan_nas.spaces.diff import Change
 from gan_nas.spaces.drawing import ABSENT, Drawing, Edge, Part
 from gan_nas.spaces.genome import Genome
-from gan_nas.spaces.registry import load_space
 from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
 
 GAP = 3  # columns between cells
@@ -95,10 +94,9 @@ def show_both(a: Genome, b: Genome, part: str, changes: Collection[Change]) -> N
     show(rows, "")
 
 
-def explain_words(spaces: Iterable[str]) -> None:
-    """Say on stderr how to read cells in words, as tables have them, of some spaces."""
-    legends = {load_space(space).Generator.legend for space in dict.fromkeys(spaces)}
-    for legend in filter(None, sorted(legends)):
+def explain_words(legends: Iterable[str]) -> None:
+    """Say on stderr how to read the cells in words, as tables have them, by networks' legends."""
+    for legend in filter(None, sorted(set(legends))):
         remark(legend, style="dim")
 
 

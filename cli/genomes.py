@@ -124,7 +124,7 @@ def _list(costs: bool, as_json: bool) -> None:
         rows.add_row(*row, end_section=True)
     show(rows, "")
     in_words = [genome for genome in published if not has_edges(genome.generator)]
-    explain_words(genome.generator.space for genome in in_words)
+    explain_words(genome.generator.legend for genome in in_words)
     if len(in_words) < len(published):
         remark("Edges are of cells that are graphs, which gan-nas genomes NAME draws.", style="dim")
     if costs:
@@ -186,7 +186,7 @@ def _show_cells(genome: Genome) -> None:
         for index, words in enumerate(genome.generator.summary):
             cells.add_row(str(index), words)
         show(cells, "")
-        explain_words([genome.generator.space])
+        explain_words([genome.generator.legend])
     for part in drawn:
         show_cells(genome, part)
     if drawn:

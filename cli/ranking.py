@@ -1,5 +1,6 @@
 """The table of the best genomes, as search and derive print it, by what their method declares."""
 
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from gan_nas.cli.printing import (
     table,
 )
 from gan_nas.scoring.protocols import by_importance, say_differences
+from gan_nas.spaces.genome import read_genome
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -24,11 +26,8 @@ if TYPE_CHECKING:
     from gan_nas.search.retraining import Retraining
 
 
-def show_ranking(method: "Method[Any, Any]", result: "SearchResult", space: str) -> None:
-    """Print the top K with what they are ranked by, and costs, and how far that can be trusted.
-
-    All of them are of one `space`.
-    """
+def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
+    """Print the top K with what they are ranked by, and costs, and how far that can be trusted."""
     scored = ["scores"] if any(row.scores for row in result.genomes) else []
     known = {name for row in result.genomes for name in row.values}
     columns = [column.words for column in method.columns if column.name in known]
@@ -59,12 +58,19 @@ def show_ranking(method: "Method[Any, Any]", result: "SearchResult", space: str)
         held_out = f"held out: {beside.num:,}" if beside else "held out"
         rows.add_row("", "real images", held_out, lines(_words(result.real)))
     show(rows, "")
-    explain_words([space])
+    explain_words(map(_legend, result.genomes[:1]))
     if explained := method.explain(result):
         remark(explained, style="dim")
     remark(f"Found in {duration(result.seconds)}; the genome files:", style="dim")
     remark("")
     show(*(row.file for row in result.genomes))
+
+
+def _legend(row: "Found") -> str:
+    """Return how to read a genome's words: they are of its generator or of its discriminator."""
+    genome = read_genome(Path(row.file))
+    of_discriminator = row.words == genome.words_of("discriminator")
+    return genome.discriminator.legend if of_discriminator else genome.generator.legend
 
 
 def _values(method: "Method[Any, Any]", row: "Found", errors: dict[str, float]) -> list[str]:

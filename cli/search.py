@@ -214,7 +214,7 @@ def search(
     if as_json:
         show_result(result)
         return
-    show_ranking(chosen, result, searched)
+    show_ranking(chosen, result)
     if chosen.evidence:
         remark(f"{chosen.evidence} gan-nas study methods asks it of your data.", style="dim")
     best = result.genomes[0].file

@@ -8,6 +8,7 @@ import typer
 from gan_nas.cli import options
 from gan_nas.cli.drawing import explain_words
 from gan_nas.cli.printing import remark, show, show_result, suggest, table
+from gan_nas.spaces.registry import load_space
 
 if TYPE_CHECKING:
     from gan_nas.trials.agreement import Summary
@@ -92,7 +93,7 @@ def _show(found: "Table", summary: "Summary") -> None:
             "; ".join(one.words),
         )
     show(moments, "", best, "")
-    explain_words([recipe.space])
+    explain_words([load_space(recipe.space).Generator.legend])
     remark(
         f"Rank correlation of judges {_said(summary.between_judges)}, of frameworks "
         f"{_said(summary.between_frameworks)}; seeds let a distance's logarithm deviate by "

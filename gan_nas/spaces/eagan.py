@@ -9,7 +9,7 @@ edge 0-3, a shortcut, has no ReLU before its convolution. A cell whose edges to 
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -61,6 +61,13 @@ class EAGANCell(Cell):
 
 class EAGANDiscriminator(DiscriminatorGenome):
     """A discriminator of EAGAN's second stage: SN-GAN's first block, which halves, three cells."""
+
+    legend: ClassVar[str] = (
+        "Cells of the discriminator, from the largest images down, after a fixed block, edge by "
+        "edge: 0-1 leads from node 0, the cell's input, to node 1; 4 is the output, and edges to "
+        "it halve the side or are both id, which keeps it; edges that meet are added. 3x3: a "
+        "convolution; dil: dilated; id: nothing is done; edges that are none are left out."
+    )
 
     space: Literal["eagan"]
     cells: tuple[EAGANCell, EAGANCell, EAGANCell]

@@ -7,20 +7,18 @@ genome holds is text and never markup.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 from xml.etree import ElementTree as ET
 
 from gan_nas.errors import InvalidInput
 from gan_nas.files import write_text
 from gan_nas.spaces.colours import DARK, colour_of, ink_on
 from gan_nas.spaces.drawing import ABSENT, Drawing
-from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.genome import Genome, Role
 from gan_nas.spaces.layout import Box, Laid, Line, Measure, Size, lay_out, wrapped
 from gan_nas.spaces.schema import DiscriminatorGenome, GeneratorGenome
 
-Role = Literal["generator", "discriminator"]
-ROLES: tuple[Role, ...] = ("generator", "discriminator")
-
+ROLES: tuple[Role, ...] = get_args(Role)
 MEASURE = Measure(character=6.7, line=13.0, around=6.0)
 FONT = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 MARGIN, GUTTER, BETWEEN = 14.0, 30.0, 24.0  # around all; at a part's sides; between two parts

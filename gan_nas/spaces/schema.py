@@ -68,6 +68,9 @@ class DiscriminatorGenome(Frozen, ABC):
     space: str
     width: Width
 
+    legend: ClassVar[str] = ""
+    """How to read `summary`, in a sentence or two, where there is more than its words."""
+
     @property
     @abstractmethod
     def framework(self) -> "Framework":

@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 from shutil import copytree
+from typing import get_args
 
 import pytest
 from commands import Command, Searched, sets
 from pydantic_core import to_jsonable_python
 from tiny import TRAINING
 
-from gan_nas.runs.results import SearchResult
+from gan_nas.cli.ranking import _legend
+from gan_nas.runs.results import Found, SearchResult
 from gan_nas.runs.stored import read_result
 from gan_nas.search import load_method, method_names
-from gan_nas.spaces.published import load_genome
+from gan_nas.spaces.genome import Role
+from gan_nas.spaces.published import load_genome, published_genome
 from gan_nas.spaces.registry import load_space
 
 # What each says of its ranking, beside the values.
@@ -56,6 +59,16 @@ def test_a_search_prints_its_ranking_and_what_to_type_next(
         value = f"{row['values'][ranks.name]:{ranks.format}}"
         for said in (row["id"], value, *" ".join(row["words"]).split()):  # lines may be broken
             assert said in again.out
+        assert genome.generator.legend in " ".join((again.out + again.err).split())
+
+
+@pytest.mark.parametrize("role", get_args(Role))
+def test_the_legend_is_of_the_networks_that_were_searched(tmp_path: Path, role: Role) -> None:
+    genome = published_genome("eagan-stl10")
+    genome.save(tmp_path / "x.json")
+    words = genome.words_of(role)
+    found = Found(id="x", file=str(tmp_path / "x.json"), words=words, parameters=1, macs=1)
+    assert _legend(found) == getattr(genome, role).legend != ""
 
 
 @pytest.mark.parametrize(
