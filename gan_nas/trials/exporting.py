@@ -33,6 +33,7 @@ def csv_rows(table: Table) -> Iterator[dict[str, Any]]:
             "framework": row.framework,
             "seed": row.seed,
             "status": row.status,
+            "micro_batch": row.micro_batch,
         }
         reached = table.moments[: len(row.scores)]
         for place, images in enumerate(reached):

@@ -96,6 +96,7 @@ class TableEvaluator(Evaluator):
             macs=entry.macs,
             seconds=share * row.seconds,
             processor_seconds=share * row.processor_seconds,
+            micro_batch=row.micro_batch,
             passport=judge.passport.model_copy(update={"seed": row.seed}),
         )
 

@@ -149,6 +149,7 @@ def packed(directory: Path) -> Table:
                 why=outcome.why,
                 seconds=outcome.seconds,
                 processor_seconds=outcome.processor_seconds,
+                micro_batch=outcome.micro_batch,
                 scores=tuple(tuple(row[key] for key in measures) for row in outcome.scores),
             )
             for one, outcome in outcomes.items()

@@ -67,6 +67,8 @@ class RecordedTrial(Result):
     """Until its end, with whatever else the machine did."""
     processor_seconds: float
     """Of the CPU's time in it."""
+    micro_batch: int | None = None
+    """Images at a time, where memory did not suffice for what the recipe asks for."""
     scores: tuple[tuple[float, ...], ...]
     """Values of the table's measures at each of its moments that was reached."""
 
