@@ -1,12 +1,13 @@
 """Searches at equal time, several seeds each: what studies that compare searches are made of.
 
-A search is as long as fits into so many seconds of one CPU thread: that is measured first, on two
-short searches by each method. What it finds first is trained anew, alike for all, with several
-seeds, and judged by a second network, too. Methods are compared within their space.
+A search is as long as fits into so many seconds of one CPU thread: that is measured on two short
+searches by each method, and for later seeds on the search before. What it finds first is trained
+anew, alike for all, with several seeds, and judged by a second network, too. Methods are compared
+within their space.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -25,6 +26,7 @@ from gan_nas.studies.study import Findings, Study, StudyTask, numbers_in
 from gan_nas.studies.trainings import TrainingsConfig, train_all, training_of
 
 SHORT = (0.05, 0.15)  # of a preset's length: two searches that tell time from length
+LEAP = 4  # times as long as in proportion to its time is a search at most: times are noisy
 TIMES = "times.json"
 
 
@@ -50,7 +52,8 @@ class Times(BaseModel):
     """What was measured of time, which resumed studies must not measure again."""
 
     lengths: dict[str, float] = {}
-    """How many times as long as the preset a search is, by its name."""
+    """How many times as long as the preset a search is, by its folder; one that stands under the
+    name of the search is for all of its seeds."""
     seconds: dict[str, float] = {}
     """CPU seconds of each search, by its folder."""
 
@@ -121,9 +124,10 @@ def find(task: StudyTask[Q], search: Contender) -> list[Genome]:
             sample_genomes(search.space, 1, config.seed + seed, config.width, config.width)[0]
             for seed in range(config.seeds)
         ]
-    length = _length(task, search)
     return [
-        _searched(task, search, seed, length, _where(search, config.seed + seed))
+        _searched(
+            task, search, seed, _length(task, search, seed), _where(search, config.seed + seed)
+        )
         for seed in range(config.seeds)
     ]
 
@@ -142,24 +146,50 @@ def _where(search: Contender, seed: int) -> str:
     return f"searches/{search.folder(seed)}"
 
 
-def _length(task: StudyTask[Q], search: Contender) -> float:
-    """Return the length that fits into the time, of two short searches and their CPU times."""
-    if task.config.seconds is None:
+def _length(task: StudyTask[Q], search: Contender, seed: int) -> float:
+    """Return the length that fits into the time; it is measured once."""
+    seconds, where = task.config.seconds, _where(search, task.config.seed + seed)
+    if seconds is None:
         return 1.0
-    if (known := _read(task).lengths.get(search.name)) is not None:
-        return known
-    spent = []
-    for short in SHORT:
-        where = f"timing/{search.folder(short)}"
-        _searched(task, search, 0, short, where)
-        spent.append(_read(task).seconds[where])
-    per_length = max((spent[1] - spent[0]) / (SHORT[1] - SHORT[0]), 1e-9)
-    start = max(0.0, spent[0] - SHORT[0] * per_length)
-    length = float(f"{max(SHORT[0], (task.config.seconds - start) / per_length):.3g}")
+    known = _read(task)
+    for name in (search.name, where):
+        if name in known.lengths:
+            return known.lengths[name]
+    if seed == 0:
+        fitting = _foretold(task, search, seconds)
+    else:
+        before = _where(search, task.config.seed + seed - 1)
+        fitting = known.lengths[before] * seconds / known.seconds[before]
+    length = float(f"{max(SHORT[0], fitting):.3g}")
     times = _read(task)
-    times.lengths[search.name] = length
+    times.lengths[where] = length
     _write(task, times)
     return length
+
+
+def _foretold(task: StudyTask[Q], search: Contender, seconds: float) -> float:
+    """Return the length that fits into the time, of two short searches and their CPU times.
+
+    The longer one comes first: what is done once, such as embedding real images, falls to it, and
+    the search rather becomes too short than too long.
+    """
+    spent = {}
+    for short in reversed(SHORT):
+        where = f"timing/{search.folder(short)}"
+        _searched(task, search, 0, short, where)
+        spent[short] = _read(task).seconds[where]
+    return fitting_length(spent, seconds)
+
+
+def fitting_length(spent: Mapping[float, float], seconds: float) -> float:
+    """Return the length that takes so many seconds, of the seconds that two lengths have taken."""
+    shorter, longer = sorted(spent)
+    proportional = longer * seconds / spent[longer]  # as if nothing were spent on the start
+    per_length = (spent[longer] - spent[shorter]) / (longer - shorter)
+    if per_length <= 0:
+        return proportional
+    start = max(0.0, spent[shorter] - shorter * per_length)
+    return min((seconds - start) / per_length, LEAP * proportional)
 
 
 def _searched(

@@ -23,7 +23,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.random_genomes import sample_genomes
 from gan_nas.studies import load_study
 from gan_nas.studies.against import compared
-from gan_nas.studies.contest import TIMES, Times, search_config
+from gan_nas.studies.contest import LEAP, SHORT, TIMES, Times, fitting_length, search_config
 from gan_nas.studies.methods import STUDY, MethodsConfig
 from gan_nas.studies.searches import Contender, parsed
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
@@ -102,10 +102,25 @@ def test_lengths_are_measured_so_that_a_search_takes_the_seconds(tmp_path: Path)
     searches = ("random:degas",)
     run_study(STUDY, task(tmp_path / "run", searches=searches, seconds=0.5))
     times = Times.model_validate_json((tmp_path / "run" / TIMES).read_text())
-    assert times.lengths.keys() == set(searches)
-    spent = [used for where, used in times.seconds.items() if where.startswith("searches")]
-    assert len(spent) == 2
-    assert all(0.1 < used < 3 for used in spent)
+    first, second = (f"searches/random-degas-{seed}" for seed in (0, 1))
+    assert list(times.lengths) == [first, second]
+    # The second is as long as the first would have been if it had taken just the time.
+    fitting = times.lengths[first] * 0.5 / times.seconds[first]
+    assert times.lengths[second] == pytest.approx(max(fitting, SHORT[0]), rel=0.01)
+    assert all(0.1 < times.seconds[where] < 3 for where in (first, second))
+
+
+@pytest.mark.parametrize("noise", [-2.0, -0.5, 0.0, 0.5, 2.0])
+@pytest.mark.parametrize(("start", "per_length"), [(0.0, 50.0), (2.0, 50.0), (15.0, 10.0)])
+def test_a_length_fits_the_time_and_no_noise_makes_a_search_endless(
+    start: float, per_length: float, noise: float
+) -> None:
+    shorter, longer = SHORT
+    spent = {longer: start + per_length * longer + noise, shorter: start + per_length * shorter}
+    length = fitting_length(spent, 90.0)
+    assert 0 < length <= LEAP * longer * 90 / spent[longer]
+    if noise == 0 and start < 10:
+        assert start + per_length * length == pytest.approx(90)
 
 
 @pytest.mark.parametrize("name", OWN)
