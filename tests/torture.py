@@ -1,12 +1,18 @@
-"""Kill commands, as `kill -9` does, at every boundary of a save, and let the same command go on.
+"""End commands before their time, and let the same command go on: as if nobody had ended it.
 
-A boundary is before and after each call by which a file or folder is made, written, synced, renamed
-or removed. Whatever a command leaves behind in the end, names of files and their content but for
-times, has to be what it leaves when nobody kills it. `python tests/torture.py --kills 1000` tries
-so many, by seed; the tests try a few.
+Half of all kills, `kill -9`, are at boundaries of writing: before and after each call by which a
+file or folder is made, written, synced, renamed or removed. The others come from outside, at any
+moment. Between a kill and what goes on a run may be moved or copied to another place, where the
+clock of the machine may be wrong by a day. Whatever a command leaves behind in the end, names of
+files and their content but for times, has to be what it leaves when nobody kills it.
+
+`python tests/torture.py --kills 1000` tries so many, by seed; with --signals politely, by SIGTERM,
+SIGINT and SIGHUP, some of them twice. The tests try a few.
 """
 
 import argparse
+import csv
+import datetime
 import io
 import json
 import os
@@ -14,55 +20,33 @@ import random
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from shutil import rmtree
-from typing import Any
+from shutil import copytree, rmtree
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-import tables
-import tiny
-from commands import sets
+from victims import CACHE, COMMANDS, RUN
 
 from gan_nas.cli import run
+from gan_nas.cli.signals import ignore, obey
+from gan_nas.runs.curves import Course, save_curves
 
-RUN = "a run"
-TRIALS = {"trials": 2, "trial_images": 32, "derived_width": 4, "derived_discriminator_width": 4}
-RETRAIN = ("retrain", "autogan-cifar10-top1", "--width", "4", *sets(tiny.TRAINING), "--run", RUN)
-TRAINING = ("--retrain", "--seeds", "2", *sets(tiny.TRAINING))
-RANDOM = ("search", "--method", "random", *sets(TRIALS), "--run", RUN)
-TABLE = ("table", "make", "tied-digits", *[f"--set={text}" for text in tables.TINY], "--run", RUN)
-STUDY = ("study", "strategies", "--set", "strategies=evolution", "--set", "table=made up.json")
-
-
-def made_up(folder: Path) -> None:
-    tables.made_up().save(folder / "made up.json")
-
-
-# What is done before, and what is killed; all in one folder.
-COMMANDS: dict[str, tuple[list[Sequence[str] | Callable[[Path], None]], Sequence[str]]] = {
-    "retrain": ([], RETRAIN),
-    **{
-        name: ([], ("search", "--method", name, *sets(tiny.SETTINGS[name]), "--run", RUN))
-        for name in ("autogan", "adversarialnas", "degas")
-    },
-    "random": ([], RANDOM),
-    "halving": ([], (*RANDOM[:2], "halving", *RANDOM[3:])),
-    "shared": ([], (*RANDOM, "--evaluator", "shared", "--set", "supernet_images=32")),
-    "derive": ([RANDOM], ("derive", RUN, "--top-k", "2", *TRAINING)),
-    "table": ([], TABLE),
-    "study": ([made_up], (*STUDY, *sets({"runs": 10, "budget": 2}), "--jobs", "1")),
-    "stats": ([], ("stats", "digits", "-o", "some stats.npz")),
-    "score": ([RETRAIN], ("score", f"{RUN}/generator.safetensors", "-n", "20", "-o", "s.json")),
-    "sample": ([RETRAIN], ("sample", f"{RUN}/generator.safetensors", "-o", "some.png")),
-    "genomes": ([], ("genomes", "--sample", "degas", "--count", "3", "-o", "drawn")),
-}
+DAY = 86_400.0
+LONGEST = 900  # seconds of a command: longer is never
+POLITE = 2.0  # CPU seconds from a signal to the end
+ELSEWHERE = "moved to here"  # a run, or its copy
+INTERRUPTED, KILLED = 75, 130
 TIMED = {
     "seconds",
     "time",
+    "date",
     "processor_seconds",
     "images_per_second",
     "images/s",
@@ -71,6 +55,37 @@ TIMED = {
     "log_bytes",
 }
 HASHES = {"files", "sizes"}  # of checkpoints, whose states hold times
+
+
+class Blow(NamedTuple):
+    """A signal at a boundary, or after so many seconds; perhaps another one so much later."""
+
+    boundary: int | None = None
+    seconds: float | None = None
+    number: signal.Signals = signal.SIGKILL
+    second: tuple[float, signal.Signals] | None = None
+
+    @property
+    def codes(self) -> set[int]:
+        """Return how a command may end by it; 0 where it was at its end already."""
+        if self.number == signal.SIGKILL:
+            return {0, -signal.SIGKILL}
+        numbers = {self.number, self.second[1]} if self.second else set()
+        return {0, INTERRUPTED} | ({KILLED} if numbers == {signal.SIGINT} else set())
+
+
+class Ended(NamedTuple):
+    """How a command ended: exit status, what it said, boundaries and seconds passed.
+
+    The status is negative where a signal ended it, the number of boundaries then unknown. `busy`
+    are CPU seconds from a signal of others to the end.
+    """
+
+    status: int
+    said: str
+    boundaries: int = 0
+    seconds: float = 0.0
+    busy: float = 0.0
 
 
 class Boundaries:
@@ -122,31 +137,78 @@ class Boundaries:
         io.open = self.around(io.open, opened)  # type: ignore[assignment]
 
 
-def call(arguments: Sequence[str], folder: Path, last: int | None = None) -> tuple[int, int]:
-    """Run a command in a process of its own; returns its exit status and the boundaries passed.
+def turn_clock(ahead: float) -> None:
+    """Let this process believe that it is so many seconds later, on a machine just started."""
+    clock, since_boot, begun = time.time, time.monotonic, time.monotonic()
+    time.time = lambda: clock() + ahead
+    time.monotonic = lambda: since_boot() - begun
+    true = datetime.datetime
 
-    The status is negative where a signal ended it, the number then unknown.
-    """
+    class Turned(true):  # type: ignore[misc, valid-type]
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return true.fromtimestamp(time.time(), tz)
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "datetime", None) is true:
+            module.datetime = Turned  # type: ignore[attr-defined]
+
+
+def call(
+    words: Sequence[str], folder: Path, blow: Blow | None = None, *, ahead: float = 0.0
+) -> Ended:
+    """Run a command in a process of its own, whose clock may be ahead, and hit it."""
+    heard = folder.with_name(f"{folder.name} said")
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
         status = 70
         try:
+            signal.alarm(LONGEST)
             os.chdir(folder)
-            null = os.open(os.devnull, os.O_RDWR)
+            if Path(CACHE).is_dir():
+                os.environ["GAN_NAS_CACHE"] = CACHE
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             for descriptor in (1, 2):
-                os.dup2(null, descriptor)
-            boundaries = Boundaries(last)
-            tell = os.write
+                os.dup2(os.open(heard, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+            if ahead:
+                turn_clock(ahead)
+            boundaries, tell = Boundaries(blow.boundary if blow else None), os.write
+            obey()
+            tell(writing, b"\n")
             boundaries.watch()
-            status = run(list(arguments))
+            status = run(list(words))
+            ignore()
             tell(writing, str(boundaries.count).encode())
         finally:
             os._exit(status)
     os.close(writing)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     with os.fdopen(reading, "rb") as pipe:
-        return status, int(pipe.read() or 0)
+        pipe.readline()
+        begun = time.monotonic()
+        busy = hit(pid, blow) if blow and blow.seconds is not None else 0.0
+        _, status, used = os.wait4(pid, 0)
+        seconds = time.monotonic() - begun
+        count = int(pipe.read() or 0) if os.WIFEXITED(status) else 0
+    said = heard.read_text()
+    heard.unlink()
+    busy = used.ru_utime + used.ru_stime - busy
+    return Ended(os.waitstatus_to_exitcode(status), said, count, seconds, busy)
+
+
+def hit(pid: int, blow: Blow) -> float:
+    """Send a process its signals; return what CPU seconds it had used at the first one."""
+    assert blow.seconds is not None
+    time.sleep(blow.seconds)
+    used = 0.0
+    if sys.platform == "linux":
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        used = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    os.kill(pid, blow.number)
+    if blow.second:
+        time.sleep(blow.second[0])
+        os.kill(pid, blow.second[1])
+    return used
 
 
 def left(folder: Path) -> dict[str, Any]:
@@ -160,6 +222,8 @@ def left(folder: Path) -> dict[str, Any]:
             found[name] = timeless(json.loads(path.read_text()))
         elif path.suffix == ".jsonl":
             found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
+        elif path.suffix == ".csv":
+            found[name] = timeless(list(csv.DictReader(path.read_text().splitlines())))
         elif path.name != ".lock":
             found[name] = path.read_bytes()
     return found
@@ -172,76 +236,156 @@ def timeless(value: Any) -> Any:
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
+def suggestions(said: str) -> list[str]:
+    return [line for line in said.splitlines() if "  gan-nas " in line]
+
+
+class Plan(NamedTuple):
+    """Blows, one start after another, and what happens after the first."""
+
+    blows: tuple[Blow, ...]
+    then: Literal["nothing", "a move", "a copy"] = "nothing"
+    ahead: float = 0.0
+    """Seconds by which the clock jumps."""
+
+
 class Victim:
     """A command that is killed, and what it leaves when it is not."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        self.name, self.folder = name, folder
-        self.before, self.command = COMMANDS[name]
-        status, self.boundaries = self._prepared("whole", self.command)
-        assert status == 0, f"{name} ends with {status}"
-        assert self.boundaries > 4, name
+        self.name, self.folder, self.command = name, folder, COMMANDS[name]
+        before = folder / "before"
+        rmtree(folder, ignore_errors=True)
+        before.mkdir(parents=True)
+        for one in self.command.before:
+            if callable(one):
+                one(before)
+            else:
+                done = call(one, before)
+                assert done.status == 0, f"{one} before {name} ends with {done}"
+        self.done = call(self.command.words, copytree(before, folder / "whole"))
+        assert self.done.status == 0, f"{name} ends with {self.done}"
+        assert self.done.boundaries > 4, name
         self.whole = left(folder / "whole")
 
-    def _prepared(self, where: str, command: Sequence[str] | None) -> tuple[int, int]:
-        folder = self.folder / where
-        rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for one in self.before:
-            if callable(one):
-                one(folder)
-            else:
-                assert call(one, folder)[0] == 0, one
-        return call(command, folder) if command else (0, 0)
+    def plan(self, draw: random.Random, *, politely: bool = False) -> Plan:
+        """Draw blows, and what is between them."""
+        blows = [self.blow(draw, politely=politely) for _ in range(draw.choice((1, 2, 3, 4)))]
+        then = draw.choice(("nothing", "nothing", "nothing", "a move", "a copy"))
+        ahead = draw.choice((0.0, 0.0, 0.0, -DAY, DAY))
+        return Plan(tuple(blows), then if self.command.works_in_a_run else "nothing", ahead)
 
-    def kill(self, *lasts: int) -> None:
-        """Kill it at these boundaries, of one start after another, and let it go on to its end."""
-        self._prepared("killed", None)
-        folder = self.folder / "killed"
-        where = f"{self.name} killed at {lasts} of {self.boundaries}"
-        for last in lasts:
-            status, _ = call(self.command, folder, last)
-            assert status in (-signal.SIGKILL, 0), f"{where} ends with {status}"
-        status, _ = call(self.command, folder)
-        assert status == 0, f"{where} goes on to {status}"
+    def blow(self, draw: random.Random, *, politely: bool = False) -> Blow:
+        """Draw a kill, or a signal that asks politely, perhaps twice."""
+        seconds = draw.uniform(0, self.done.seconds)
+        if politely:
+            numbers = signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+            again = draw.uniform(0, 0.2), draw.choice(numbers)
+            return Blow(
+                seconds=seconds,
+                number=draw.choice(numbers),
+                second=again if draw.random() < 0.5 else None,
+            )
+        if draw.random() < 0.5:
+            return Blow(seconds=seconds)
+        return Blow(boundary=draw.randint(1, self.done.boundaries))
+
+    def suffer(self, plan: Plan, call: Callable[..., Ended] = call) -> list[int]:
+        """End it as planned and let it go on to its end; return the status after each blow."""
+        folder, where = self.folder / "killed", f"{self.name}, {self.done.seconds:.1f} s, {plan}"
+        rmtree(folder, ignore_errors=True)
+        copytree(self.folder / "before", folder)
+        place, statuses = RUN, []
+        for number, blow in enumerate(plan.blows):
+            ended = call(self._words(place), folder, blow, ahead=plan.ahead if number else 0.0)
+            assert ended.status in blow.codes, f"{where} ends with {ended}"
+            assert "Traceback" not in ended.said, f"{where}: {ended.said}"
+            if blow.number != signal.SIGKILL and "--jobs" not in self.command.words:
+                assert ended.busy < POLITE, f"{where} takes {ended.busy:.1f} s to end"
+            statuses.append(ended.status)
+            if not number and plan.then != "nothing":
+                place = ELSEWHERE
+                if plan.then == "a copy" and (folder / RUN).exists():
+                    copytree(folder / RUN, folder / place)
+                elif (folder / RUN).exists():
+                    (folder / RUN).rename(folder / place)
+        ended = call(self._words(place), folder, ahead=plan.ahead)
+        assert ended.status == 0, f"{where} goes on to {ended}"
+        self._check(folder, place, ended.said, where)
+        return statuses
+
+    def _words(self, place: str) -> list[str]:
+        return [word.replace(RUN, place) for word in self.command.words]
+
+    def _check(self, folder: Path, place: str, said: str, where: str) -> None:
+        """Compare what it left, and suggested, with what it does when nobody ends it."""
         after = left(folder)
-        assert after.keys() == self.whole.keys(), (
-            f"{where}: {sorted(after.keys() ^ self.whole.keys())}"
-        )
-        changed = [name for name, content in self.whole.items() if after[name] != content]
+        if place != RUN:
+            after = {name: one for name, one in after.items() if name.split("/")[0] != RUN}
+            assert RUN not in said, f"{where}: {said}"
+        whole = {name.replace(RUN, place): one for name, one in self.whole.items()}
+        assert after.keys() == whole.keys(), f"{where}: {sorted(after.keys() ^ whole.keys())}"
+        changed = [name for name, content in whole.items() if after[name] != content]
         assert not changed, f"{where}: {changed} differ"
+        wanted = [line.replace(RUN, place) for line in suggestions(self.done.said)]
+        assert sorted(suggestions(said)) == sorted(wanted), f"{where}: {suggestions(said)}"
 
 
 def prepare() -> None:
-    """Import here, and not in every child, what commands import late."""
+    """Do here, and not in every child, what takes time once in each process.
+
+    Nothing that has a gradient: autograd's thread would be missing in what is forked.
+    """
     torch.set_num_threads(1)
-    for late in ("torch._dynamo", "matplotlib.figure", "scipy.stats", "gan_nas.search.drive"):
+    for late in (
+        "torch._dynamo",
+        "scipy.stats",
+        "optuna",
+        "cmaes",
+        "gan_nas.cli.commands",
+        "gan_nas.studies.methods",
+        "gan_nas.trials.making",
+        "gan_nas.scoring.score",
+        "gan_nas.exports.hub",
+        "gan_nas.reports.report",
+    ):
         import_module(late)
+    with TemporaryDirectory() as folder:  # what a plan and a picture need
+        save_curves([Course("", [{"step": 1, "loss": 1.0}])], Path(folder) / "curves.png", "")
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        for name in ("autogan-cifar10-top1", "adversarialnas-cifar10"):
+            assert run(["build", name]) == 0
 
 
 def main() -> None:
-    """Try so many kills, and say how many there were."""
+    """Try so many kills, and say how many there were of each command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--signals", action="store_true", help="ask politely instead")
     parser.add_argument("--folder", type=Path, default=Path("torture"))
     parser.add_argument("commands", nargs="*", default=list(COMMANDS))
     asked = parser.parse_args()
     prepare()
     draw, begun = random.Random(asked.seed), time.monotonic()
-    victims = [Victim(name, asked.folder.resolve() / name) for name in asked.commands]
-    killed, failed = 0, 0
-    while killed < asked.kills:
-        victim = draw.choice(victims)
-        lasts = [draw.randint(1, victim.boundaries) for _ in range(draw.choice((1, 1, 2, 3)))]
-        killed += len(lasts)
+    victims: dict[str, Victim] = {}
+    ended, failed = Counter[str](), Counter[str]()
+    while ended.total() < asked.kills:
+        name = draw.choice(asked.commands)
         try:
-            victim.kill(*lasts)
+            if name not in victims:
+                victims[name] = Victim(name, asked.folder.resolve() / name)
+            plan = victims[name].plan(draw, politely=asked.signals)
+            statuses = victims[name].suffer(plan)
+            ended[name] += sum(status != 0 for status in statuses)
         except AssertionError as error:
-            failed += 1
+            ended[name] += 1
+            failed[name] += 1
             print(error, flush=True)
+    for name in asked.commands:
+        print(f"{name:24} {ended[name]:5} ended, {failed[name]} failures")
     seconds = time.monotonic() - begun
-    print(f"{killed} kills in {len(victims)} commands, {failed} failures, {seconds:.0f} s")
+    print(f"{ended.total()} ended, {failed.total()} failures, {seconds:.0f} s")
     sys.exit(bool(failed))
 
 

@@ -15,7 +15,7 @@ import torch
 from gan_nas.data.writing import CHANNELS
 from gan_nas.errors import InvalidInput, shorten
 from gan_nas.exports.about import Exported, Measured, to_text
-from gan_nas.files import read_bytes, write_atomically, write_text
+from gan_nas.files import read_bytes, write_atomically, write_folder, write_text
 from gan_nas.formats.foreign import Kind, identify
 from gan_nas.networks.cost import generator_cost
 from gan_nas.networks.weights import (
@@ -62,21 +62,28 @@ def refuse_others(folder: Path) -> None:
 
 
 def save_hub(generator: Generator, source: Path, folder: Path, about: Exported) -> None:
-    """Write the folder of a generator that was loaded from `source`.
+    """Write the folder of a generator that was loaded from `source`; a new one is whole or absent.
 
     One that was exported before is written over, other files in it are kept. Raises InvalidInput
     for any other folder that holds something, such as the run's own.
     """
     refuse_others(folder)
     weights = read_bytes(weights_file(source), FILE_LIMIT)
-    write_atomically(folder / FOLDER_WEIGHTS, lambda temporary: temporary.write_bytes(weights))
-    write_text(folder / FOLDER_CONFIG, to_text(about))
-    has_picture = about.image_channels in CHANNELS
-    if has_picture:
-        size, device = generator.latent_dim, generator.device
-        batches = generate(generator, NUM_SAMPLES, size, 0, device)
-        save_grid(torch.cat(list(batches)), folder / SAMPLES)
-    write_text(folder / CARD, model_card(about, has_picture=has_picture))
+
+    def write(where: Path) -> None:
+        write_atomically(where / FOLDER_WEIGHTS, lambda temporary: temporary.write_bytes(weights))
+        write_text(where / FOLDER_CONFIG, to_text(about))
+        has_picture = about.image_channels in CHANNELS
+        if has_picture:
+            size, device = generator.latent_dim, generator.device
+            batches = generate(generator, NUM_SAMPLES, size, 0, device)
+            save_grid(torch.cat(list(batches)), where / SAMPLES)
+        write_text(where / CARD, model_card(about, has_picture=has_picture))
+
+    if folder.is_dir() and any(folder.iterdir()):
+        write(folder)
+    else:
+        write_folder(folder, write)
 
 
 def model_card(about: Exported, *, has_picture: bool) -> str:

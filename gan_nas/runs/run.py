@@ -4,6 +4,7 @@ A run that failed has outcome.json, which says how. Directories come from strang
 below one may be a link or anything but a plain file or folder.
 """
 
+import errno
 import math
 import os
 import re
@@ -319,9 +320,17 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
 
 
 def _lock(directory: Path) -> int:
-    """Lock the directory for this process; the system unlocks it however the process ends."""
+    """Lock the directory for this process; the system unlocks it however the process ends.
+
+    An ended run on media that cannot be written has nothing to lock: its result can be told.
+    """
     try:
-        descriptor = open_own(directory / LOCK, os.O_RDWR | os.O_CREAT)
+        try:
+            descriptor = open_own(directory / LOCK, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EROFS) and (directory / RESULT).exists():
+                return os.open(directory / RESULT, os.O_RDONLY)
+            raise
         try:
             is_free = _locked(descriptor)
         except OSError:

@@ -4,6 +4,7 @@ The loop itself is that of all long work (runs/loop.py). No method is known here
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from gan_nas.configs import defaults, resolve
 from gan_nas.data import Images
 from gan_nas.errors import Interrupted, InvalidInput
+from gan_nas.files import read_text
 from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
@@ -40,7 +42,7 @@ from gan_nas.search import load_method, method_names
 from gan_nas.search.best import Limit
 from gan_nas.search.method import CPU, C, Find, ImageShape, Method, S, Search, Task
 from gan_nas.search.pictures import draw_best
-from gan_nas.spaces.genome import Source, source_text
+from gan_nas.spaces.genome import Genome, Source, source_text
 from gan_nas.training.forecast import Work, memory_bytes
 from gan_nas.versions import versions
 
@@ -279,7 +281,7 @@ def _rows(
         if not task.config.limit.keeps(parameters, macs):
             continue  # of a method that looks at no limits itself
         path = directory / "genomes" / f"{genome.genome_id}.json"
-        task.ranks.first(partial(genome.save, path))
+        task.ranks.first(partial(_keep, genome, path))
         rows.append(
             Found(
                 id=genome.genome_id,
@@ -295,6 +297,14 @@ def _rows(
         within = f" that keeps within {task.config.limit.words}" * (task.config.limit != Limit())
         raise InvalidInput(f"this search found nothing{within}: search longer, or raise a limit")
     return rows
+
+
+def _keep(genome: Genome, path: Path) -> None:
+    """Write a genome unless it is there: what was found is told where nothing can be written."""
+    with suppress(InvalidInput):
+        if read_text(path) == genome.to_json():
+            return
+    genome.save(path)
 
 
 def _check_shared(method: Method[C, S], task: Task[C]) -> None:
