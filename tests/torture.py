@@ -37,6 +37,7 @@ from victims import CACHE, COMMANDS, RUN
 from gan_nas.cli import run
 from gan_nas.cli.signals import ignore, obey
 from gan_nas.runs.curves import Course, save_curves
+from gan_nas.search.strategies.optuna import JOURNAL
 
 DAY = 86_400.0
 LONGEST = 900  # seconds of a command: longer is never
@@ -53,6 +54,7 @@ TIMED = {
     "run_id",
     "seal",
     "log_bytes",
+    *("datetime_start", "datetime_complete", "worker_id"),  # of Optuna's journal
 }
 HASHES = {"files", "sizes"}  # of checkpoints, whose states hold times
 
@@ -220,7 +222,7 @@ def left(folder: Path) -> dict[str, Any]:
             found[name] = "a folder"
         elif path.suffix == ".json":
             found[name] = timeless(json.loads(path.read_text()))
-        elif path.suffix == ".jsonl":
+        elif path.suffix == ".jsonl" or path.name == JOURNAL:
             found[name] = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
         elif path.suffix == ".csv":
             found[name] = timeless(list(csv.DictReader(path.read_text().splitlines())))
