@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gan_nas.errors import RunFailed
+from gan_nas.networks.states import saved_tensors
 from gan_nas.progress import AT, LEFT, LEFT_OF_PHASE, Progress, silent
 from gan_nas.runs.curves import Course, save_curves
 from gan_nas.runs.edge_history import save_edge_history
@@ -246,7 +247,7 @@ class Ledger:
         counts = state.get("losses", state)
         for name, window in self.windows.items():
             key = name if name in tensors else f"{name}es"  # the first release: d_losses
-            window.values.copy_(tensors[key])
+            saved_tensors({key: window.values}).load({key: tensors[key]})
             window.count = int(counts[key])
 
     def tensors(self) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.cost import Cost, network_price
-from gan_nas.networks.states import load_groups
+from gan_nas.networks.states import check_finite, load_groups
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.folders import TRIALS
 from gan_nas.runs.ledger import Ledger
@@ -218,6 +218,7 @@ def restored(method: Method[C, S], task: Task[C], finished: Finished[SearchResul
         state = read_state(method.State, checkpoint.state | {"step": checkpoint.step})
         work = method.start(task, state)
         load_groups(work.saved(), checkpoint.tensors)
+        check_finite(work.saved(), checkpoint.tensors)
     return work
 
 

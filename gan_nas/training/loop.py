@@ -21,7 +21,7 @@ from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
-from gan_nas.networks.states import Saved, load_groups, load_module_state, module_state, read_groups
+from gan_nas.networks.states import Saved, load_module_state, module_state
 from gan_nas.networks.weights import save_generator
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.ledger import Ledger, check_spread, means, spread_of
@@ -437,10 +437,11 @@ class _Training:
                 "there is no checkpoint to go on from: put it back"
             )
         gan = self.gan
-        new = {"generator": start.generator, "averages": start.generator}
+        load_module_state(gan.generator, start.generator)
         if start.discriminator is not None:
-            new["discriminator"] = start.discriminator
-        load_groups(gan.saved(), read_groups(gan.saved()) | new)
+            load_module_state(gan.discriminator, start.discriminator)
+        live, averages = module_state(gan.generator), gan.saved()["averages"]
+        averages.load({name: live[name] for name in averages.read()})
         if start.keeps_statistics:
             return
         z = self.steps.latents("norm latents", 0, NUM_NORM_LATENTS)
