@@ -93,9 +93,7 @@ def load_module_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     _copy(tensors, module_state(module))
 
 
-def _copy(
-    found: Mapping[str, Tensor], own: Mapping[str, Tensor], *, exactly: bool = False
-) -> None:
+def _copy(found: Mapping[str, Tensor], own: Mapping[str, Tensor], *, exactly: bool = False) -> None:
     """Copy tensors into others; `exactly` these, real numbers of another precision are refused."""
     check_shapes(shapes_of(own), shapes_of(found))
     for name, tensor in own.items():

@@ -23,7 +23,7 @@ from gan_nas.networks.states import check_finite, load_groups
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.folders import TRIALS
 from gan_nas.runs.ledger import Ledger
-from gan_nas.runs.loop import read_state, work_through
+from gan_nas.runs.loop import check_step, read_state, work_through
 from gan_nas.runs.results import Found, Plan, SearchResult
 from gan_nas.runs.run import Finished, never, read_finished
 from gan_nas.runs.shared import open_run
@@ -217,6 +217,7 @@ def restored(method: Method[C, S], task: Task[C], finished: Finished[SearchResul
     with as_written(finished.directory):
         state = read_state(method.State, checkpoint.state | {"step": checkpoint.step})
         work = method.start(task, state)
+        check_step(work.step, checkpoint.step)
         load_groups(work.saved(), checkpoint.tensors)
         check_finite(work.saved(), checkpoint.tensors)
     return work

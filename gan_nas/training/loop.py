@@ -329,8 +329,12 @@ class _Training:
         return self.gan.saved()
 
     def verify(self) -> None:
-        """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are."""
+        """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are.
+
+        Incompatible where scores are missing in what was read.
+        """
         self.ledger.losses(self.step)
+        self.ledger.check_scored(range(0, self.step, self.config.score_every))
         if not self.gan.is_finite():
             raise self.ledger.diverged(self.step, "a weight")
 

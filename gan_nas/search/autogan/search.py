@@ -237,8 +237,8 @@ class AutoGANSearch(Search[State]):
 
     def saved(self) -> dict[str, Saved]:
         """Return what a checkpoint keeps; shared weights may have diverged, and be reset next."""
-        shared = self.gan.saved()
-        return {k: one._replace(may_diverge=True) for k, one in shared.items()} | self.policy.saved()
+        gan = {name: one._replace(may_diverge=True) for name, one in self.gan.saved().items()}
+        return gan | self.policy.saved()
 
     def trained(self) -> Trained:
         """Return the shared networks."""
