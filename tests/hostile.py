@@ -247,7 +247,7 @@ READERS |= {
     ),
     "import": (
         ("import", "{}", "--genome", "autogan-cifar10-top1", "-o", "y.safetensors"),
-        lambda path: torch.save(checkpoints.plain_state("autogan-cifar10-top1")[1], path),
+        lambda path: torch.save(checkpoints.plain_state("derived top1")[1], path),
         "honest.pth",
     ),
     "classifier": (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIMIT = 8 << 20  # bytes of a directory, some 100,000 members; more in a zip that is twice as large
+LIMIT = 4 << 20  # bytes of a directory, some 60,000 members; more in a zip that is twice as large
 
 
 @contextmanager
