@@ -108,6 +108,13 @@ def fuzz(session: nox.Session) -> None:
     run(session, "python", str(tests / "fuzz.py"), *asked)
 
 
+@nox.session(venv_backend="none", requires=["wheel"], default=False)
+def edits(session: nox.Session) -> None:
+    """Edit all that runs keep and go on with them; what follows -- goes to the script."""
+    add(session, "tests")
+    run(session, "python", str(ROOT / "tests" / "edited_runs.py"), *session.posargs)
+
+
 def group(name: str) -> list[str]:
     """List the requirements of a dependency group."""
     return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))

@@ -127,7 +127,7 @@ def with_file(words: Sequence[str], parameters: Sequence[Any]) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is no other
         raise InvalidInput(f"{path} is not a TOML file: {error}") from error
 
 

@@ -9,17 +9,21 @@ import io
 import json
 import os
 import resource
+import shutil
 import struct
 import sys
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import checkpoints
 import numpy as np
+import old_runs
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -27,6 +31,7 @@ from safetensors.torch import save_file
 from gan_nas.cli import run
 from gan_nas.errors import GanNasError as GanNasError
 from gan_nas.files import seal, unseal
+from gan_nas.metrics.cifar_resnet import CifarResNet
 from gan_nas.metrics.statistics import Statistics, save_statistics
 from gan_nas.spaces.published import published_genome
 from gan_nas.training.untrained import save_untrained
@@ -223,6 +228,35 @@ READERS: dict[str, tuple[Sequence[str], Callable[[Path], object], str]] = {
     "table": (("table", "show", "{}"), lambda path: path.write_text("{}"), "t.json"),
 }
 
+READERS |= {
+    "run": (("derive", "{}", "--top-k", "1"), partial(old_runs.copy, "degas-finished"), "honest"),
+    "retrained": (
+        ("sample", "{}", "-n", "2", "-o", "x.png"),
+        partial(old_runs.copy, "retrain-finished"),
+        "honest",
+    ),
+    "report": (
+        ("report", "{}", "-o", "x.html"),
+        partial(old_runs.copy, "degas-finished"),
+        "honest",
+    ),
+    "options": (
+        ("build", "g.json", "--config", "{}"),
+        lambda path: path.write_text("resolution = 16"),
+        "honest.toml",
+    ),
+    "import": (
+        ("import", "{}", "--genome", "autogan-cifar10-top1", "-o", "y.safetensors"),
+        lambda path: torch.save(checkpoints.plain_state("derived top1")[1], path),
+        "honest.pth",
+    ),
+    "classifier": (
+        ("score", "g.safetensors", "-n", "8", "--data", "digits", "--backbone", "classifier:{}"),
+        lambda path: save_file(CifarResNet(1, 10).state_dict(), path),
+        "honest.safetensors",
+    ),
+}
+
 BRACES = b'{"generator": {"space": "autogan", "cells": ['
 HOSTILE: dict[str, Hostile] = {
     "a genome of a mebibyte of {}": Hostile(
@@ -401,6 +435,296 @@ HOSTILE: dict[str, Hostile] = {
 }
 
 
+def in_run(name: str, change: Callable[[Path], object], run: str = "degas-finished") -> Any:
+    """Return what writes a run with one file that is changed."""
+
+    def make(path: Path) -> None:
+        old_runs.copy(run, path)
+        change(path / name)
+
+    return make
+
+
+def sparse_tensors(path: Path, size: int, metadata: dict[str, str] | None = None) -> None:
+    """Write safetensors of one tensor of zeros that take no room."""
+    one = {"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+    text = json.dumps(({"__metadata__": metadata} if metadata else {}) | one).encode()
+    sparse(path, len(text).to_bytes(8, "little") + text, 8 + len(text) + size)
+
+
+def headed(path: Path, header: bytes) -> None:
+    """Write safetensors with this header and nothing behind it."""
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+def sparse_checkpoint(run: Path, name: str, size: int) -> None:
+    """Make a file of the checkpoint large, as its manifest says."""
+    (folder,) = (run / "checkpoint").iterdir()
+    sparse_tensors(folder / name, size)
+    manifest = unseal((folder / "manifest.json").read_text())
+    assert manifest is not None
+    manifest["sizes"] = {one: (folder / one).stat().st_size for one in manifest["files"]}
+    (folder / "manifest.json").write_text(seal(manifest))
+
+
+def members(path: Path, number: int, name: str = "{}.png", content: bytes = b"") -> None:
+    """Write a zip of so many members that are all one: its directory alone is long."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name.format(0), content)
+    data = path.read_bytes()
+    start = data.index(b"PK\1\2")
+    first, end = data[start : data.index(b"PK\5\6")], data[:start]
+    size = len(name.format(0))
+    directory = b"".join(
+        first[:28] + struct.pack("<H", len(one)) + first[30:46] + one + first[46 + size :]
+        for one in (name.format(i).encode() for i in range(number))
+    )
+    place = len(end)
+    zip64 = struct.pack(
+        "<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, *[number] * 2, len(directory), place
+    )
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, place + len(directory), 1)
+    last = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+    path.write_bytes(end + directory + zip64 + locator + last)
+
+
+def animation(kind: str, frames: int) -> bytes:
+    """Return an animation of tiny pictures."""
+    file = io.BytesIO()
+    shown = [Image.new("P" if kind == "GIF" else "RGB", (16, 16), i % 2) for i in range(frames)]
+    shown[0].save(file, kind, save_all=True, append_images=shown[1:])
+    return file.getvalue()
+
+
+def with_chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a PNG with a chunk before its pixels."""
+    whole = png(16, 16, 0)
+    return whole[:33] + chunk(kind, data) + whole[33:]
+
+
+def pickled(path: Path, size: int, packed: int) -> None:
+    """Write a checkpoint of one tensor of zeros; packed it is small."""
+    torch.save({"w": torch.zeros(size // 4)}, path)
+    if packed:
+        with zipfile.ZipFile(path) as archive:
+            content = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w", packed, compresslevel=1) as archive:
+            for name, data in content.items():
+                archive.writestr(name, data)
+
+
+def nested_pickle(path: Path, depth: int) -> None:
+    """Write a checkpoint in the older format of lists within lists."""
+    path.write_bytes(b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b".")
+
+
+@cache
+def bomb() -> bytes:
+    """Return what becomes 300 MiB of zeros."""
+    return zlib.compress(bytes(300 * MIB), 9)
+
+
+SPARSE = 6 << 30
+DEEP, DIGITS = b"[" * 500_000, b"9" * 1_000_000
+JSON_BOMBS = {
+    "of deep brackets": b'{"x": ' + DEEP,
+    "of deep braces": b'{"x": ' * 200_000,
+    "with a number of a million digits": b'{"x": ' + DIGITS + b"}",
+    "of a hundred thousand fields": json.dumps({f"f{i}": i for i in range(100_000)}).encode(),
+}
+HOSTILE |= {
+    **{
+        f"{reader}: a {file} {what}": Hostile(
+            reader, "h", in_run(file, lambda p, data=data: p.write_bytes(data), run), codes
+        )
+        for what, data in JSON_BOMBS.items()
+        for reader, file, run, codes in (
+            ("run", "config.json", "degas-finished", (2, 4)),
+            ("run", "result.json", "degas-finished", (2, 4)),
+            ("report", "log.jsonl", "degas-finished", (0,)),
+            ("retrained", "result.json", "retrain-finished", (0, 2, 4)),
+        )
+    },
+    "a run with a sparse checkpoint": Hostile(
+        "run",
+        "h",
+        lambda p: (
+            old_runs.copy("degas-finished", p),
+            sparse_checkpoint(p, "network.safetensors", SPARSE),
+        ),
+    ),
+    "a run with a sparse state": Hostile(
+        "run", "h", in_run("checkpoint/000000004/state.json", lambda p: os.truncate(p, SPARSE))
+    ),
+    "a sparse classifier": Hostile(
+        "classifier", "h.safetensors", lambda p: sparse_tensors(p, SPARSE)
+    ),
+    "a run with a sparse judge": Hostile(
+        "run",
+        "h",
+        in_run(
+            "judge.safetensors",
+            lambda p: sparse_tensors(p, SPARSE, {"gan_nas_classifier": '{"format": 6, "side": 8}'}),
+        ),
+        (0, 2, 4),
+    ),
+    "a run of sparse genomes": Hostile(
+        "retrained",
+        "h",
+        in_run("best.safetensors", lambda p: sparse_tensors(p, SPARSE), "retrain-finished"),
+    ),
+    "a classifier with a header of 99 MB": Hostile(
+        "classifier", "h.safetensors", lambda p: headed(p, b'{"w": ' + b" " * 99_000_000 + b"{}}")
+    ),
+    "a generator with a header of 99 MB": Hostile(
+        "sample", "h.safetensors", lambda p: headed(p, b'{"w": ' + b" " * 99_000_000 + b"{}}")
+    ),
+    "statistics with a header of a million tensors": Hostile(
+        "statistics",
+        "h.safetensors",
+        lambda p: headed(
+            p,
+            b"{%s}"
+            % b",".join(
+                b'"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}' % i
+                for i in range(1_000_000)
+            ),
+        ),
+    ),
+    "a classifier with a header of a million tensors": Hostile(
+        "classifier",
+        "h.safetensors",
+        lambda p: headed(
+            p,
+            b"{%s}"
+            % b",".join(
+                b'"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}' % i
+                for i in range(1_000_000)
+            ),
+        ),
+    ),
+    "a generator whose header names one tensor twice": Hostile(
+        "sample",
+        "h.safetensors",
+        lambda p: headed(
+            p,
+            b'{"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
+        ),
+    ),
+    "images: a zip of a million members": Hostile(
+        "images", "h.zip", lambda p: members(p, 1_000_000)
+    ),
+    "data: a zip of a million members": Hostile("data", "h.zip", lambda p: members(p, 1_000_000)),
+    "a zip of a hundred thousand members of one name": Hostile(
+        "images", "h.zip", lambda p: members(p, 100_000, "x.png")
+    ),
+    "a zip of nested names": Hostile(
+        "images", "h.zip", lambda p: members(p, 200, "a/" * 30_000 + "{}.png")
+    ),
+    "an npz of a million members": Hostile(
+        "npz", "h.npz", lambda p: members(p, 1_000_000, "{}.npy")
+    ),
+    "statistics of a million members": Hostile(
+        "statistics", "h.npz", lambda p: members(p, 1_000_000, "{}.npy")
+    ),
+    "an npz of objects": Hostile(
+        "npz", "h.npz", lambda p: np.savez(p, images=np.array([{}] * 100, dtype=object))
+    ),
+    "statistics of objects": Hostile(
+        "statistics",
+        "h.npz",
+        lambda p: np.savez(
+            p, mu=np.array([{}], dtype=object), sigma=np.array([[{}]], dtype=object)
+        ),
+    ),
+    "an import of a million members": Hostile(
+        "import", "h.pth", lambda p: members(p, 1_000_000, "a/data/{}")
+    ),
+    "a folder of 200,000 empty files": Hostile(
+        "images", "h", lambda p: (p.mkdir(), [(p / f"{i}.png").touch() for i in range(200_000)])
+    ),
+    **{
+        f"a folder of a {kind} of {frames} frames": Hostile(
+            "images",
+            "h",
+            lambda p, kind=kind, frames=frames, ending=ending: (  # type: ignore[misc]
+                p.mkdir(),
+                (p / f"a.{ending}").write_bytes(animation(kind, frames)),
+            ),
+        )
+        for kind, ending, frames in (
+            ("PNG", "png", 20_000),
+            ("WEBP", "webp", 3_000),
+            ("GIF", "png", 20_000),
+        )
+    },
+    "a TIFF whose chain of pictures is a loop": Hostile(
+        "images", "h", lambda p: many(p, 1, lambda one: (tiff_chain(one, 3), loop(one)), ".tif")
+    ),
+    "a TIFF of millions of strips": Hostile(
+        "data", "h", lambda p: many(p, 20, lambda one: tiff_strips(one, 4_000_000), ".tif")
+    ),
+    **{
+        f"a PNG with a bomb in {kind.decode()}": Hostile(
+            "data",
+            "h",
+            lambda p, kind=kind, head=head: many(  # type: ignore[misc]
+                p, 20, lambda one: one.write_bytes(with_chunk(kind, head + bomb())), ".png"
+            ),
+            (0, 2, 4),
+        )
+        for kind, head in ((b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0"))
+    },
+    "a config of deep brackets": Hostile(
+        "options", "h.toml", lambda p: p.write_bytes(b"x = " + DEEP)
+    ),
+    "a config of a million digits": Hostile(
+        "options", "h.toml", lambda p: p.write_bytes(b"resolution = " + DIGITS)
+    ),
+    "a config of deep tables": Hostile(
+        "options", "h.toml", lambda p: p.write_bytes(b"[" + b"a." * 400_000 + b"a]\n")
+    ),
+    "a config of many tables": Hostile(
+        "options",
+        "h.toml",
+        lambda p: p.write_bytes(b"".join(b"[%x]\n" % i for i in range(130_000))),
+    ),
+    "a config of deep dotted keys": Hostile(
+        "options",
+        "h.toml",
+        lambda p: p.write_bytes(b"".join(b"a%d%s=1\n" % (i, b".b" * 1000) for i in range(400))),
+    ),
+    "an import of a packed gigabyte": Hostile(
+        "import", "h.pth", lambda p: pickled(p, 1 << 30, zipfile.ZIP_DEFLATED)
+    ),
+    "an import of a sparse pickle": Hostile(
+        "import", "h.pth", lambda p: (pickled(p, 4 << 10, 0), os.truncate(p, 2_000_000_000))
+    ),
+    "an import of sparse zeros": Hostile(
+        "import", "h.pth", lambda p: sparse(p, b"\x80\x02}.", 2_000_000_000)
+    ),
+    "an import of nested lists": Hostile("import", "h.pth", lambda p: nested_pickle(p, 2_000_000)),
+}
+
+
+def loop(path: Path) -> None:
+    """Let the last directory of a TIFF lead to its first one."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-4] + struct.pack("<I", 8))
+
+
+def tiff_strips(path: Path, num: int) -> None:
+    """Write a TIFF of one row a strip, all of them the same byte."""
+    entries = [
+        *((256, 3, 1, 1), (257, 4, 1, num), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)),
+        *((273, 4, num, 200), (278, 3, 1, 1), (279, 4, num, 200 + 4 * num)),
+    ]
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    head += b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    offsets, counts = struct.pack("<I", 8) * num, struct.pack("<I", 1) * num
+    path.write_bytes(head.ljust(200, b"\0") + offsets + counts)
+
+
 def labelled(path: Path, head: bytes, filler: bytes, size: int) -> None:
     deflated(path, "dataset.json", head, size, filler)
     with zipfile.ZipFile(path, "a") as archive:
@@ -469,9 +793,7 @@ def honest(reader: str, folder: Path) -> Cost:
 
 def remove(path: Path) -> None:
     if path.is_dir():
-        for one in path.iterdir():
-            one.unlink()
-        path.rmdir()
+        shutil.rmtree(path)
     else:
         path.unlink()
 

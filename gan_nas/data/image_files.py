@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from gan_nas.data.image_limits import check_file, check_pixels
 from gan_nas.errors import InvalidInput
+from gan_nas.formats.zips import open_zip
 
 # What is opened, whatever a file is called: Pillow knows more formats, and gives PostScript, for
 # one, to a program.
@@ -216,7 +217,7 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 def _in_zip(path: Path, stack: ExitStack) -> ImageFiles:
     try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
+        archive = stack.enter_context(open_zip(path))
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InvalidInput(
             f"{path} is neither a folder nor a readable zip of images ({error})"
@@ -235,7 +236,7 @@ def _in_zip(path: Path, stack: ExitStack) -> ImageFiles:
 
 def stamp_of_zip(path: Path) -> str:
     """Return what changes with the content of a readable zip, or npz, wherever it lies."""
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         return _stamp(archive.infolist())
 
 

@@ -26,6 +26,7 @@ from gan_nas.data.image_files import (
 from gan_nas.data.resizing import Resize
 from gan_nas.errors import InvalidInput, shorten
 from gan_nas.formats import npy
+from gan_nas.formats.zips import open_zip
 
 USUAL_NAMES = ("arr_0", "images", "samples")  # of the images in an npz that holds labels, too
 ALLOWED = "allowed is uint8 (N, H, W, C) or (N, C, H, W), square, with 1 or 3 channels"
@@ -133,7 +134,7 @@ def _check(files: ImageFiles, name: str, header: ImageHeader, first: ImageHeader
 def open_npz(path: Path) -> ImageStream:
     """Look at the images in the array of an .npz, uint8 (N, H, W, C) or (N, C, H, W)."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             name = _name_of_images(path, archive)
             with archive.open(name) as member:
                 header = npy.read_header(member)
@@ -154,7 +155,7 @@ def open_npz(path: Path) -> ImageStream:
 
     def read(batch_size: int) -> Iterator[Tensor]:
         try:
-            with zipfile.ZipFile(path) as archive, archive.open(name) as member:
+            with open_zip(path) as archive, archive.open(name) as member:
                 npy.read_header(member)
                 for start in range(0, num, batch_size):
                     size = (min(batch_size, num - start), *shape)

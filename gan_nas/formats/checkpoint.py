@@ -14,6 +14,7 @@ from torch import Tensor
 from gan_nas.errors import InvalidInput, shorten
 from gan_nas.files import read_bytes
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.zips import open_zip
 
 LIMIT = 1 << 31  # bytes of a file, and of what is in it
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.int64)
@@ -92,7 +93,7 @@ def _refuse_packed(path: Path, content: bytes) -> None:
     if not content.startswith(b"PK"):
         return
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with open_zip(content) as archive:
             members = archive.infolist()
     except (ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InvalidInput(f"{path} is damaged, perhaps cut short: {error}") from error

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pydantic_core import from_json
 
 from gan_nas.errors import InvalidInput, shorten
+from gan_nas.formats.zips import open_zip
 
 HEAD = 4096  # bytes that are looked at
 TEXT_LIMIT = HEADER_LIMIT = 1 << 20
@@ -267,7 +268,7 @@ def _parsed(text: str | bytes) -> object:
 
 def _of_zip(path: Path) -> Thing | None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = archive.namelist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return None

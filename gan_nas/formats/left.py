@@ -133,9 +133,12 @@ def _metadata(path: Path) -> dict[str, Any]:
     """Return what a generator file says of itself."""
     from safetensors import SafetensorError, safe_open
 
+    from gan_nas.formats.header import check_header
+
     if path.is_dir():
         path = path / WEIGHTS
     try:
+        check_header(path)
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get("gan_nas", "")
     except (SafetensorError, OSError) as error:

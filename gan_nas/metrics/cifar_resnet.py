@@ -12,11 +12,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput, MissingResource, shorten
+from gan_nas.files import open_regular
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.header import check_header
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 
 WIDTHS = (16, 32, 64)
 MAX_BLOCKS = 200  # a layer: those of the paper's deepest, of 1202 layers
+FILE_LIMIT = 1 << 28  # bytes
 COUNTER = "num_batches_tracked"  # of training steps: not in the published files, and not needed
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what the published weights expect
 
@@ -77,6 +80,8 @@ def load_cifar_resnet(path: Path, device: torch.device | str = "cpu") -> Backbon
             "ResNet, or use the backbone classifier without a path"
         )
     try:
+        open_regular(path, FILE_LIMIT).close()
+        check_header(path)
         with safe_open(path, framework="pt", device="cpu") as file:
             keys = [key for key in file.keys() if not key.endswith(COUNTER)]  # noqa: SIM118
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in keys}

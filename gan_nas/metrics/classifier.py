@@ -36,6 +36,7 @@ from gan_nas.data import Images, resize
 from gan_nas.data.batches import take
 from gan_nas.errors import Interrupted, MissingResource, RunFailed
 from gan_nas.files import open_regular, warn_not_kept, write_atomically
+from gan_nas.formats.header import check_header
 from gan_nas.machine.repeatable import repeatable
 from gan_nas.metrics.backbone import Backbone, full_precision, hash_tensors
 from gan_nas.metrics.small_resnet import SmallResNet
@@ -311,6 +312,7 @@ def _read(
     """
     try:
         open_regular(path, FILE_LIMIT, follow=not names_data).close()
+        check_header(path)
         with safe_open(path, framework="pt", device="cpu") as file:
             about = json.loads(file.metadata()["gan_nas_classifier"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import read_bytes, write_atomically
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.zips import open_zip
 from gan_nas.metrics.backbone import Backbone, hash_tensors
 from gan_nas.metrics.pillow import resize_pillow
 from gan_nas.metrics.preprocessing import Preprocessing
@@ -354,7 +355,7 @@ def _read(path: Path) -> tuple[StateDict, str]:
 def _promises_more(content: bytes) -> bool:
     """Tell whether members of a zip are larger than it is; PyTorch compresses nothing."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with open_zip(content) as archive:
             return sum(member.file_size for member in archive.infolist()) > len(content)
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return False  # the older format, or nothing that can be read

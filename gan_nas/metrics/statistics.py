@@ -21,7 +21,9 @@ from torch import Tensor
 from gan_nas.errors import Incompatible, InvalidInput, MissingResource, nearest, shorten
 from gan_nas.files import write_atomically
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.header import check_header
 from gan_nas.formats.npy import read_header
+from gan_nas.formats.zips import open_zip
 from gan_nas.metrics.backbone import hash_tensors
 from gan_nas.metrics.moments import Moments
 
@@ -141,7 +143,7 @@ def _write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
 
 
 def _read_npz(path: Path, num_features: int | None) -> tuple[Tensor, Tensor, str | None]:
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         headers = {}
         for name in {"mu", "sigma", ABOUT}.intersection(names):
@@ -173,6 +175,7 @@ def _tensor(archive: zipfile.ZipFile, name: str) -> Tensor:
 
 def _read_safetensors(path: Path, num_features: int | None) -> tuple[Tensor, Tensor, str | None]:
     try:
+        check_header(path)
         with safe_open(path, framework="pt", device="cpu") as file:
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
             _check_shapes(path, list(shapes), shapes, num_features)

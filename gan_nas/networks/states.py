@@ -12,6 +12,13 @@ from gan_nas.errors import Incompatible, shorten
 
 Shapes = Mapping[str, tuple[int, ...]]
 TensorGroups = dict[str, dict[str, Tensor]]  # group -> name -> tensor
+# What optimisers remember of a parameter that they have updated.
+REMEMBERED = {
+    torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.SGD: {"momentum_buffer"},
+}
+# Squares, and statistics of what is not saved, may overflow where all weights stay finite.
+OVERFLOWING = ("exp_avg_sq", "running_mean", "running_var")
 
 
 class Saved(NamedTuple):
@@ -19,11 +26,17 @@ class Saved(NamedTuple):
 
     read: Callable[[], dict[str, Tensor]]
     load: Callable[[Mapping[str, Tensor]], None]
+    may_diverge: bool = False
+    """Whether it is saved though its numbers may not be finite."""
 
 
 def saved_module(module: nn.Module) -> Saved:
     """Keep a module's parameters and buffers."""
-    return Saved(partial(module_state, module), partial(load_module_state, module))
+
+    def load(tensors: Mapping[str, Tensor]) -> None:
+        _copy(tensors, module_state(module), exactly=True)
+
+    return Saved(partial(module_state, module), load)
 
 
 def saved_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module) -> Saved:
@@ -39,8 +52,7 @@ def saved_tensors(tensors: Mapping[str, Tensor]) -> Saved:
     """Keep these very tensors: what is loaded is copied into them."""
 
     def load(found: Mapping[str, Tensor]) -> None:
-        known = {name: found[name] for name in tensors if name in found}
-        _copy(known, dict(tensors))
+        _copy(found, dict(tensors), exactly=True)
 
     return Saved(lambda: dict(tensors), load)
 
@@ -58,6 +70,15 @@ def load_groups(groups: Mapping[str, Saved], tensors: Mapping[str, Mapping[str, 
         group.load(tensors[name])
 
 
+def check_finite(groups: Mapping[str, Saved], tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Raise Incompatible for tensors with numbers that no checkpoint of these groups holds."""
+    for group, saved in groups.items():
+        for name, tensor in () if saved.may_diverge else tensors[group].items():
+            bad = tensor.isnan() if name.endswith(OVERFLOWING) else ~tensor.isfinite()
+            if bool(bad.any()):
+                raise Incompatible(f"the numbers of {name} in {group} are not finite")
+
+
 def module_state(module: nn.Module) -> dict[str, Tensor]:
     """Return a module's parameters and buffers by name, sharing their memory."""
     return {name: tensor.detach() for name, tensor in module.state_dict().items()}
@@ -72,11 +93,13 @@ def load_module_state(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     _copy(tensors, module_state(module))
 
 
-def _copy(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+def _copy(found: Mapping[str, Tensor], own: Mapping[str, Tensor], *, exactly: bool = False) -> None:
+    """Copy tensors into others; `exactly` these, real numbers of another precision are refused."""
     check_shapes(shapes_of(own), shapes_of(found))
     for name, tensor in own.items():
         given = found[name].dtype
-        if given != tensor.dtype and not (given.is_floating_point and tensor.is_floating_point()):
+        alike = given.is_floating_point and tensor.is_floating_point() and not exactly
+        if given != tensor.dtype and not alike:
             raise Incompatible(f"the weights {name} are {given} where {tensor.dtype} is needed")
         tensor.copy_(found[name])
 
@@ -131,7 +154,8 @@ def load_optimizer_state(
     """Replace an optimizer's state by tensors that `optimizer_state` returned.
 
     Moments get their parameter's device and memory format. Raises Incompatible when a tensor
-    belongs to no parameter, or has another shape or type than its parameter.
+    belongs to no parameter, or has another shape or type than its parameter, or when some of what
+    the optimizer remembers of a parameter is missing.
     """
     parameters = dict(named_parameters)
     on_device = {
@@ -162,8 +186,27 @@ def load_optimizer_state(
                 f"{() if key == 'step' else tuple(parameter.shape)} is needed"
             )
         state.setdefault(parameter, {})[key] = placed
+    own = {name: parameter for name, parameter in parameters.items() if parameter in on_device}
+    _check_whole(optimizer, own, state)
     optimizer.state.clear()
     optimizer.state.update(state)
+
+
+def _check_whole(
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, Tensor],
+    state: Mapping[Tensor, Mapping[str, Tensor]],
+) -> None:
+    """Raise Incompatible unless all is there that an optimizer remembers of what it updates."""
+    whole = REMEMBERED.get(type(optimizer))
+    if whole is None:
+        return
+    of_all = bool(state) and isinstance(optimizer, torch.optim.SGD)  # fused, it takes all or none
+    for name, parameter in parameters.items():
+        found = state.get(parameter, {}).keys()
+        if (found or of_all) and found != whole:
+            odd = _some(f"{name}.{key}" for key in found ^ whole)
+            raise Incompatible(f"the optimizer state is not whole: {odd} missing or unexpected")
 
 
 def pack(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:

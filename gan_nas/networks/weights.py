@@ -28,6 +28,7 @@ from gan_nas.files import (
     write_atomically,
 )
 from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
+from gan_nas.formats.header import HEADER_LIMIT
 from gan_nas.formats.left import generator_file
 from gan_nas.networks.builder import build_generator
 from gan_nas.networks.states import (
@@ -42,7 +43,6 @@ from gan_nas.spaces.genome import Genome, parse_genome
 
 FORMAT_VERSION: Final = 1
 METADATA_KEY = "gan_nas"
-HEADER_LIMIT = 1 << 20  # bytes; the tensors of a generator are listed in a tenth of it
 FILE_LIMIT = 1 << 32
 # A folder for the Hugging Face Hub (exports/hub.py): the generator file, and what it is in JSON.
 FOLDER_WEIGHTS, FOLDER_CONFIG = "model.safetensors", "config.json"

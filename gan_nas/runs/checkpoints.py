@@ -21,6 +21,7 @@ from torch import Tensor
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.files import read_bytes, read_text, seal, sync, unseal
+from gan_nas.formats.header import check_header
 from gan_nas.networks.states import pack, unpack
 from gan_nas.runs.folders import CHECKPOINT, CHECKPOINT_NAME, is_checkpoint
 
@@ -28,6 +29,8 @@ MANIFEST = "manifest.json"
 STATE = "state.json"
 KEPT = 2
 MANIFEST_LIMIT, STATE_LIMIT, TENSORS_LIMIT = 1 << 20, 1 << 28, 1 << 33  # bytes of a file
+HEADER_LIMIT = 1 << 24  # bytes: a hundred thousand tensors
+LOG_LIMIT = 1 << 50  # bytes: no log is so long
 _FILE = re.compile(r"\w+\.safetensors|state\.json", re.ASCII)
 
 logger = logging.getLogger(__name__)
@@ -163,11 +166,15 @@ def _read(folder: Path, run_id: str) -> tuple[Checkpoint, int] | None:
         if any(_sha256(data) != digests[name] for name, data in files.items()):
             return None
         content = json.loads(files.pop(STATE))
+        for data in files.values():
+            check_header(data, HEADER_LIMIT)
         tensors = {name.removesuffix(".safetensors"): unpack(files[name]) for name in files}
         step, state, log_bytes = content["step"], content["state"], content["log_bytes"]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError, SafetensorError):
         return None
     if not (type(step) is int and isinstance(state, dict) and type(log_bytes) is int):
+        return None
+    if step != step_of(folder) or not 0 <= log_bytes < LOG_LIMIT:
         return None
     return Checkpoint(step, state, tensors), log_bytes
 

@@ -14,11 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_nas.errors import RunFailed
+from gan_nas.errors import Incompatible, RunFailed
+from gan_nas.networks.states import saved_tensors
 from gan_nas.progress import AT, LEFT, LEFT_OF_PHASE, Progress, silent
 from gan_nas.runs.curves import Course, save_curves
 from gan_nas.runs.edge_history import save_edge_history
 from gan_nas.runs.events import line_of
+from gan_nas.runs.ledger_state import LedgerState
 from gan_nas.runs.plots import save_grid, save_trials
 from gan_nas.runs.run import Run, finite, read_log
 from gan_nas.runs.tensorboard import Board
@@ -150,6 +152,15 @@ class Ledger:
         due = step % every == 0 or step == last or step in moments
         return due and not (self.scores and self.scores[-1]["step"] == step)
 
+    def check_scored(self, steps: Iterable[int]) -> None:
+        """Raise Incompatible where scores that were due at these steps are not here."""
+        missing = set(steps) - {scores["step"] for scores in self.scores}
+        if missing:
+            raise Incompatible(
+                f"the last checkpoint lacks the scores of step {min(missing):,}, which all have "
+                "that gan-nas has written: choose another run directory"
+            )
+
     def num_due(self, step: int, every: int, last: int, moments: Sequence[int] = ()) -> int:
         """Count the scores that are due after this step, up to the last one."""
         later = {moment for moment in (*moments, last) if step < moment <= last and moment % every}
@@ -236,18 +247,18 @@ class Ledger:
         }
 
     def load(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` and `tensors` returned; windows must be open."""
-        self._seconds_before = float(state["seconds"])
-        self._busy_before = float(state.get("processor_seconds", 0.0))
-        # AutoGAN's scores are its search's own: of children, by their tokens.
-        if all(isinstance(row, dict) for row in state.get("scores", ())):
-            for row in state.get("scores", ()):
-                self.keep(row)
-        counts = state.get("losses", state)
+        """Go on from what `state` and `tensors` returned; windows must be open.
+
+        Raises Incompatible for what no ledger has returned.
+        """
+        kept = LedgerState.of(state)
+        self._seconds_before, self._busy_before = kept.seconds, kept.processor_seconds
+        for row in kept.scores:
+            self.keep(row)
         for name, window in self.windows.items():
             key = name if name in tensors else f"{name}es"  # the first release: d_losses
-            window.values.copy_(tensors[key])
-            window.count = int(counts[key])
+            saved_tensors({key: window.values}).load({key: tensors[key]})
+            window.count = kept.losses[key]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the windows' losses, for a checkpoint."""

@@ -11,9 +11,9 @@ from typing import Protocol, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 
-from gan_nas.errors import Incompatible, Interrupted, explain
+from gan_nas.errors import Incompatible, Interrupted, RunFailed, explain, shorten
 from gan_nas.machine.ranks import ALONE, Ranks
-from gan_nas.networks.states import Saved, load_groups, read_groups
+from gan_nas.networks.states import Saved, check_finite, load_groups, read_groups
 from gan_nas.runs.ledger import Ledger
 from gan_nas.runs.run import Run
 from gan_nas.runs.stored import as_written
@@ -109,9 +109,27 @@ def _restored(run: Run, ledger: Ledger, state: type[S], start: Callable[[S | Non
         return start(None)
     with as_written(run.directory):
         work = start(read_state(state, checkpoint.state | {"step": checkpoint.step}))
+        check_step(work.step, checkpoint.step)
         ledger.load(checkpoint.state.get("ledger", checkpoint.state), checkpoint.tensors["losses"])
         load_groups(work.saved(), checkpoint.tensors)
+        check_finite(work.saved(), checkpoint.tensors)
+        try:
+            work.verify()
+        except RunFailed as error:
+            raise Incompatible(
+                f"the last checkpoint of {run.directory} holds numbers that are not finite, which "
+                "none does that gan-nas has written: choose another run directory"
+            ) from error
     return work
+
+
+def check_step(found: int, stated: int) -> None:
+    """Raise Incompatible for work that is at another step than its checkpoint states."""
+    if found != stated:
+        raise Incompatible(
+            f"the state of a checkpoint of step {stated:,} is that of another, {shorten(found)}: "
+            "choose another run directory"
+        )
 
 
 def read_state(state: type[S], content: Mapping[str, object]) -> S:

@@ -7,14 +7,15 @@ own numbers stood beside the others then.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from gan_nas.formats.left import anchored, relative
 from gan_nas.scoring.protocols import Compared, Passport
 
-Values = dict[str, int | float]
+MOST = 1 << 63  # no number that is counted is so large, and floats hold every one below
+Values = dict[str, Annotated[int, Field(gt=-MOST, lt=MOST)] | float]
 # Where the numbers of the first release's searches stand now.
 FACTS = ("reward", "resets", "entropy", "histogram")
 FOUND = frozenset({"id", "file", "words", "parameters", "macs", "values", "scores"})

@@ -21,11 +21,11 @@ from gan_nas.metrics.backbone import Backbone
 from gan_nas.metrics.classifier import keep_judge
 from gan_nas.metrics.loading import load_backbone
 from gan_nas.networks.cost import Cost, network_price
-from gan_nas.networks.states import load_groups
+from gan_nas.networks.states import check_finite, load_groups
 from gan_nas.progress import Progress, silent
 from gan_nas.runs.folders import TRIALS
 from gan_nas.runs.ledger import Ledger
-from gan_nas.runs.loop import read_state, work_through
+from gan_nas.runs.loop import check_step, read_state, work_through
 from gan_nas.runs.results import Found, Plan, SearchResult
 from gan_nas.runs.run import Finished, never, read_finished
 from gan_nas.runs.shared import open_run
@@ -219,7 +219,9 @@ def restored(method: Method[C, S], task: Task[C], finished: Finished[SearchResul
     with as_written(finished.directory):
         state = read_state(method.State, checkpoint.state | {"step": checkpoint.step})
         work = method.start(task, state)
+        check_step(work.step, checkpoint.step)
         load_groups(work.saved(), checkpoint.tensors)
+        check_finite(work.saved(), checkpoint.tensors)
     return work
 
 

@@ -302,6 +302,11 @@ def generator_moves(step: int, num_critic: int, turn: Turn) -> bool:
     return step % num_critic == (0 if turn == "first" else num_critic - 1)
 
 
+def generator_moves_before(step: int, num_critic: int, turn: Turn) -> int:
+    """Count the generator's updates in so many steps of the discriminator."""
+    return (step + num_critic - 1 if turn == "first" else step) // num_critic
+
+
 def descend(
     optimizer: torch.optim.Optimizer,
     loss: Tensor,

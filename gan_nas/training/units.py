@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput
 from gan_nas.machine.ranks import ALONE, Ranks
-from gan_nas.networks.states import Saved, load_groups, load_module_state, module_state, read_groups
+from gan_nas.networks.states import Saved, load_module_state, module_state
 from gan_nas.networks.weights import save_generator
 from gan_nas.runs.ledger import Ledger, check_spread, means, spread_of
 from gan_nas.runs.results import TrainingResult
@@ -174,8 +174,12 @@ class Training:
         return self.gan.saved()
 
     def verify(self) -> None:
-        """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are."""
+        """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are.
+
+        Incompatible where scores are missing in what was read.
+        """
         self.ledger.losses(self.step)
+        self.ledger.check_scored(range(0, self.step, self.config.score_every))
         if not self.gan.is_finite():
             raise self.ledger.diverged(self.step, "a weight")
 
@@ -282,10 +286,11 @@ class Training:
                 "there is no checkpoint to go on from: put it back"
             )
         gan = self.gan
-        new = {"generator": start.generator, "averages": start.generator}
+        load_module_state(gan.generator, start.generator)
         if start.discriminator is not None:
-            new["discriminator"] = start.discriminator
-        load_groups(gan.saved(), read_groups(gan.saved()) | new)
+            load_module_state(gan.discriminator, start.discriminator)
+        live, averages = module_state(gan.generator), gan.saved()["averages"]
+        averages.load({name: live[name] for name in averages.read()})
         if start.keeps_statistics:
             return
         z = self.steps.latents("norm latents", 0, NUM_NORM_LATENTS)

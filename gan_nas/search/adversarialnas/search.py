@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from gan_nas.data.batches import Batches
+from gan_nas.errors import Incompatible, shorten
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import check_spread, means, spread_of
 from gan_nas.runs.results import Conclusion
@@ -38,6 +39,7 @@ from gan_nas.search.adversarialnas.super_gan import SuperGAN
 from gan_nas.search.best import Limit
 from gan_nas.search.logits import Logits
 from gan_nas.search.method import Find, Search, Task, Trained
+from gan_nas.training.gan import generator_moves_before
 
 PHASES = ("search iterations", "comparing images")
 JUDGED_FROM = 100  # images seen: a supernet that has seen fewer may give all the same
@@ -60,7 +62,15 @@ class AdversarialNASSearch(Search[State]):
         self.ledger.phases = PHASES
         shape = task.side, task.channels
         self.gan = SuperGAN(task.config, *shape, task.device, task.ranks)
-        self.gan.gan.generator_steps = self.state.generator_steps
+        moved = generator_moves_before(
+            self.step, task.config.num_critic, task.config.generator_turn
+        )
+        if self.state.generator_steps != moved:
+            raise Incompatible(
+                f"generator_steps = {shorten(self.state.generator_steps)} in the state of a "
+                f"checkpoint, and at step {self.step:,} there are {moved:,}"
+            )
+        self.gan.gan.generator_steps = moved
         self.losses = {
             name: self.ledger.window(name, task.config.log_every, task.device)
             for name in ("beta_loss", "d_loss", "alpha_loss", "g_loss")
@@ -195,6 +205,8 @@ class AdversarialNASSearch(Search[State]):
     def verify(self) -> None:
         """Raise RunFailed rather than let NaN be saved: a loss can be finite before weights are."""
         self.ledger.losses(self.step)
+        every = self.config.score_every
+        self.ledger.check_scored(range(every, self.step, every))
         if not self.gan.gan.is_finite():
             raise self.ledger.diverged(self.step, "a weight")
 

@@ -236,8 +236,9 @@ class AutoGANSearch(Search[State]):
         return self.children.samples(encode(generator), num)
 
     def saved(self) -> dict[str, Saved]:
-        """Return what a checkpoint keeps."""
-        return self.gan.saved() | self.policy.saved()
+        """Return what a checkpoint keeps; shared weights may have diverged, and be reset next."""
+        gan = {name: one._replace(may_diverge=True) for name, one in self.gan.saved().items()}
+        return gan | self.policy.saved()
 
     def trained(self) -> Trained:
         """Return the shared networks."""
