@@ -15,6 +15,7 @@ from gan_nas.errors import InvalidInput, nearest
 from gan_nas.files import read_text
 
 OPTION = "--config"
+LIMIT = 1 << 14  # bytes of its file: nested names take the square of their length
 FIRST = "gan_nas.first_word"  # of a command whose second is being completed
 ConfigFile = Annotated[
     Path | None,
@@ -126,7 +127,7 @@ def with_file(words: Sequence[str], parameters: Sequence[Any]) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(path))
+        return tomllib.loads(read_text(path, LIMIT))
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is no other
         raise InvalidInput(f"{path} is not a TOML file: {error}") from error
 

@@ -457,16 +457,6 @@ def headed(path: Path, header: bytes) -> None:
     path.write_bytes(len(header).to_bytes(8, "little") + header)
 
 
-def sparse_checkpoint(run: Path, name: str, size: int) -> None:
-    """Make a file of the checkpoint large, as its manifest says."""
-    (folder,) = (run / "checkpoint").iterdir()
-    sparse_tensors(folder / name, size)
-    manifest = unseal((folder / "manifest.json").read_text())
-    assert manifest is not None
-    manifest["sizes"] = {one: (folder / one).stat().st_size for one in manifest["files"]}
-    (folder / "manifest.json").write_text(seal(manifest))
-
-
 def members(path: Path, number: int, name: str = "{}.png", content: bytes = b"") -> None:
     """Write a zip of so many members that are all one: its directory alone is long."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -545,14 +535,6 @@ HOSTILE |= {
             ("retrained", "result.json", "retrain-finished", (0, 2, 4)),
         )
     },
-    "a run with a sparse checkpoint": Hostile(
-        "run",
-        "h",
-        lambda p: (
-            old_runs.copy("degas-finished", p),
-            sparse_checkpoint(p, "network.safetensors", SPARSE),
-        ),
-    ),
     "a run with a sparse state": Hostile(
         "run", "h", in_run("checkpoint/000000004/state.json", lambda p: os.truncate(p, SPARSE))
     ),
@@ -639,9 +621,6 @@ HOSTILE |= {
     ),
     "an import of a million members": Hostile(
         "import", "h.pth", lambda p: members(p, 1_000_000, "a/data/{}")
-    ),
-    "a folder of 200,000 empty files": Hostile(
-        "images", "h", lambda p: (p.mkdir(), [(p / f"{i}.png").touch() for i in range(200_000)])
     ),
     **{
         f"a folder of a {kind} of {frames} frames": Hostile(

@@ -6,7 +6,7 @@ pixels, and some formats are read whole, or byte by byte, before their size is k
 
 import re
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from PIL import Image
 
@@ -18,6 +18,7 @@ MOST_PIXELS_A_BYTE = 32  # these have 1 to 16
 MAX_TEXT = 4 << 20  # bytes of a PPM in text: Pillow reads its numbers one by one
 MAX_SCANS = 64  # of a JPEG, each of which takes the time of a picture; usual are 1 to 20
 MAX_PARTS = 2000  # before the pixels of a JPEG or PNG, each of which takes some time; usual are 20
+MAX_STRIPS = 1 << 16  # or tiles of a TIFF: each is an object of Pillow's; usual is one for 8 kB
 PART = 512  # bytes of pixels of a PNG in each of its chunks, on average; usual are 8192
 
 HEAD = 4096  # bytes within which the sizes of a PPM stand, which Pillow seeks without end
@@ -30,6 +31,8 @@ PPM_SIZES = re.compile(
 
 JPEG = b"\xff\xd8"
 PNG = b"\x89PNG\r\n\x1a\n"
+TIFF = (b"II", b"MM")  # numbers with their first byte last, or first
+STRIPS = (273, 279, 324, 325)  # where a TIFF's strips or tiles are, and their bytes
 RESTART, BEGIN, END, SCAN = 0xD0, 0xD8, 0xD9, 0xDA
 MARKER = re.compile(rb"\xff+([^\x00\xff])")
 AFTER_SCAN = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # restarts are within a scan
@@ -62,6 +65,8 @@ def check_file(path: Path, size: int, file: IO[bytes], *, to_decode: bool) -> by
             )
     if head.startswith(PNG) and not _has_few_chunks(file, size, to_decode=to_decode):
         raise InvalidInput(f"{path} is a PNG in more pieces than are usual: save it anew")
+    if head[:2] in TIFF and not _has_few_strips(file, head):
+        raise InvalidInput(f"{path} is a TIFF in more than {MAX_STRIPS:,} strips: save it anew")
     file.seek(0)
     return head
 
@@ -102,6 +107,24 @@ def _has_few_chunks(file: IO[bytes], size: int, *, to_decode: bool) -> bool:
             return True
         file.seek(int.from_bytes(head[:4]) + 4, 1)
     return False
+
+
+def _has_few_strips(file: IO[bytes], head: bytes) -> bool:
+    """Tell whether the first picture of a TIFF, or BigTIFF, lies in few pieces."""
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    is_big = int.from_bytes(head[2:4], order) == 43
+    wide, entry = (8, 20) if is_big else (4, 12)  # bytes of a place, and of an entry
+    place = int.from_bytes(head[wide : 2 * wide], order)
+    if place >= 1 << 63:
+        return True  # which Pillow refuses
+    file.seek(place)
+    num = int.from_bytes(file.read(8 if is_big else 2), order)
+    entries = file.read(entry * min(num, MAX_PARTS))
+    for start in range(0, len(entries) - entry + 1, entry):
+        tag = int.from_bytes(entries[start : start + 2], order)
+        if tag in STRIPS and int.from_bytes(entries[start + 4 :][:wide], order) > MAX_STRIPS:
+            return False
+    return True
 
 
 def count_scans(data: bytes) -> int:
