@@ -25,8 +25,8 @@ class AutoGAN(Method[Settings, Record]):
     name = "autogan"
     title = "AutoGAN"
     evidence = (
-        "Measured on digits, 90 s a search: "
-        "not to be told from random search (distances 14 % lower, p = 0.27)."
+        "Measured at 90 s a search: not to be told from random search (distances 14 % lower on "
+        "digits, p = 0.27; 17 and 10 % lower on CIFAR-10 at 16 and 32 px, p = 0.32 and 0.50)."
     )
     spaces = ("autogan",)
     Config = Settings

@@ -25,8 +25,8 @@ class DEGAS(Method[Settings, Record]):
     name = "degas"
     title = "DEGAS"
     evidence = (
-        "Measured on digits, 90 s a search: "
-        "genomes at 5.5 times the distance of random search's (p = 0.005)."
+        "Measured at 90 s a search: genomes at 5.5 times the distance of random search's on "
+        "digits (p = 0.005), 2.1 and 1.6 times on CIFAR-10 at 16 and 32 px (p = 0.03 and 0.15)."
     )
     spaces = ("degas",)
     Config = Settings

@@ -265,8 +265,8 @@ class EvolutionSearch(StrategyMethod[EvolutionConfig]):
 
     name, title = "evolution", "Regularised evolution"
     evidence = (
-        "Measured on digits, 90 s a search: not to be told from random search "
-        "(distances 5 % higher, p = 0.74)."
+        "Measured at 90 s a search: not to be told from random search (distances 5 % higher on "
+        "digits, p = 0.74; 8 % lower on CIFAR-10 at 16 px, p = 0.69)."
     )
     Config, strategy = EvolutionConfig, Evolution
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

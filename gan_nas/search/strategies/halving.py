@@ -54,8 +54,8 @@ class HalvingSearch(StrategyMethod[HalvingConfig]):
 
     name, title = "halving", "Successive halving"
     evidence = (
-        "Measured on digits, 90 s a search: not to be told from random search "
-        "(distances 2 % lower, p = 0.86)."
+        "Measured at 90 s a search: not to be told from random search (distances 2 % lower on "
+        "digits, p = 0.86; 14 % lower on CIFAR-10 at 16 px, p = 0.43)."
     )
     Config, strategy = HalvingConfig, Halving
     presets = PRESETS

@@ -112,8 +112,8 @@ class NSGA2Search(StrategyMethod[NSGA2Config]):
 
     name, title = "nsga2", "NSGA-II"
     evidence = (
-        "Measured on digits, 90 s a search: not to be told from random search "
-        "(distances 4 % lower, p = 0.68)."
+        "Measured at 90 s a search: not to be told from random search (distances 4 % lower on "
+        "digits, p = 0.68; 19 % lower on CIFAR-10 at 16 px, p = 0.29)."
     )
     Config, strategy = NSGA2Config, NSGA2
     presets = PRESETS
