@@ -126,8 +126,9 @@ def with_file(words: Sequence[str], parameters: Sequence[Any]) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    text = read_text(path, LIMIT)
     try:
-        return tomllib.loads(read_text(path, LIMIT))
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is no other
         raise InvalidInput(f"{path} is not a TOML file: {error}") from error
 

@@ -13,14 +13,14 @@ optimisers are not reset when the network grows; new cells start with fresh stat
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AliasChoices, BaseModel, Field, field_validator
 from torch import Tensor
 
 from gan_nas.data.batches import Batches
-from gan_nas.errors import RunFailed
+from gan_nas.errors import Incompatible, RunFailed
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import means
 from gan_nas.runs.results import Conclusion
@@ -49,6 +49,7 @@ from gan_nas.spaces.autogan import (
 from gan_nas.streams import stream
 from gan_nas.training.gan import GAN, generator_moves
 
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 STILL = 10  # last losses that are compared
 
 COMPARING = "comparing images"  # the last phase
@@ -57,19 +58,21 @@ COMPARING = "comparing images"  # the last phase
 class State(BaseModel):
     """Where a search is: within an iteration in one of three phases."""
 
-    iteration: int = 0
+    iteration: Count = 0
     phase: Literal["shared", "controller", "end"] = "shared"
-    shared_step: int = 0
+    shared_step: Count = 0
     """Discriminator steps of this iteration."""
-    controller_step: int = 0
+    controller_step: Count = 0
     """Controller updates of this iteration."""
-    d_steps: int = 0
-    g_steps: int = 0
+    d_steps: Count = 0
+    g_steps: Count = 0
     """Steps of all iterations; those of the generator since a reset are apart."""
-    generator_steps: int = 0
-    level: int = Field(default=0, validation_alias=AliasChoices("level", "stage"))
+    generator_steps: Count = 0
+    level: int = Field(
+        default=0, ge=0, lt=NUM_CELLS, validation_alias=AliasChoices("level", "stage")
+    )
     """Of the search (sec. 3.3): cells there are, less one. Older searches stored it as `stage`."""
-    num_resets: int = 0
+    num_resets: Count = 0
     reset_pending: bool = False
     policy: PolicyState = PolicyState()
     found: list[Tokens] = []
@@ -92,6 +95,8 @@ class AutoGANSearch(Search[State]):
         config = task.config
         self.task, self.config, self.ledger = task, config, task.ledger
         self.state = state or State(level=NUM_CELLS - 1 if config.levels == "single" else 0)
+        if state:
+            _check_place(config, state)
         self.masks = masks_of(task, config.limit)
         levels = range(self.state.level if config.levels == "single" else 0, NUM_CELLS)
         sides = [level_side(task.side, level + 1) for level in levels]
@@ -349,6 +354,22 @@ class AutoGANSearch(Search[State]):
             done = (state.iteration - begin + 1) * config.discriminator_steps
         total = (end - begin) * config.discriminator_steps
         self.ledger.show(_phase(self.side), done, total, values)
+
+
+def _check_place(config: Config, state: State) -> None:
+    """Raise Incompatible for a place that no search comes to, from which it might never end."""
+    shared, controller = config.discriminator_steps, config.controller_steps
+    fits = {
+        "shared": state.shared_step < shared and state.controller_step == 0,
+        "controller": state.shared_step <= shared and state.controller_step < controller,
+        "end": state.shared_step <= shared and state.controller_step == controller,
+    }
+    if not fits[state.phase] or state.iteration > config.iterations:
+        raise Incompatible(
+            f"a checkpoint is in the phase {state.phase} at step {state.shared_step:,} "
+            f"of {shared:,} and {state.controller_step:,} of {controller:,}, iteration "
+            f"{state.iteration:,} of {config.iterations:,}, which no search comes to"
+        )
 
 
 def _phase(side: int) -> str:
