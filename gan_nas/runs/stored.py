@@ -220,7 +220,7 @@ def changed_settings(
 
 @contextmanager
 def as_written(directory: Path) -> Iterator[None]:
-    """Explain what a checkpoint lacks: one of another version, or of a stranger."""
+    """Explain what a checkpoint or an outcome lacks: one of another version, or of a stranger."""
     try:
         yield
     except GanNasError:
@@ -229,7 +229,7 @@ def as_written(directory: Path) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "memory" in str(error):
             raise
         raise Incompatible(
-            f"the checkpoint of {directory} is not as this version of gan-nas writes it "
+            f"what is stored in {directory} is not as this version of gan-nas writes it "
             f"({type(error).__name__}: {error}); use the version it was made with, or choose "
             "another run directory"
         ) from error

@@ -6,7 +6,7 @@ run again, the one that was under way goes on.
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -29,7 +29,7 @@ from gan_nas.runs.folders import LOG, TRIALS
 from gan_nas.runs.logs import read
 from gan_nas.runs.results import Values
 from gan_nas.runs.run import Run, never
-from gan_nas.runs.stored import stored_config
+from gan_nas.runs.stored import as_written, stored_config
 from gan_nas.scoring.protocols import Passport
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.frameworks import Framework
@@ -106,6 +106,11 @@ def packed(directory: Path) -> Table:
     settings = stored_config(directory)
     if settings.get("method") != "table":
         raise InvalidInput(f"{directory} is a run, but not one of gan-nas table make")
+    with as_written(directory):
+        return _packed(directory, settings)
+
+
+def _packed(directory: Path, settings: Mapping[str, Any]) -> Table:
     recipe = resolve(Recipe, settings["recipe"])
     genomes, planned = recipe.genomes(), recipe.planned()
     ended = {one: read_outcome(directory, one) for one in planned}
@@ -202,7 +207,10 @@ def path_of(directory: Path, planned: Planned) -> Path:
 def read_outcome(directory: Path, planned: Planned) -> Outcome | None:
     """Return the outcome of a trial, None where it has not ended."""
     path = path_of(directory, planned)
-    return Outcome.model_validate_json(read_text(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    with as_written(directory):
+        return Outcome.model_validate_json(read_text(path))
 
 
 def processor(device: torch.device) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from math import inf
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import extras
@@ -362,6 +363,18 @@ def test_a_part_is_packed_and_says_so(made: Path, tmp_path: Path) -> None:
     assert TableEvaluator(table=packed(copy))(asked).micro_batch == 1
     assert (len(part.rows), part.planned, part.is_complete) == (1, 3, False)
     assert part.rows[0] in whole_table.rows
+
+
+@pytest.mark.parametrize("name", ["outcomes", "passports.json", "config.json"])
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"classifier": 1, "residual": []}'])
+def test_what_was_not_written_so_is_refused_in_a_sentence(
+    made: Path, tmp_path: Path, name: str, content: str
+) -> None:
+    copy = copytree(made, tmp_path / "copy")
+    path = copy / name
+    (min(path.iterdir()) if path.is_dir() else path).write_text(content)
+    with pytest.raises((InvalidInput, Incompatible)):
+        packed(copy)
 
 
 def test_another_recipe_is_refused_in_the_same_directory(
