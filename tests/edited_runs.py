@@ -82,17 +82,6 @@ TENSOR_EDITS: dict[str, Edit] = {
 }
 
 
-class Looks:
-    """Says that it is to stop at the look of this number, and counts them."""
-
-    def __init__(self, place: float = float("inf")) -> None:
-        self.place, self.count = place, 0
-
-    def __call__(self) -> bool:
-        self.count += 1
-        return self.count >= self.place
-
-
 class Kept(NamedTuple):
     """An interrupted run with one checkpoint, and what it leaves where nobody interrupts it."""
 
@@ -108,10 +97,10 @@ class Kept(NamedTuple):
 
 def interrupted(kind: str, folder: Path, share: float = 0.6) -> Kept:
     """Make a run, and the same one interrupted at a share of its looks."""
-    looks = Looks()
+    looks = tiny.Looks()
     RUNS[kind](folder / "whole", looks)
     with suppress(Interrupted):
-        RUNS[kind](folder / "half", Looks(int(looks.count * share)))
+        RUNS[kind](folder / "half", tiny.Looks(int(looks.count * share)))
     newest = sorted((folder / "half" / "checkpoint").iterdir())[-1]
     for other in newest.parent.iterdir():
         if other != newest:

@@ -367,3 +367,14 @@ def timeless(value: Any) -> Any:
     if isinstance(value, list):
         return [timeless(item) for item in value]
     return value
+
+
+class Looks:
+    """Counts how often a run asks whether to stop, and says yes from a place on."""
+
+    def __init__(self, place: float = float("inf")) -> None:
+        self.place, self.count = place, 0
+
+    def __call__(self) -> bool:
+        self.count += 1
+        return self.count >= self.place

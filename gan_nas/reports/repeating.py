@@ -14,11 +14,9 @@ from gan_nas.studies import load_study
 from gan_nas.training.config import TrainingConfig, presets_for
 
 Presets = Mapping[str, Mapping[str, Any]]
+JUDGES = ("residual", "inception")  # backbones that are named as they are, but for the usual one
 OPTIONS = {"seed": "--seed", "space": "--space", "evaluator": "--evaluator"}  # of any command
 Words = tuple[str | Path, ...]
-
-
-JUDGES = ("residual", "inception")  # backbones that are named as they are, but for the usual one
 
 
 def repeated(record: Record) -> Words | None:

@@ -31,17 +31,6 @@ SELDOM = [
 ]
 
 
-class Looks:
-    """Counts how often a run asks whether to stop, and says yes from a place on."""
-
-    def __init__(self, place: float = float("inf")) -> None:
-        self.place, self.count = place, 0
-
-    def __call__(self) -> bool:
-        self.count += 1
-        return self.count >= self.place
-
-
 class Whole(NamedTuple):
     """A run that nobody interrupted, what it left, and how often it looked at `stop`."""
 
@@ -53,7 +42,7 @@ class Whole(NamedTuple):
 
 @pytest.fixture(scope="module")
 def whole(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    directory, looks = tmp_path_factory.mktemp("whole") / "run", Looks()
+    directory, looks = tmp_path_factory.mktemp("whole") / "run", tiny.Looks()
     result = tiny.RUNS[kind](directory, looks)
     return Whole(directory, result, tiny.traces(directory), looks.count)
 
@@ -68,7 +57,7 @@ def interrupted_again_and_again(
     """
     for times in range(20):
         try:
-            begin(directory, Looks(every * max(1, times - 3) if times else 1))
+            begin(directory, tiny.Looks(every * max(1, times - 3) if times else 1))
         except Interrupted:
             continue
         assert times >= 4
@@ -82,7 +71,7 @@ def test_another_seed_gives_other_bytes(kind: str, tmp_path: Path) -> None:
     weights = []
     for seed in (0, 1):
         with pytest.raises(Interrupted):
-            tiny.RUNS[kind](tmp_path / str(seed), Looks(1), seed=seed)
+            tiny.RUNS[kind](tmp_path / str(seed), tiny.Looks(1), seed=seed)
         checkpoint = (tmp_path / str(seed) / "checkpoint").rglob("*.safetensors")
         weights.append({path.name: path.read_bytes() for path in checkpoint})
     assert weights[0].keys() == weights[1].keys()
@@ -150,7 +139,7 @@ def test_changed_settings_are_refused_by_name(kind: str, whole: Whole) -> None:
 )
 def test_published_runs_go_on_bit_for_bit_from_within_a_cycle(kind: str, tmp_path: Path) -> None:
     """Whose turn it is, idle weights' gradients, a reset before candidates, a replaced average."""
-    begin, looks = tiny.PUBLISHED_RUNS[kind], Looks()
+    begin, looks = tiny.PUBLISHED_RUNS[kind], tiny.Looks()
     begin(tmp_path / "whole", looks)
     left = interrupted_again_and_again(begin, tmp_path / "run", looks.count // 4)
     assert left == tiny.traces(tmp_path / "whole")

@@ -13,7 +13,7 @@ optimisers are not reset when the network grows; new cells start with fresh stat
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import AliasChoices, BaseModel, Field, field_validator
@@ -23,6 +23,7 @@ from gan_nas.data.batches import Batches
 from gan_nas.errors import Incompatible, RunFailed
 from gan_nas.networks.states import Saved
 from gan_nas.runs.ledger import means
+from gan_nas.runs.ledger_state import Count
 from gan_nas.runs.results import Conclusion
 from gan_nas.search.autogan.children import Children, ChildScores, token_string
 from gan_nas.search.autogan.config import Config
@@ -49,7 +50,6 @@ from gan_nas.spaces.autogan import (
 from gan_nas.streams import stream
 from gan_nas.training.gan import GAN, generator_moves
 
-Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 STILL = 10  # last losses that are compared
 
 COMPARING = "comparing images"  # the last phase
