@@ -1,5 +1,6 @@
 """The image files in a folder or a zip: which there are, their headers, their pixels."""
 
+import errno
 import hashlib
 import io
 import os
@@ -31,6 +32,8 @@ GREY_MODES = ("1", "L", "LA", "La", *DEEP_MODES)
 COLOUR_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "YCbCr")
 QUARTER_TURNS = (5, 6, 7, 8)  # values of ORIENTATION that exchange width and height
 ORIENTATION = 0x0112  # Exif's tag
+HIDDEN = (".", "__MACOSX")
+NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # where a link leads that leads to no file
 
 # What Pillow and zipfile raise on files that are cut, altered, encrypted or not images at all.
 BROKEN = (
@@ -184,13 +187,9 @@ def name_some(names: list[str], num: int = 3) -> str:
 def _in_folder(root: Path) -> ImageFiles:
     digest = hashlib.sha256(str(root.resolve()).encode(errors="replace"))
     names = []
-    for path in sorted(_files_below(root)):
-        relative = path.relative_to(root).as_posix()
-        about = path.stat()
-        names.append(relative)
-        digest.update(
-            f"{relative}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="replace")
-        )
+    for name, size, changed in sorted(_files_below(root)):
+        names.append(name)
+        digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="replace"))
     images, others = _apart(names)
     return ImageFiles(
         root,
@@ -202,17 +201,37 @@ def _in_folder(root: Path) -> ImageFiles:
     )
 
 
-def _files_below(root: Path) -> Iterator[Path]:
-    """Walk a folder, through links too, entering each folder once."""
+def _files_below(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield names, sizes and times of files, through links too, entering each folder once."""
     seen: set[tuple[int, int]] = set()
-    # Not rglob, which remembers every path it has seen.
-    for folder, folders, files in os.walk(root, followlinks=True):
-        for one in list(folders):
-            about = (Path(folder) / one).stat()
-            if (about.st_dev, about.st_ino) in seen:
-                folders.remove(one)
-            seen.add((about.st_dev, about.st_ino))
-        yield from (path for file in files if (path := Path(folder) / file).is_file())
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        about = (root / folder).stat()
+        if (about.st_dev, about.st_ino) in seen:
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        folders = []
+        for entry in _entries(root / folder):
+            try:
+                about = entry.stat()
+            except OSError as error:
+                if error.errno not in NOWHERE:
+                    raise
+                continue
+            name = folder + entry.name  # paths take several times as long
+            if stat.S_ISDIR(about.st_mode):
+                folders.append(f"{name}/")
+            elif stat.S_ISREG(about.st_mode):
+                yield name, about.st_size, about.st_mtime_ns
+        waiting += sorted(folders, reverse=True)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except PermissionError:  # such as the lost+found of a disk
+        return []
 
 
 def _in_zip(path: Path, stack: ExitStack) -> ImageFiles:
@@ -250,13 +269,16 @@ def _stamp(members: list[zipfile.ZipInfo]) -> str:
 
 def _apart(names: list[str]) -> tuple[list[str], list[str]]:
     """Return the sorted names of images and of others, without hidden files and their shadows."""
-    shown = sorted(
-        name
-        for name in set(names)
-        if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
-    )
+    shown = sorted(name for name in set(names) if not _is_hidden(name))
     images = [name for name in shown if name.lower().endswith(EXTENSIONS)]
     return images, [name for name in shown if not name.lower().endswith(EXTENSIONS)]
+
+
+def _is_hidden(name: str) -> bool:
+    """Tell whether a file, or a folder it is in, begins with a dot or is macOS' of shadows."""
+    if not name.startswith(HIDDEN) and not any(f"/{start}" in name for start in HIDDEN):
+        return False  # as most
+    return any(part.startswith(HIDDEN) for part in PurePosixPath(name).parts)
 
 
 @contextmanager

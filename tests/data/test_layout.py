@@ -1,6 +1,7 @@
 """What folders mean: classes, splits, shards, labels of a dataset.json."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -136,6 +137,35 @@ def test_linked_class_folders_are_followed_once(tmp_path: Path) -> None:
     (root / "a" / "circle").symlink_to(root)
     images = load_images(str(root))
     assert counts(images) == [10, 10]
+
+
+@pytest.mark.parametrize("name", ["0", "zzz"])
+def test_a_link_to_the_folder_itself_adds_nothing_wherever_it_is_listed(
+    name: str, tmp_path: Path
+) -> None:
+    root = write(tmp_path / "x", "a", "b")
+    (root / name).symlink_to(root)
+    (root / "nowhere").symlink_to(root / "missing")
+    (root / "itself").symlink_to(root / "itself")
+    images = load_images(str(root))
+    assert counts(images) == [10, 10]
+    assert images.classes == ("a", "b")
+
+
+def test_folders_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    root = write(tmp_path / "x", "a", "b")
+    (root / "lost+found").mkdir(mode=0)
+    if os.access(root / "lost+found", os.R_OK):
+        pytest.skip("root may read everything")
+    assert counts(load_images(str(root))) == [10, 10]
+
+
+def test_names_in_a_zip_may_begin_with_the_folder_they_are_in(tmp_path: Path) -> None:
+    root, path = write(tmp_path / "x", "a", "b"), tmp_path / "dotted.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in root.rglob("*.png"):
+            archive.writestr(f"./{file.relative_to(root).as_posix()}", file.read_bytes())
+    assert counts(load_images(str(path))) == [10, 10]
 
 
 def test_a_link_in_a_zip_is_refused_by_name(tmp_path: Path) -> None:
