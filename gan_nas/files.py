@@ -30,6 +30,8 @@ NO_FOLLOW, NO_WAIT, BINARY = (
     getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
 )
 WINDOWS = os.name == "nt"
+HOLES_FROM = 32 << 20  # bytes; of a smaller file it does not matter how much is holes
+MOST_HOLES = 16  # times its data may a file be: systems that pack files make holes of zeros
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -166,8 +168,8 @@ def read_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
 def open_regular(path: Path, limit: int, *, follow: bool = True) -> BinaryIO:
     """Open a plain file of at most `limit` bytes for reading.
 
-    Without `follow` a link is refused. Raises InvalidInput for what is missing, too large or no
-    plain file: a FIFO would hang and a device might never end.
+    Without `follow` a link is refused. Raises InvalidInput for what is missing, too large, nearly
+    all holes, or no plain file: a FIFO would hang and a device might never end.
     """
     flags = os.O_RDONLY | NO_WAIT | BINARY | (0 if follow else NO_FOLLOW)
     try:
@@ -178,9 +180,36 @@ def open_regular(path: Path, limit: int, *, follow: bool = True) -> BinaryIO:
             raise InvalidInput(f"{path} is {kind_of(found.st_mode)}, a plain file is needed")
         if found.st_size > limit:
             raise InvalidInput(f"{path} is larger than {limit:,} bytes, too large for such a file")
-        return os.fdopen(os.open(path, flags), "rb")
+        descriptor = os.open(path, flags)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
+    file = os.fdopen(descriptor, "rb")
+    if found.st_size > HOLES_FROM and (data := _data_in(descriptor)) < found.st_size / MOST_HOLES:
+        file.close()
+        raise InvalidInput(
+            f"{path} has {found.st_size:,} bytes, of which but {data:,} were ever written, as of a "
+            "download that was cut short: fetch it again"
+        )
+    return file
+
+
+def _data_in(descriptor: int) -> int:
+    """Return how many bytes of a file are no holes, as far as its file system knows."""
+    size = os.fstat(descriptor).st_size
+    if not hasattr(os, "SEEK_DATA"):  # Windows
+        return size
+    data = end = 0
+    try:
+        while end < size:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+            data += end - start
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # which says that there are no data any more
+            return size
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return data
 
 
 def open_own(path: Path, flags: int) -> int:

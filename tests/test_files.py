@@ -125,6 +125,30 @@ def test_a_sparse_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:
         open_regular(tmp_path / "giant", 1000)
 
 
+def makes_holes(path: Path) -> bool:
+    if not hasattr(os, "SEEK_HOLE"):
+        return False
+    with path.open("rb") as file:
+        return os.lseek(file.fileno(), 0, os.SEEK_HOLE) < path.stat().st_size
+
+
+def test_a_file_that_is_nearly_all_holes_is_refused(tmp_path: Path) -> None:
+    path, size = tmp_path / "file", 64 << 20
+    with path.open("wb") as file:
+        file.write(b"head")
+        file.seek(size - 1)
+        file.write(b"\0")
+    if not makes_holes(path):
+        pytest.skip("this file system makes no holes")
+    with pytest.raises(InvalidInput, match="were ever written, as of a download that was cut"):
+        read_bytes(path, size)
+    with path.open("r+b") as file:  # a twelfth of it
+        for place in range(0, size, 12 << 16):
+            file.seek(place)
+            file.write(bytes(1 << 16))
+    assert len(read_bytes(path, size)) == size
+
+
 def test_a_temporary_name_that_is_a_link_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("mine")
     (tmp_path / f".a.{os.getpid()}.tmp").symlink_to("outside")

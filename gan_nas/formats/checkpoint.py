@@ -2,8 +2,11 @@
 
 import hashlib
 import io
+import pickletools
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +20,8 @@ from gan_nas.formats.foreign import Kind, Wanted, refuse_foreign
 from gan_nas.formats.zips import open_zip
 
 LIMIT = 1 << 31  # bytes of a file, and of what is in it
+STEPS_LIMIT = 400_000  # of a pickle; a checkpoint's with its optimizers has some 30 a tensor
+PICKLES = 4  # before the tensors of PyTorch's older format
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.int64)
 
 # Checkpoints hold the best score as a number of NumPy's; these rebuild one and do nothing else.
@@ -42,11 +47,14 @@ def read_checkpoint(path: Path, keys: tuple[str, ...]) -> Checkpoint:
     """Read the state dict that lies under the first of `keys`, or else is the file, onto the CPU.
 
     Raises InvalidInput for what is not there, larger than 2 GiB, packed, damaged, holds anything
-    but tensors, numbers, texts and containers of them, or has no state dict.
+    but tensors, numbers, texts and containers of them, very many of these, or has no state dict.
     """
     refuse_foreign(path, Wanted.CHECKPOINT, Kind.PICKLE)
     content = read_bytes(path, LIMIT)
-    _refuse_packed(path, content)
+    if content.startswith(b"PK"):
+        _refuse_packed(path, content)
+    else:
+        _refuse_long(path, content, PICKLES)
     try:
         with torch.serialization.safe_globals(NUMBERS):
             found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -89,16 +97,35 @@ def _without_module(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _refuse_packed(path: Path, content: bytes) -> None:
-    """Refuse what grows when it is read; PyTorch packs nothing."""
-    if not content.startswith(b"PK"):
-        return
+    """Refuse a zip that grows when it is read; PyTorch packs nothing."""
     try:
         with open_zip(content) as archive:
             members = archive.infolist()
-    except (ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+            packed = any(member.file_size > member.compress_size for member in members)
+            if sum(member.file_size for member in members) > len(content):  # they lie in one place
+                packed = True
+            named = [] if packed else [one for one in members if one.filename.endswith("data.pkl")]
+            pickles = [archive.read(member) for member in named]
+    except (ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
         raise InvalidInput(f"{path} is damaged, perhaps cut short: {error}") from error
-    if any(member.file_size > member.compress_size for member in members):
+    if packed:
         raise InvalidInput(f"{path} is packed, which PyTorch's files never are: fetch it again")
+    for pickle in pickles:
+        _refuse_long(path, pickle, 1)
+
+
+def _refuse_long(path: Path, content: bytes, pickles: int) -> None:
+    """Refuse pickles that would build millions of things; nothing of them is run."""
+    file, steps = io.BytesIO(content), 0
+    with suppress(ValueError):  # of a damaged one, of which PyTorch says more
+        for _ in range(pickles):
+            for _ in islice(pickletools.genops(file), STEPS_LIMIT - steps):
+                steps += 1
+    if steps >= STEPS_LIMIT:
+        raise InvalidInput(
+            f"{path} holds more than {STEPS_LIMIT:,} things beside its tensors: write its "
+            "generator's state dict alone with torch.save"
+        )
 
 
 def _first_line(error: Exception) -> str:

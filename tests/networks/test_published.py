@@ -228,6 +228,16 @@ def test_the_average_is_taken_and_the_rest_of_a_checkpoint_is_left(tmp_path: Pat
         assert torch.equal(network.state_dict()["stem.weight"], tensors["l1.weight"])
 
 
+@pytest.mark.parametrize("newer", [True, False])
+def test_pickles_of_very_many_things_are_refused(newer: bool, tmp_path: Path) -> None:
+    path = tmp_path / "ckpt.pth"
+    torch.save({"l1.weight": torch.zeros(1), "epochs": [[i] for i in range(200_000)]}, path)
+    if not newer:
+        path.write_bytes(b"\x80\x02" + b"]" * 2_000_000 + b"a" * 1_999_999 + b".")
+    with pytest.raises(InvalidInput, match="more than 400,000 things"):
+        import_checkpoint(path, published_genome("autogan-cifar10-top1"), tmp_path / "g")
+
+
 def test_a_file_that_grows_when_it_is_read_or_lacks_its_end_is_refused(tmp_path: Path) -> None:
     path, packed, cut = (tmp_path / name for name in ("ckpt.pth", "packed.pth", "cut.pth"))
     torch.save({"l1.weight": torch.zeros(1000, 1000)}, path)
