@@ -103,7 +103,7 @@ def fuzz(session: nox.Session) -> None:
     """Read a million mutated files, and what promises much; what follows -- goes to the script."""
     add(session, "tests")
     tests = ROOT / "tests"
-    run(session, "python", str(tests / "hostile.py"))
+    run(session, "python", str(tests / "costs.py"))
     asked = session.posargs or ("--inputs", "1000000", "--commands", "500")
     run(session, "python", str(tests / "fuzz.py"), *asked)
 

@@ -21,7 +21,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import hostile
+import costs
+import hostile_files
 import numpy as np
 import old_runs
 import tables
@@ -215,7 +216,7 @@ def checkpoint(path: Path) -> object:
 
 def parsers() -> Iterator[Parser]:
     """Yield every parser with a small honest file."""
-    genome = hostile.GENOME.to_json().encode()
+    genome = hostile_files.GENOME.to_json().encode()
     build = ("build", "{}")
     yield Parser("g.json", genome, lambda p: load_genome(str(p)), text_changed, build)
     matrix = io.BytesIO()
@@ -223,7 +224,7 @@ def parsers() -> Iterator[Parser]:
     yield Parser("g.npy", matrix.getvalue(), lambda p: load_genome(str(p)), bytes_changed, build)
     code = b"[1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 0, 3]"
     yield Parser("g.txt", code, lambda p: load_genome(str(p)), bytes_changed, build)
-    generator = written(hostile.honest_generator, "g.safetensors")
+    generator = written(hostile_files.honest_generator, "g.safetensors")
     yield Parser(
         "g.safetensors",
         generator,
@@ -233,7 +234,7 @@ def parsers() -> Iterator[Parser]:
     )
     score = ("score", "g0.safetensors", "-n", "8", "--data", "digits", "--reference", "{}")
     for name, change in (("s.npz", member_changed), ("s.safetensors", header_changed)):
-        content = written(hostile.honest_statistics, name)
+        content = written(hostile_files.honest_statistics, name)
         yield Parser(name, content, load_statistics, change, score)
     resnet = CifarResNet(1, 2).state_dict()
     content = written(lambda p: save_file(resnet, p), "c.safetensors")
@@ -273,7 +274,7 @@ def parsers() -> Iterator[Parser]:
 def zipped(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(18):
-            archive.writestr(f"{i}.png", hostile.png(8, 8, 0))
+            archive.writestr(f"{i}.png", hostile_files.png(8, 8, 0))
         labels = [[f"{i}.png", i % 2] for i in range(18)]
         archive.writestr("dataset.json", json.dumps({"labels": labels}))
 
@@ -314,12 +315,12 @@ def tries(num: int, seed: int, folder: Path, start: int = 0) -> list[str]:
 
 def commands(num: int, seed: int, folder: Path, start: int = 0) -> list[str]:
     """Give so many mutated inputs to commands, each in a process of its own."""
-    hostile.prepare()
-    hostile.GENOME.save(folder / "g0.json")
-    hostile.honest_generator(folder / "g0.safetensors")
+    costs.prepare()
+    hostile_files.GENOME.save(folder / "g0.json")
+    hostile_files.honest_generator(folder / "g0.safetensors")
     (folder / "x").mkdir()
     some = [parser for parser in parsers() if parser.command]
-    bases: dict[str, hostile.Cost] = {}
+    bases: dict[str, costs.Cost] = {}
     wrong = []
     for number in range(start, start + num):
         parser = some[number % len(some)]
@@ -327,17 +328,17 @@ def commands(num: int, seed: int, folder: Path, start: int = 0) -> list[str]:
         words = [word.format(path) for word in parser.command or ()]
         if parser.name not in bases:
             path.write_bytes(parser.content)
-            bases[parser.name] = hostile.cost(words, folder)
+            bases[parser.name] = costs.cost(words, folder)
         path.write_bytes(mutated(parser, seed, number))
-        found, base = hostile.cost(words, folder), bases[parser.name]
+        found, base = costs.cost(words, folder), bases[parser.name]
         path.unlink()
         seconds, memory = found.seconds - base.seconds, found.memory - base.memory
         if (
             found.code not in (0, 1, 2, 4)
-            or seconds > hostile.MOST_SECONDS
-            or memory > hostile.MOST_MEMORY
+            or seconds > costs.MOST_SECONDS
+            or memory > costs.MOST_MEMORY
         ):
-            spent = f"{seconds:.1f} s, {memory / hostile.MIB:.0f} MiB"
+            spent = f"{seconds:.1f} s, {memory / hostile_files.MIB:.0f} MiB"
             wrong.append(f"{number}, {parser.name}: ends with {found.code}, {spent}: {found.said}")
     return wrong
 
