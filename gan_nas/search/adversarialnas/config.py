@@ -170,9 +170,10 @@ class Config(SearchConfig):
 
 # demo and small were found by trial on two CPU cores. One operation a step, drawn by
 # log-probability, is what made the search do no harm: as published, with noise on probabilities and
-# all operations mixed, it took 5x5 convolutions nearly everywhere (docs/evidence.md). In the script
-# the first of 25 epochs, at temperature 5, trains nothing; it scores every tenth and the last, on a
-# number of images that is not known to us.
+# all operations mixed, it took 5x5 convolutions nearly everywhere. A hundred times the paper's
+# learning rate, after weights have had a fifth of the time, lets alpha choose (docs/evidence.md).
+# In the script the first of 25 epochs, at temperature 5, trains nothing; it scores every tenth and
+# the last, on a number of images that is not known to us.
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": {
         "resolution": 16,
@@ -186,7 +187,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_critic": 1,
         "generator_lr": 5e-4,
         "discriminator_lr": 1e-3,
-        "architecture_lr": 3e-3,
+        "architecture_lr": 3e-2,
+        "architecture_start": 0.2,
         "hard": True,
         "noise_on": "logprob",
         "ema_decay": 0.99,
