@@ -29,6 +29,7 @@ SEAL = "seal"
 NO_FOLLOW, NO_WAIT, BINARY = (
     getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")
 )
+SEEK_DATA, SEEK_HOLE = (getattr(os, name, None) for name in ("SEEK_DATA", "SEEK_HOLE"))
 WINDOWS = os.name == "nt"
 HOLES_FROM = 32 << 20  # bytes; of a smaller file it does not matter how much is holes
 MOST_HOLES = 16  # times its data may a file be: systems that pack files make holes of zeros
@@ -196,13 +197,13 @@ def open_regular(path: Path, limit: int, *, follow: bool = True) -> BinaryIO:
 def _data_in(descriptor: int) -> int:
     """Return how many bytes of a file are no holes, as far as its file system knows."""
     size = os.fstat(descriptor).st_size
-    if not hasattr(os, "SEEK_DATA"):  # Windows
+    if SEEK_DATA is None or SEEK_HOLE is None:
         return size
     data = end = 0
     try:
         while end < size:
-            start = os.lseek(descriptor, end, os.SEEK_DATA)
-            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+            start = os.lseek(descriptor, end, SEEK_DATA)
+            end = os.lseek(descriptor, start, SEEK_HOLE)
             data += end - start
     except OSError as error:
         if error.errno != errno.ENXIO:  # which says that there are no data any more

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from gan_nas.data import cache_dir
 from gan_nas.errors import InvalidInput, MissingResource
 from gan_nas.files import (
+    SEEK_HOLE,
     entries_below,
     kind_of,
     open_regular,
@@ -126,10 +127,10 @@ def test_a_sparse_giant_is_refused_before_it_is_read(tmp_path: Path) -> None:
 
 
 def makes_holes(path: Path) -> bool:
-    if not hasattr(os, "SEEK_HOLE"):
+    if SEEK_HOLE is None:
         return False
     with path.open("rb") as file:
-        return os.lseek(file.fileno(), 0, os.SEEK_HOLE) < path.stat().st_size
+        return os.lseek(file.fileno(), 0, SEEK_HOLE) < path.stat().st_size
 
 
 def test_a_file_that_is_nearly_all_holes_is_refused(tmp_path: Path) -> None:
