@@ -135,7 +135,8 @@ def check_step(found: int, stated: int) -> None:
 def read_state(state: type[S], content: Mapping[str, object]) -> S:
     """Read the plain state of a checkpoint; what belongs to others is left out.
 
-    A field that had another name before lists it in its `validation_alias`.
+    A field that had another name before lists it in its `validation_alias`; one that older versions
+    did not write is given by a validator of the model. Raises Incompatible for what is not state.
     """
     names: set[object] = set(state.model_fields)
     for field in state.model_fields.values():
@@ -143,9 +144,16 @@ def read_state(state: type[S], content: Mapping[str, object]) -> S:
             names.update(field.validation_alias.choices)
     known = {name: value for name, value in content.items() if name in names}
     try:
-        return state.model_validate_json(json.dumps(known))  # strictly, a list is no tuple else
+        read = state.model_validate_json(json.dumps(known))  # strictly, a list is no tuple else
     except ValidationError as error:
-        raise Incompatible(
-            f"the state of a checkpoint is not as this version of gan-nas writes it: "
-            f"{explain(error, list(state.model_fields))}; use the version it was made with"
-        ) from error
+        raise _unknown_state(explain(error, list(state.model_fields))) from error
+    if absent := state.model_fields.keys() - read.model_fields_set:
+        raise _unknown_state(f"it lacks {', '.join(sorted(absent))}")
+    return read
+
+
+def _unknown_state(what: str) -> Incompatible:
+    return Incompatible(
+        f"the state of a checkpoint is not as this version of gan-nas writes it: {what}; use the "
+        "version it was made with"
+    )

@@ -157,9 +157,12 @@ class Reinforce:
         return [self.baseline, self.mean_square, self.num_updates]
 
     def load_state(self, state: Sequence[float | None]) -> None:
-        """Go on from what `state` returned."""
-        self.baseline, mean_square, num_updates = state
-        self.mean_square, self.num_updates = mean_square or 0.0, int(num_updates or 0)
+        """Go on from what `state` returned; raises ValueError for what it cannot have."""
+        baseline, mean_square, num_updates = state
+        counts = self.normalise and baseline is not None
+        if mean_square is None or num_updates is None or (num_updates > 0) != counts:
+            raise ValueError(f"{list(state)} is no baseline, mean square and number of updates")
+        self.baseline, self.mean_square, self.num_updates = baseline, mean_square, int(num_updates)
 
 
 class LegacyReinforce:

@@ -10,7 +10,7 @@ import tiny
 import torch
 
 from gan_nas.configs import resolve
-from gan_nas.errors import InvalidInput
+from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.slots import inherited_state
 from gan_nas.runs.ledger import Ledger
@@ -69,6 +69,19 @@ def test_a_search_goes_on_that_called_its_level_a_stage(level: int) -> None:
     older = {name if name != "level" else "stage": value for name, value in stored.items()}
     assert older["stage"] == level
     assert read_state(State, older) == read_state(State, stored) == state
+
+
+@pytest.mark.parametrize("name", State.model_fields)
+def test_state_that_lacks_something_is_refused(name: str) -> None:
+    stored = State().model_dump(mode="json")
+    with pytest.raises(Incompatible, match=f"it lacks {name};"):
+        read_state(State, {key: value for key, value in stored.items() if key != name})
+
+
+@pytest.mark.parametrize("state", [[None, 0.0, 3], [1.0, 0.5, 0], [1.0, 0.5, -1], [1.0, None, 1]])
+def test_what_a_controller_cannot_remember_is_refused(state: list[float | None]) -> None:
+    with pytest.raises(ValueError, match="is no baseline"):
+        working().policy.reinforce.load_state(state)
 
 
 def test_children_start_from_a_parents_tokens_and_lstm_state() -> None:

@@ -630,3 +630,14 @@ def test_a_search_of_one_job_that_an_older_version_began_goes_on() -> None:
     state = side_by_side("evolution", 1, State(), 9)
     old = State.model_validate_json(state.model_dump_json(exclude={"known"}))
     assert old == state
+
+
+def test_state_of_older_versions_had_one_job_and_shared_no_weights(tmp_path: Path) -> None:
+    tiny.run_search("random", tmp_path, trials=3)
+    stored = tiny.state_of(tmp_path)
+    older = {name: value for name, value in stored.items() if name not in ("known", "shared")}
+    assert read_state(State, older) == read_state(State, stored)
+    with pytest.raises(Incompatible, match="known has 2 of 3 outcomes"):
+        read_state(State, stored | {"known": [0, 1]})
+    with pytest.raises(Incompatible, match="it lacks known, outcomes, shared"):
+        read_state(State, {})

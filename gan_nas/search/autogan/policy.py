@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from torch import Tensor
 
 from gan_nas.errors import InvalidInput
 from gan_nas.networks.initialisation import initialise
 from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
+from gan_nas.runs.results import MOST
 from gan_nas.search.autogan.config import Config
 from gan_nas.search.autogan.masks import TokenMasks
 from gan_nas.search.controller import (
@@ -40,7 +41,8 @@ class Candidate(NamedTuple):
 class PolicyState(BaseModel):
     """What a policy is, beside its tensors."""
 
-    reinforce: list[float | None] = []
+    reinforce: list[Annotated[float, Field(ge=0, lt=MOST)] | None] = []
+    """Of rewards, none of which is below 0."""
     parents: list[Tokens] = []
 
     def candidates(self) -> list[Candidate]:

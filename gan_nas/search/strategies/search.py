@@ -46,10 +46,19 @@ class State(BaseModel):
     shared: Shared = Shared()
     """How far weights that all trials share are trained."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_versions(cls, content: Any) -> Any:
+        """Fill in what older versions did not store: they had one job, and shared no weights."""
+        match content:
+            case {"outcomes": list(outcomes)}:
+                return {"known": list(range(len(outcomes))), "shared": {}} | content
+        return content
+
     @model_validator(mode="after")
-    def _one_after_the_other(self) -> Self:
-        """Fill in what older versions did not store: they had one job."""
-        self.known += range(len(self.known), len(self.outcomes))
+    def _of_each(self) -> Self:
+        if len(self.known) != len(self.outcomes):
+            raise ValueError(f"known has {len(self.known)} of {len(self.outcomes)} outcomes")
         return self
 
 
