@@ -1,5 +1,6 @@
 """`gan-nas search`: find architectures."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from gan_nas.search import method_names
 from gan_nas.spaces.genome import read_genome
 from gan_nas.spaces.published import load_genome
 from gan_nas.spaces.registry import space_names
-from gan_nas.trials import EVALUATORS
+from gan_nas.trials import EVALUATORS, load_evaluator
 
 if TYPE_CHECKING:
     from gan_nas.search.method import Method
@@ -138,7 +139,8 @@ def search(
     from gan_nas.trials.executor import check_executor
 
     check_executor(executor)
-    data = data_for(data, preset)
+    fixed = _implied(_judged(chosen, evaluator), sets or ())
+    data = data_for(data, preset) if data or not fixed else fixed["data"]
     on = compute_on(device, threads)
     given = _given(chosen, genome)
     if given is not None:
@@ -153,8 +155,9 @@ def search(
         seed=seed,
         max_params=whole_number(max_params),
         max_macs=whole_number(max_macs),
-        space=_asked(chosen, space),
-        evaluator=_judged(chosen, evaluator),
+        space=_asked(chosen, space or fixed.get("space")),
+        resolution=fixed.get("resolution"),
+        evaluator=evaluator,
         generator=given,
     )
     side_by_side = chosen.side_by_side(config)
@@ -186,7 +189,7 @@ def search(
     asked = Asked(
         settings_of(chosen, task),
         absent_of(chosen, task),
-        identities_of(backbone) if "search" in chosen.scores else (),
+        identities_of(backbone) if "search" in chosen.scores_by(config) else (),
         threads,
     )
     choice = choose_run(directory, what, data, config.seed, asked)
@@ -199,7 +202,7 @@ def search(
         remark_on_plan(plan(chosen, task, work), on)
     with stopping() as stop, launched(on) as ranks, progress_on_stderr() as progress:
         task = replace(task, stop=stop, ranks=ranks)
-        if "search" in chosen.scores:
+        if "search" in chosen.scores_by(config):
             judge = partial(backbone_for, backbone, images, on, stop, progress)
             scored_by = ranks.in_turn(
                 partial(judge, precision=features_precision, run=choice.there)
@@ -262,6 +265,15 @@ def _judged(chosen: "Method[Any, Any]", evaluator: str | None) -> str | None:
     if evaluator is not None and "evaluator" not in chosen.Config.model_fields:
         raise InvalidInput(f"{chosen.name} judges genomes in its own way: it takes no --evaluator")
     return evaluator
+
+
+def _implied(evaluator: str | None, sets: Sequence[str]) -> dict[str, Any]:
+    """Return what an evaluator has no other of, but for settings that were asked for."""
+    if evaluator is None:
+        return {}
+    asked = {one.partition("=")[0].strip() for one in sets}
+    implied = load_evaluator(evaluator).implied(evaluator)
+    return {name: value for name, value in implied.items() if name not in asked}
 
 
 def _asked(chosen: "Method[Any, Any]", space: str | None) -> str | None:

@@ -236,7 +236,7 @@ def plan(method: Method[C, S], task: Task[C], forecast: Work | None = None) -> P
     method.check(task)
     forecast = forecast or method.work(config, side, channels, task.device)
     kept, start = method.memory(config, len(images.train), side, channels)
-    scores = "search" in method.scores
+    scores = "search" in method.scores_by(config)
     times = forecast.times()
     return Plan(
         config=config.model_dump(mode="json"),
@@ -255,7 +255,7 @@ def with_backbone(
     method: Method[C, S], task: Task[C], what: str, run: Path, progress: Progress = silent
 ) -> Task[C]:
     """Add the classifier, the run's own or the data's, to a task that needs a backbone."""
-    if what not in method.scores:
+    if what not in method.scores_by(task.config):
         return replace(task, backbone=None)
     if task.backbone is not None:
         return task

@@ -254,6 +254,11 @@ class Method(ABC, Generic[C, S]):
     def start(self, task: Task[C], state: S | None = None) -> Search[S]:
         """Start a search, or make one as it was at a state, whose tensors are loaded next."""
 
+    def scores_by(self, config: C) -> frozenset[str]:
+        """Return which of both does so by these settings."""
+        del config
+        return self.scores
+
     def space_of(self, config: C) -> str:
         """Return the space that settings search."""
         del config

@@ -109,11 +109,19 @@ class Evaluator(ABC):
     """Whether it judges what it has trained for a trial, all of a generation together."""
     searches: ClassVar[frozenset[Role]] = frozenset({"generator"})
     """Which network of a genome its trials may differ in."""
+    needs_backbone: ClassVar[bool] = True
+    """Whether it scores images, and does not tell scores that are known."""
     rests_on: ClassVar[str] = "one seed"
     """What a distance is that of."""
 
     stop: Callable[[], bool] = never
     progress: Progress = silent
+
+    @classmethod
+    def implied(cls, setting: str) -> Mapping[str, Any]:
+        """Return the `data` and settings of a search that this evaluator has no others of."""
+        del setting
+        return {}
 
     @classmethod
     @abstractmethod

@@ -1,10 +1,10 @@
 """The evaluator `table`: a trial is answered by what a table has recorded of it, in no time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.runs.results import Values
@@ -30,7 +30,14 @@ class TableEvaluator(Evaluator):
     framework: Framework | None = None
     """In which trials are looked up; none: the table's first."""
 
+    needs_backbone = False
     rests_on = "one recorded seed"
+
+    @classmethod
+    def implied(cls, setting: str) -> Mapping[str, Any]:
+        """Return the data, space and resolution of the table."""
+        recipe = table_of(setting).recipe
+        return {"data": recipe.data, "space": recipe.space, "resolution": recipe.resolution}
 
     @classmethod
     def begin(cls, terms: Terms, means: Means, folder: Callable[[], Path], shared: Shared) -> Self:

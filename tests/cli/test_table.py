@@ -54,6 +54,24 @@ def test_a_table_is_made_and_packed_and_holds_when_checked(
     assert "equal" in checked.out
 
 
+def test_a_search_of_a_table_takes_from_it_what_nobody_names_and_trains_nothing(
+    gan_nas: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_NAS_CACHE", str(tmp_path / "cache"))
+    search = ("search", "--method", "random", "--evaluator", "table:tied-digits")
+    few = ("--preset", "small", "--set", "trials=3", "--threads", 1)
+    planned = gan_nas(*search, *few, "--dry-run", "--json").json["config"]
+    assert (planned["space"], planned["resolution"]) == ("autogan-tied", 16)
+    searched = gan_nas(*search, *few, "--run", tmp_path / "run")
+    assert searched.code == 0
+    assert not (tmp_path / "cache").exists()
+    assert not list((tmp_path / "run").glob("judge*"))
+    for named in (("--space", "autogan"), ("--set", "resolution=32")):
+        refused = gan_nas(*search, *few, *named, "--dry-run")
+        assert refused.code == 2
+        assert "they must be the same" in refused.err
+
+
 def test_a_summary_is_shown_and_printed_as_json(gan_nas: Command, file: Path) -> None:
     shown = gan_nas("table", "show", file, "--top-k", 3)
     summary = gan_nas("table", "show", file, "--top-k", 3, "--json").json

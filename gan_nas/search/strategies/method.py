@@ -65,6 +65,10 @@ class StrategyMethod(Method[C, Record], Generic[C]):
     scores = frozenset({"search"})
     strategy: ClassVar[type[Strategy[Any]]]
 
+    def scores_by(self, config: C) -> frozenset[str]:
+        """Return the search, unless scores are there already."""
+        return self.scores if load_evaluator(config.evaluator).needs_backbone else frozenset()
+
     def start(self, task: Task[C], state: Record | None = None) -> StrategySearch[C]:
         """Start a search, or go on from the outcomes of one."""
         return StrategySearch(self.strategy, task, state)
