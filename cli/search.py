@@ -140,7 +140,7 @@ def search(
 
     check_executor(executor)
     fixed = _implied(_judged(chosen, evaluator), sets or ())
-    data = data_for(data, preset) if data or not fixed else fixed["data"]
+    data = data_for(data, preset) if data or "data" not in fixed else fixed["data"]
     on = compute_on(device, threads)
     given = _given(chosen, genome)
     if given is not None:

@@ -21,7 +21,7 @@ from gan_nas.formats.zips import open_zip
 
 LIMIT = 1 << 31  # bytes of a file, and of what is in it
 STEPS_LIMIT = 400_000  # of a pickle; a checkpoint's with its optimizers has some 30 a tensor
-PICKLES = 4  # before the tensors of PyTorch's older format
+PICKLES = 5  # before the tensors of PyTorch's older format: the last names them
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.int64)
 
 # Checkpoints hold the best score as a number of NumPy's; these rebuild one and do nothing else.

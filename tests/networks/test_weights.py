@@ -1,4 +1,5 @@
 import json
+import os
 import time
 import tracemalloc
 from pathlib import Path
@@ -145,7 +146,10 @@ def test_a_huge_header_or_file_is_refused_unread(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write((3 << 30).to_bytes(8, "little"))
         file.truncate((3 << 30) + 8)
-    refuse(path, InvalidInput, "header of 3,221,225,472 bytes|were ever written")
+    refuse(path, InvalidInput, "were ever written")
+    path.write_bytes((20 << 20).to_bytes(8, "little"))
+    os.truncate(path, (20 << 20) + 8)
+    refuse(path, InvalidInput, "header of 20,971,520 bytes")
     with path.open("r+b") as file:
         file.truncate(1 << 40)
     refuse(path, InvalidInput, "larger than 4,294,967,296 bytes")

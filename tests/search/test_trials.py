@@ -34,12 +34,13 @@ def test_halving_refuses_a_training_that_cannot_go_on(tmp_path: Path) -> None:
     method.check(task)
 
 
+def failing(*args: Any, **options: Any) -> Any:
+    raise RunFailed("it has diverged")
+
+
 def test_a_budget_of_seconds_ends_a_search_of_failures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(*args: Any, **options: Any) -> Any:
-        raise RunFailed("it has diverged")
-
     monkeypatch.setattr("gan_nas.trials.training.train", failing)
     with pytest.raises(InvalidInput, match="no trial came to a good end"):
         tiny.run_search("random", tmp_path, trials=None, seconds=1e-6)
@@ -131,9 +132,6 @@ def test_a_bug_is_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_search_of_which_no_trial_ends_well_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(*args: Any, **options: Any) -> Any:
-        raise RunFailed("it has diverged")
-
     monkeypatch.setattr("gan_nas.trials.training.train", failing)
     with pytest.raises(InvalidInput, match="no trial came to a good end"):
         tiny.run_search("random", tmp_path)
