@@ -1,6 +1,7 @@
 """What several processes compute together, to be compared with what one does alone.
 
-As a script, which torchrun starts, it saves the results of all KINDS into a folder.
+As a script, which torchrun starts, it saves the results of all KINDS into a folder. On a GPU, of
+which there may be one, its processes talk by gloo: NCCL wants a GPU for each.
 """
 
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -43,14 +45,17 @@ class WideSteps(Steps):
         return super()._prepared(*args).to(self.dtype)
 
 
-def trained(changes: dict[str, Any], ranks: Ranks, dtype: torch.dtype) -> Results:
+def trained(
+    changes: dict[str, Any], ranks: Ranks, dtype: torch.dtype, device: torch.device = tiny.CPU
+) -> Results:
     settings = tiny.TRAINING | {"num_critic": 1, "ema_decay": 0.0} | changes
     config = TrainingConfig.model_validate(settings)
-    gan = new_gan(tiny.GENOME, config, 16, 1, tiny.CPU, ranks=ranks)
+    gan = new_gan(tiny.GENOME, config, 16, 1, device, ranks=ranks)
     gan.generator.to(dtype)
     gan.discriminator.to(dtype)
     latent_dim = tiny.GENOME.generator.latent_dim
-    steps = WideSteps(gan, config, tiny.digits().at(16).train, latent_dim, tiny.CPU)
+    images = tiny.digits().at(16).train.to(device)
+    steps = WideSteps(gan, config, images, latent_dim, device)
     steps.dtype = dtype
     losses = [loss for k in range(STEPS) for loss in steps.make(k)]
     z = steps.latents("norm latents", 0, 8)
@@ -76,7 +81,13 @@ def by_default(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def searched(name: str, changes: dict[str, Any], ranks: Ranks, dtype: torch.dtype) -> Results:
+def searched(
+    name: str,
+    changes: dict[str, Any],
+    ranks: Ranks,
+    dtype: torch.dtype,
+    device: torch.device = tiny.CPU,
+) -> Results:
     method = load_method(name)
     config = method.Config.model_validate(tiny.SETTINGS[name] | changes)
     ledger = Ledger()
@@ -84,6 +95,7 @@ def searched(name: str, changes: dict[str, Any], ranks: Ranks, dtype: torch.dtyp
         task = Task(
             config=config,
             images=tiny.digits(),
+            device=device,
             backbone=tiny.backbone(),
             ranks=ranks,
             ledger=ledger,
@@ -106,7 +118,7 @@ def searched(name: str, changes: dict[str, Any], ranks: Ranks, dtype: torch.dtyp
     return losses | weights
 
 
-KINDS: dict[str, Callable[[Ranks, torch.dtype], Results]] = {
+KINDS: dict[str, Callable[[Ranks, torch.dtype, torch.device], Results]] = {
     **{name: partial(trained, {"framework": name}) for name in FRAMEWORKS},
     "passes apart": partial(trained, {"passes": "apart"}),
     "diffaugment": partial(trained, {"augment": "diffaugment"}),
@@ -117,16 +129,20 @@ KINDS: dict[str, Callable[[Ranks, torch.dtype], Results]] = {
 }
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, name: str = "cpu") -> None:
     torch.set_num_threads(1)
-    with launched(tiny.CPU) as ranks:
+    device = torch.device(name)
+    if device.type == "cuda":
+        begin = dist.init_process_group
+        dist.init_process_group = lambda backend, **rest: begin("cpu:gloo,cuda:gloo", **rest)
+    with launched(device) as ranks:
         for kind, compute in KINDS.items():
             for name, dtype in DTYPES.items():
-                results = compute(ranks, dtype)
+                results = compute(ranks, dtype, device)
                 if ranks.is_first:
                     contiguous = {key: value.contiguous() for key, value in results.items()}
                     save_file(contiguous, folder / f"{kind} {name}.safetensors")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

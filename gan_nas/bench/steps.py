@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from gan_nas.machine.cores import peak_memory
+from gan_nas.machine.repeatable import repeatable
 from gan_nas.scoring.generating import generate
 from gan_nas.search import load_method
 from gan_nas.spaces.genome import Genome
@@ -35,21 +36,22 @@ def report(
     steps alone: scores come on top. Memory is the peak so far of this process, or of the GPU.
     """
     search_phases = load_method(method).phases
-    phases = [
-        time_phase(phase, repeats)
-        for phase in search_phases(search_config, resolution, image_channels, device)
-    ]
-    gan = new_gan(genome, training_config, resolution, image_channels, device)
-    if training_config.compile:
-        gan.compile()
-    training = time_phase(
-        training_phase(gan, genome, training_config, resolution, image_channels), repeats
-    )
-    started = time.perf_counter()
-    with gan.averaged() as network:
-        for batch in generate(network, NUM_SAMPLED, genome.generator.latent_dim, 0, device):
-            batch.cpu()
-    sampled = time.perf_counter() - started
+    with repeatable(device):  # as runs compute
+        phases = [
+            time_phase(phase, repeats)
+            for phase in search_phases(search_config, resolution, image_channels, device)
+        ]
+        gan = new_gan(genome, training_config, resolution, image_channels, device)
+        if training_config.compile:
+            gan.compile()
+        training = time_phase(
+            training_phase(gan, genome, training_config, resolution, image_channels), repeats
+        )
+        started = time.perf_counter()
+        with gan.averaged() as network:
+            for batch in generate(network, NUM_SAMPLED, genome.generator.latent_dim, 0, device):
+                batch.cpu()
+        sampled = time.perf_counter() - started
     return {
         "device": str(device),
         "method": method,

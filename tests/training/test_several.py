@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gan_nas.errors import InvalidInput
+from gan_nas.machine.group import joined
 from gan_nas.machine.ranks import ALONE, Ranks, launched
 from gan_nas.streams import stream
 from gan_nas.training.splitting import Split, batch_norm, split
@@ -78,11 +80,55 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("dtype", several.DTYPES)
 @pytest.mark.parametrize("kind", several.KINDS)
 def test_two_processes_compute_what_one_does(kind: str, dtype: str, together: Path) -> None:
-    alone = several.KINDS[kind](ALONE, several.DTYPES[dtype])
+    alone = several.KINDS[kind](ALONE, several.DTYPES[dtype], torch.device("cpu"))
     both = load_file(together / f"{kind} {dtype}.safetensors")
     assert both.keys() == alone.keys()
     for name, tensor in alone.items():
         assert torch.allclose(both[name], tensor, TOLERANCE[dtype], TOLERANCE[dtype]), name
+
+
+@pytest.mark.cuda
+def test_two_processes_on_a_gpu_compute_what_one_does(tmp_path: Path) -> None:
+    """In float64: a GPU's float32 is coarser than what is asked of a CPU's."""
+    subprocess.run([*TORCHRUN, several.__file__, str(tmp_path), "cuda"], check=True, timeout=600)
+    cuda = torch.device("cuda", 0)
+    for kind, compute in several.KINDS.items():
+        alone = compute(ALONE, torch.float64, cuda)
+        both = load_file(tmp_path / f"{kind} float64.safetensors")
+        assert both.keys() == alone.keys()
+        for name, tensor in alone.items():
+            torch.testing.assert_close(both[name], tensor.cpu(), rtol=1e-8, atol=1e-8, msg=kind)
+
+
+@pytest.mark.cuda
+def test_a_group_talks_by_nccl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of one, as there may be one GPU: what it is told is what it said."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": "0", "WORLD_SIZE": "1"}
+    for name, value in where.items():
+        monkeypatch.setenv(name, value)
+    cuda = torch.device("cuda", 0)
+    with joined(cuda) as group:
+        for tensor in (
+            torch.randn(4, 3, 5, 5, device=cuda).to(memory_format=torch.channels_last),
+            torch.arange(6, dtype=torch.uint8, device=cuda).view(3, 2),
+            torch.randn(4, 2, device=cuda, dtype=torch.bfloat16),
+        ):
+            assert torch.equal(group.gathered(tensor), tensor)
+            assert group.gathered(tensor).stride() == tensor.stride()
+            kept = tensor.clone()
+            group.add(tensor)
+            assert torch.equal(tensor, kept)
+        weight = torch.randn(3, device=cuda, requires_grad=True)
+        weight.square().sum().backward()
+        group.add_gradients([weight, torch.ones(2, device=cuda, requires_grad=True)])
+        torch.testing.assert_close(weight.grad, 2 * weight.detach())
+        assert group.any(True)
+        assert not group.any(False)
+        assert group.told(lambda: b"words") == b"words"
+        assert group.first(lambda: {"a": 1}) == {"a": 1}
 
 
 def gan_nas(*arguments: str) -> list[str]:
