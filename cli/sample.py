@@ -82,7 +82,7 @@ def sample(
     if interpolate is not None and (seeds is None):
         raise InvalidInput("--interpolate goes from seed to seed: name two or more by --seeds")
 
-    from gan_nas.data.writing import CHANNELS, refuse_filled, save_images, save_npz
+    from gan_nas.data.writing import CHANNELS, refuse_others, save_images, save_npz
     from gan_nas.networks.weights import load_generator
     from gan_nas.scoring.generating import images_of
     from gan_nas.scoring.latents import parse_seeds
@@ -90,16 +90,18 @@ def sample(
     each = None if seeds is None else parse_seeds(seeds)
     if interpolate is not None and each is not None and len(each) < 2:
         raise InvalidInput(f"--interpolate needs two seeds or more, and --seeds names {seeds}")
+    count = NUM if num is None else num
+    if each is not None:
+        count = len(each) if interpolate is None else (len(each) - 1) * interpolate
+    names = list[str]()
     if kind == "folder":
-        refuse_filled(target)
+        names = _names(count, each if interpolate is None else None)
+        refuse_others(target, names)
     on = compute_on(device, threads)
     generator = load_generator(path, on)
     channels = generator.about.image_channels
     if kind != ".npz" and channels not in CHANNELS:
         raise InvalidInput(f"images of {channels} channels are no pictures: write an .npz by -o")
-    count = NUM if num is None else num
-    if each is not None:
-        count = len(each) if interpolate is None else (len(each) - 1) * interpolate
     if kind == ".png" and count > MOST_IN_A_PICTURE:
         raise InvalidInput(
             f"{count:,} images are too many for one picture, which holds {MOST_IN_A_PICTURE:,}: "
@@ -111,8 +113,7 @@ def sample(
         if kind == ".npz":
             save_npz(images, target, count)
         elif kind == "folder":
-            named = each if interpolate is None else None
-            save_images(images, target, _names(count, named))
+            save_images(images, target, names)
         else:
             _save_picture(images, target, interpolate or columns)
     if as_json:

@@ -62,10 +62,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_folder(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary folder beside `path`, then move it to `path`, absent or empty.
+    """Let `write` fill a temporary folder beside `path`, then move it to `path`.
 
-    Its files are not synced one by one: of thousands that takes minutes. Raises MissingResource
-    when the disk is full or the folder cannot be written.
+    A folder that holds something keeps it, but for files of the same names, each replaced by the
+    new one. Files are not synced one by one: of thousands that takes minutes. Raises
+    MissingResource when the disk is full or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.tmp")
     try:
@@ -74,10 +75,15 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         write(temporary)
-        if path.is_dir():
-            path.rmdir()  # which Windows does not replace
-        temporary.rename(path)
-        sync(path.parent)
+        if path.is_dir() and any(path.iterdir()):
+            for new in sorted(temporary.iterdir()):
+                new.replace(path / new.name)
+            sync(path)
+        else:
+            if path.is_dir():
+                path.rmdir()  # which Windows does not replace
+            temporary.rename(path)
+            sync(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:

@@ -131,7 +131,7 @@ KINDS: dict[str, Callable[[Ranks, torch.dtype, torch.device], Results]] = {
 
 def main(folder: Path, name: str = "cpu") -> None:
     torch.set_num_threads(1)
-    device = torch.device(name)
+    device = torch.device(name, 0) if name == "cuda" else torch.device(name)
     if device.type == "cuda":
         begin = dist.init_process_group
         dist.init_process_group = lambda backend, **rest: begin("cpu:gloo,cuda:gloo", **rest)

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import TemporaryDirectory
@@ -339,11 +340,9 @@ def prepare() -> None:
     Nothing that has a gradient: autograd's thread would be missing in what is forked.
     """
     torch.set_num_threads(1)
+    extras = [name for name in ("optuna", "cmaes") if find_spec(name)]
     for late in (
-        "torch._dynamo",
-        "scipy.stats",
-        "optuna",
-        "cmaes",
+        *("torch._dynamo", "scipy.stats", *extras),
         "gan_nas.cli.commands",
         "gan_nas.studies.methods",
         "gan_nas.trials.making",

@@ -18,9 +18,10 @@ NAME = "arr_0.npy"  # what numpy.savez calls an array without a name
 
 
 def save_images(batches: Iterable[Tensor], folder: Path, names: Sequence[str]) -> None:
-    """Write uint8 batches (B, C, H, W), C 1 or 3, as a PNG for each name into a new folder.
+    """Write uint8 batches (B, C, H, W), C 1 or 3, as a PNG for each name into a folder.
 
-    It appears whole, or not at all. Raises InvalidInput where the folder holds something.
+    A new one appears whole, or not at all. Raises InvalidInput where it holds anything but earlier
+    images of these names.
     """
 
     def write(temporary: Path) -> None:
@@ -29,16 +30,20 @@ def save_images(batches: Iterable[Tensor], folder: Path, names: Sequence[str]) -
             image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
             image.save(temporary / f"{name}.png")
 
-    refuse_filled(folder)
+    refuse_others(folder, names)
     write_folder(folder, write)
 
 
-def refuse_filled(folder: Path) -> None:
-    """Raise InvalidInput for a folder that holds something, among which images would be lost."""
-    if folder.is_dir() and any(folder.iterdir()):
+def refuse_others(folder: Path, names: Sequence[str]) -> None:
+    """Raise InvalidInput for a folder that holds anything but earlier images of these names.
+
+    Those are written anew, so that the same command can be called again.
+    """
+    mine = {f"{name}.png" for name in names}
+    if folder.is_dir() and any(path.name not in mine for path in folder.iterdir()):
         raise InvalidInput(
-            f"{folder} holds files, and images are written to a folder of their own: name a new "
-            "one, or remove these"
+            f"{folder} holds other files, and images are written to a folder of their own: name a "
+            "new one, or remove these"
         )
 
 

@@ -80,10 +80,7 @@ def save_hub(generator: Generator, source: Path, folder: Path, about: Exported) 
             save_grid(torch.cat(list(batches)), where / SAMPLES)
         write_text(where / CARD, model_card(about, has_picture=has_picture))
 
-    if folder.is_dir() and any(folder.iterdir()):
-        write(folder)
-    else:
-        write_folder(folder, write)
+    write_folder(folder, write)
 
 
 def model_card(about: Exported, *, has_picture: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_nas.metrics.backbone import full_precision
 from gan_nas.metrics.inception import StateDict, architecture, inception_from_state
 from gan_nas.streams import stream
 
@@ -23,7 +24,8 @@ def time_inception(
     """Time one pass over uint8 images (N, 3, H, W), ours and torch-fidelity's by turns.
 
     Returns seconds an image (of the process's CPU time, on a CPU; medians), their ratio, and the
-    largest differences of features and logits, relative to the largest value. Without a `state`
+    largest differences of features and logits, relative to the largest value. Theirs are computed
+    in float32, without the TF32 that PyTorch allows convolutions on a GPU. Without a `state`
     the weights are `seeded_state`'s: the speed is the same, but the differences of bf16 must be
     measured again with the real ones.
     """
@@ -35,7 +37,7 @@ def time_inception(
     ours = inception_from_state(state, device, precision=precision)
 
     def reference(x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(device):
             parts = [theirs(part) for part in torch.split(x, ours.batch_size)]
         features, logits = zip(*parts, strict=True)
         return torch.cat(features), torch.cat(logits)

@@ -83,9 +83,10 @@ def test_a_search_made_on_a_gpu_is_derived_from_on_a_cpu(
     gan_nas: Command, tmp_path: Path, method: str
 ) -> None:
     run = copy(f"{method}-finished", tmp_path / "run")
-    expected = gan_nas("derive", run, "--top-k", 1, "--json").json["genomes"]
+    on_cpu = ("--top-k", 1, "--json", "--device", "cpu")
+    expected = gan_nas("derive", run, *on_cpu).json["genomes"]
     change(run / "config.json", lambda config: config.update(device="cuda"))
-    answer = gan_nas("derive", run, "--top-k", 1, "--json", "--device", "cpu")
+    answer = gan_nas("derive", run, *on_cpu)
     assert answer.code == 0, answer.err
     assert answer.json["genomes"] == expected
     if method == "degas":  # one training for all of them

@@ -60,8 +60,9 @@ def test_single_images_are_those_that_are_scored(
     gan_nas: Command, trained: Path, tmp_path: Path
 ) -> None:
     folder, array = tmp_path / "images", tmp_path / "x.npz"
-    assert gan_nas("sample", trained, "-n", 30, "--seed", 1, "-o", folder).code == 0
-    assert gan_nas("sample", trained, "-n", 30, "--seed", 1, "-o", array).code == 0
+    options = ("-n", 30, "--seed", 1, "--device", "cpu")
+    assert gan_nas("sample", trained, *options, "-o", folder).code == 0
+    assert gan_nas("sample", trained, *options, "-o", array).code == 0
     assert np.array_equal(pixels(folder), pixels(array))
     batches = generate(load_generator(trained), 30, 128, 1, "cpu")
     assert np.array_equal(pixels(array), torch.cat(list(batches)).numpy())
@@ -114,8 +115,22 @@ def test_images_are_not_mixed_with_others(gan_nas: Command, trained: Path, tmp_p
     (tmp_path / "mine.png").touch()
     answer = gan_nas("sample", trained, "-n", 3, "-o", tmp_path)
     assert answer.code == 2
-    assert f"{tmp_path} holds files" in answer.err
+    assert f"{tmp_path} holds other files" in answer.err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.png"]
+
+
+def test_the_same_images_are_written_once_more(
+    gan_nas: Command, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    assert gan_nas("sample", trained, "-n", 3, "-o", folder).code == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "0001.png").unlink()
+    (folder / "0002.png").write_bytes(b"another")
+    assert gan_nas("sample", trained, "-n", 3, "-o", folder).code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]
+    assert gan_nas("sample", trained, "-n", 2, "-o", folder).code == 2
 
 
 @pytest.mark.slow

@@ -231,8 +231,8 @@ def made(on_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_anybodys_images_are_scored_as_they_are(
     gan_nas: Command, on_digits: Path, made: Path
 ) -> None:
-    expected = gan_nas("score", on_digits, "-n", 60, "--json").json
-    scored = gan_nas("score", made, "--data", "digits", "--json")
+    expected = gan_nas("score", on_digits, "-n", 60, "--device", "cpu", "--json").json
+    scored = gan_nas("score", made, "--device", "cpu", "--data", "digits", "--json")
     assert scored.code == 0
     assert "the protocol default asks for 10,000 images and these are 60" in scored.err
     assert (scored.json["scores"], scored.json["real"]) == (expected["scores"], expected["real"])

@@ -68,7 +68,8 @@ def test_a_choice_is_measured_and_told(
     gan_nas: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS")
-    answer = gan_nas(*command, "--run", tmp_path / "run", "--dry-run", "--json")
+    options = ("--device", "cpu", "--dry-run", "--json")
+    answer = gan_nas(*command, "--run", tmp_path / "run", *options)
     assert answer.code == 0
     assert re.search(r"\d CPU threads?: [\d,]+ m?s a step \(with \d", answer.err)
     assert answer.json["threads"] == torch.get_num_threads()
@@ -103,7 +104,8 @@ def test_a_resumed_run_ends_in_the_same_bytes_though_another_number_would_be_cho
 def test_more_memory_than_is_free_is_said_before_the_start(
     gan_nas: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("--data", folder, "--width", 4, *sets(TRAINING | {"steps": 1}))
+    settings = sets(TRAINING | {"steps": 1})
+    options = ("--data", folder, "--width", 4, "--device", "cpu", *settings)
     monkeypatch.setattr("gan_nas.cli.plans.available_memory", lambda: 1 << 20)
     answer = gan_nas("retrain", "sngan-cifar10", *options, "--run", tmp_path / "run")
     assert answer.code == 0

@@ -42,7 +42,7 @@ def test_an_installed_method_runs_resumes_and_derives_like_our_own(
 
     assert f"{OWN[-1]} or hill-climbing" in said(command(plugin, "search", "--help"))
     directory = tmp_path / "a run"
-    settings = ("--set", f"iterations={ITERATIONS}", "--set", "save_every=2")
+    settings = ("--set", f"iterations={ITERATIONS}", "--set", "save_every=2", "--device", "cpu")
     words = ("search", "--method", "hill-climbing", *settings, "--run", directory)
     log = directory / "log.jsonl"
     with command(plugin, *words) as killed:

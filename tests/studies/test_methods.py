@@ -9,6 +9,7 @@ from math import exp
 from pathlib import Path
 from typing import Any
 
+import extras
 import pytest
 import tiny
 import torch
@@ -123,7 +124,7 @@ def test_a_length_fits_the_time_and_no_noise_makes_a_search_endless(
         assert start + per_length * length == pytest.approx(90)
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", extras.methods(OWN))
 @pytest.mark.parametrize("factor", [pytest.param(0.3, marks=pytest.mark.slow), 3.0])
 def test_a_search_that_is_so_many_times_as_long_has_so_many_times_the_images(
     name: str, factor: float

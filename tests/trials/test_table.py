@@ -231,7 +231,7 @@ def test_what_a_table_does_not_hold_is_told(table: Table) -> None:
     assert second(trial(number, table)).loss != evaluator(trial(number, table)).loss
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", extras.methods(STRATEGIES))
 def test_every_strategy_searches_a_table(name: str, table: Table) -> None:
     images = table.moments[-1]
     config = load_method(name).Config(space=table.recipe.space, trials=40, trial_images=images)
