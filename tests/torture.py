@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from shutil import copytree, rmtree
 from tempfile import TemporaryDirectory
@@ -363,6 +364,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=inf, help="begin no other after so long")
     parser.add_argument("--signals", action="store_true", help="ask politely instead")
     parser.add_argument("--folder", type=Path, default=Path("torture"))
     parser.add_argument("commands", nargs="*", default=list(COMMANDS))
@@ -371,7 +373,7 @@ def main() -> None:
     draw, begun = random.Random(asked.seed), time.monotonic()
     victims: dict[str, Victim] = {}
     ended, failed = Counter[str](), Counter[str]()
-    while ended.total() < asked.kills:
+    while ended.total() < asked.kills and time.monotonic() - begun < asked.seconds:
         name = draw.choice(asked.commands)
         try:
             if name not in victims:
