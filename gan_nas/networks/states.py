@@ -122,7 +122,7 @@ def check_shapes(needed: Shapes, found: Shapes, what: str = "the weights do") ->
         )
         if names
     ] + [
-        f"{name} has shape {shorten(found[name])} where {needed[name]} is needed"
+        f"{_some([name])} has shape {shorten(found[name])} where {needed[name]} is needed"
         for name in needed.keys() & found.keys()
         if needed[name] != found[name]
     ]
@@ -225,5 +225,6 @@ def unpack(data: bytes) -> dict[str, Tensor]:
 
 
 def _some(names: Iterable[str], separator: str = ", ", count: int = 3) -> str:
-    ordered = [name if len(name) <= 200 else shorten(name) for name in sorted(names)]
+    plain = {name: name.isprintable() and len(name) <= 200 for name in names}
+    ordered = [name if plain[name] else shorten(name) for name in sorted(plain)]
     return separator.join(ordered[:count] + ["..."] * (len(ordered) > count))

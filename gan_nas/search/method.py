@@ -318,7 +318,13 @@ class Method(ABC, Generic[C, S]):
             return self.phases(scale.of(config), side // scale.side, channels, on)
 
         batch_size = getattr(config, "batch_size", 1)
-        return Work(build, side=side, batch_size=batch_size, device=device)
+        recorded = self.records(config, device)
+        return Work(build, side=side, batch_size=batch_size, device=device, recorded=recorded)
+
+    def records(self, config: C, device: torch.device) -> bool:
+        """Tell whether the steps are recorded on a device, which keeps memory for each of them."""
+        del config, device
+        return False
 
     def memory(self, config: C, num_images: int, side: int, channels: int) -> tuple[int, int]:
         """Return bytes on top of those of the phases: kept all along, and taken at the start."""

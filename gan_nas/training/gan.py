@@ -96,8 +96,7 @@ class GAN:
         `idle_weights` skipped. To be called before the first step.
         """
         for optimizer in self._optimizers:
-            group = optimizer.param_groups[0]
-            group.update(lr=torch.tensor(group["lr"], device=self.device), capturable=True)
+            capturable(optimizer)
         self._recorded = (
             Recorded(self, GAN._descend_discriminator, GAN._constants),
             Recorded(self, GAN._descend_generator, GAN._constants),
@@ -424,6 +423,13 @@ def adam(
     if any(weight.is_meta for weight in weights):
         return Idle(weights, learning_rate, num_buffers=2)
     return torch.optim.Adam(weights, learning_rate, betas, weight_decay=weight_decay, fused=True)
+
+
+def capturable(optimizer: torch.optim.Optimizer) -> None:
+    """Let an Adam's steps be recorded: its learning rate becomes a tensor beside the weights."""
+    group = optimizer.param_groups[0]
+    device = group["params"][0].device
+    group.update(lr=torch.tensor(group["lr"], device=device), capturable=True)
 
 
 def _like_weights(real: Tensor, fake: Tensor) -> Tensor:

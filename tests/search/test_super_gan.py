@@ -1,6 +1,7 @@
 """The four steps of AdversarialNAS' search: the published numbers, and what each step touches."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from golden_adversarialnas import logits as published_logits
 from torch import Tensor, nn
 
 from gan_nas.networks.sn_resnet import SNResNet
+from gan_nas.search import load_method
 from gan_nas.search.adversarialnas.config import PRESETS, Config
 from gan_nas.search.adversarialnas.relaxation import Relaxed, noisy_weights, tau_at
-from gan_nas.search.adversarialnas.super_gan import SuperGAN
+from gan_nas.search.adversarialnas.super_gan import SuperGAN, records
 from gan_nas.spaces.adversarialnas import candidates
 from gan_nas.streams import stream
+from gan_nas.training.gan import GAN
 
 CPU = torch.device("cpu")
 PUBLISHED = PRESETS["published"] | {  # the golden trajectory's sizes; it has no noise
@@ -334,3 +337,71 @@ def test_the_moving_average_never_touches_alpha() -> None:
     assert torch.equal(
         average, averaged[[n for n, _ in gan.alpha.named_parameters()].index("normal")]
     )
+
+
+def test_noise_that_is_drawn_ahead_is_what_passes_draw() -> None:
+    gan = SuperGAN(Config.model_validate(SMALL), 16, 3, CPU)
+    gan.start(2)
+    drawn = [gan.generator.draw() for _ in range(3)]
+    gan.generator.keep_in_place()
+    gan.start(2)
+    gan.generator.prepare(2)
+    ahead = [gan.generator.draw() for _ in range(3)]  # the third as before
+    for cells, same in zip(drawn, ahead, strict=True):
+        for cell, again in zip(cells, same, strict=True):
+            torch.testing.assert_close(cell, again)
+
+
+@pytest.mark.parametrize("discriminator", ["searched", "super", "sn_resnet"])
+@pytest.mark.parametrize("passes", ["together", "apart"])
+def test_each_step_has_as_much_noise_ready_as_it_draws(
+    monkeypatch: pytest.MonkeyPatch, passes: str, discriminator: str
+) -> None:
+    """Steps as a GPU records them, but that nothing is recorded."""
+    config = Config.model_validate(SMALL | {"passes": passes, "discriminator": discriminator})
+    real, z = torch.rand(8, 3, 16, 16) * 2 - 1, torch.randn(8, config.latent_dim)
+
+    def steps(gan: SuperGAN) -> list[Tensor]:
+        gan.start(1)
+        made = [gan.discriminator_step(real, z), gan.alpha_step(z), gan.generator_step(z)]
+        return [*made, gan.beta_step(real, z)] if discriminator == "searched" else made
+
+    usual = steps(SuperGAN(config, 16, 3, CPU))
+    where = "gan_nas.search.adversarialnas.super_gan"
+    monkeypatch.setattr(f"{where}.records", lambda config, device: True)
+    monkeypatch.setattr(f"{where}.capturable", lambda optimizer: None)
+    monkeypatch.setattr(f"{where}.Recorded", lambda owner, work, _: partial(work, owner))
+    monkeypatch.setattr(GAN, "record", lambda gan: None)
+    gan = SuperGAN(config, 16, 3, CPU)
+    ready = [
+        network for network in (gan.generator, gan.discriminator) if isinstance(network, Relaxed)
+    ]
+    draw = Relaxed.draw
+
+    def drawn(network: Relaxed) -> Any:
+        assert network.mixture == "softmax" or network._next.__length_hint__()
+        return draw(network)
+
+    monkeypatch.setattr(Relaxed, "draw", drawn)
+    torch.testing.assert_close(steps(gan), usual)
+    assert not any(network._next.__length_hint__() for network in ready)
+
+
+@pytest.mark.parametrize(
+    ("changes", "recorded"),
+    [
+        ({}, True),
+        ({"mixture": "softmax"}, True),
+        ({"hard": True}, False),
+        ({"discriminator": "autogan_grown"}, False),
+        ({"discriminator": "super"}, True),
+    ],
+)
+def test_a_gpu_records_steps_that_are_always_the_same(
+    changes: dict[str, Any], recorded: bool
+) -> None:
+    config = Config.model_validate(SMALL | changes)
+    assert records(config, torch.device("cuda")) == recorded
+    assert not records(config, CPU)
+    work = load_method("adversarialnas").work(config, 16, 3, torch.device("cuda"))
+    assert work.recorded == recorded

@@ -12,7 +12,7 @@ from gan_nas.search.adversarialnas.config import Config as Settings
 from gan_nas.search.adversarialnas.genomes import check_limits
 from gan_nas.search.adversarialnas.search import AdversarialNASSearch
 from gan_nas.search.adversarialnas.search import State as Record
-from gan_nas.search.adversarialnas.super_gan import networks, phases
+from gan_nas.search.adversarialnas.super_gan import networks, phases, records
 from gan_nas.search.method import Column, Method, Task, mean_entropies, times
 from gan_nas.spaces.adversarialnas import DOWN_CELLS, count
 from gan_nas.training.timing import Phase
@@ -71,6 +71,10 @@ class AdversarialNAS(Method[Settings, Record]):
     ) -> Sequence[Phase]:
         """Return the search's one phase."""
         return phases(config, side, channels, device)
+
+    def records(self, config: Settings, device: torch.device) -> bool:
+        """Tell whether a GPU records the steps of this search."""
+        return records(config, device)
 
     def explain(self, result: SearchResult) -> str:
         """Say what log-probabilities are, and how sure alpha and beta."""

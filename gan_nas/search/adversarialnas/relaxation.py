@@ -91,7 +91,8 @@ class Relaxed(nn.Module):
     Gumbel(0, 1) and p the probabilities (`noise_on` prob: paper and code, which hardly ever
     concentrates) or their logarithms (logprob: the usual Gumbel-softmax). `hard` computes only the
     drawn operation, repaired to a valid cell, with the soft weight's gradient (straight through).
-    `restart` sets temperature and noise; one draw serves a whole batch.
+    `restart` sets temperature and noise; one draw serves a whole batch. `prepare` draws ahead, for
+    passes that a GPU records.
     """
 
     def __init__(
@@ -107,14 +108,39 @@ class Relaxed(nn.Module):
         self.network = network
         self.logits = logits
         self.mixture, self.noise_on, self.hard = mixture, noise_on, hard
-        self.tau = 1.0
+        self.tau: float | Tensor = 1.0
         self._random: torch.Generator | None = None
+        self._kept: list[dict[str, Tensor]] = []  # noise of passes that were prepared
+        self._next = iter(self._kept)
 
     def restart(self, tau: float, seed: int, purpose: str, step: int) -> None:
         """Set the temperature, and the random stream that this step's draws come from."""
-        self.tau = tau
         device = next(self.logits.parameters()).device
+        self._set_tau(tau)
         self._random = stream(seed, purpose, step, device=device)
+        self._next = iter(())
+
+    def keep_in_place(self) -> None:
+        """Keep the temperature in a tensor, which what is recorded of a pass reads."""
+        self.tau = next(self.logits.parameters()).new_tensor(self.tau)
+
+    def prepare(self, num: int) -> None:
+        """Draw the noise of the next `num` passes now, the same that they would draw.
+
+        It lies in tensors that stay where they are: what is recorded of those passes reads them.
+        """
+        if self.mixture == "softmax":
+            return
+        logits = dict(self.logits.named_parameters())
+        while len(self._kept) < num:
+            empty = {
+                name: torch.empty_like(row, requires_grad=False) for name, row in logits.items()
+            }
+            self._kept.append(empty)
+        for kept in self._kept[:num]:
+            for noise in kept.values():
+                self._fill(noise)
+        self._next = iter(self._kept[:num])
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the supernet with freshly drawn weights."""
@@ -122,17 +148,31 @@ class Relaxed(nn.Module):
 
     def draw(self) -> list[dict[str, Tensor]]:
         """Draw for each cell edge -> weights: a vector over its operations, a scalar if `hard`."""
-        soft = {name: self._soft(logits) for name, logits in self.logits.named_parameters()}
+        prepared: Mapping[str, Tensor] = next(self._next, {})
+        soft = {
+            name: self._soft(logits, prepared.get(name))
+            for name, logits in self.logits.named_parameters()
+        }
         weights = self.logits.by_cell(self.logits.rows(soft))
         return self._choose(soft, weights) if self.hard else weights
 
-    def _soft(self, logits: Tensor) -> Tensor:
+    def _soft(self, logits: Tensor, noise: Tensor | None) -> Tensor:
         if self.mixture == "softmax":
             return logits.softmax(1)
-        noise = torch.empty_like(logits, requires_grad=False)
-        random = None if noise.is_meta else self._random
-        noise = -noise.exponential_(generator=random).log()
+        if noise is None:
+            noise = self._fill(torch.empty_like(logits, requires_grad=False))
         return noisy_weights(logits, noise, self.tau, self.noise_on)
+
+    def _fill(self, noise: Tensor) -> Tensor:
+        """Fill a tensor with the stream's next numbers of Gumbel(0, 1)."""
+        random = None if noise.is_meta else self._random
+        return noise.exponential_(generator=random).log_().neg_()
+
+    def _set_tau(self, tau: float) -> None:
+        if isinstance(self.tau, Tensor):
+            self.tau.fill_(tau)
+        else:
+            self.tau = tau
 
     def _choose(
         self, soft: dict[str, Tensor], weights: list[dict[str, Tensor]]
@@ -153,7 +193,7 @@ class Relaxed(nn.Module):
         return weights
 
 
-def noisy_weights(logits: Tensor, noise: Tensor, tau: float, noise_on: NoiseOn) -> Tensor:
+def noisy_weights(logits: Tensor, noise: Tensor, tau: float | Tensor, noise_on: NoiseOn) -> Tensor:
     """Return softmax((p + noise) / tau) over the last dimension, p or log p as `noise_on` says."""
     mean = logits.softmax(-1) if noise_on == "prob" else logits.log_softmax(-1)
     return ((mean + noise) / tau).softmax(-1)

@@ -27,8 +27,17 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
-from gan_nas.training.gan import GAN, adam, descend, fresh, generator_moves, gradients
+from gan_nas.training.gan import (
+    GAN,
+    adam,
+    capturable,
+    descend,
+    fresh,
+    generator_moves,
+    gradients,
+)
 from gan_nas.training.objectives import Hinge
+from gan_nas.training.recording import Recorded
 from gan_nas.training.timing import NUM_GENERATED, Phase
 
 # Any architecture will do to give the supernets their sizes.
@@ -91,6 +100,14 @@ class SuperGAN:
         )
         self.alpha_optimizer = self._adam(self.alpha)
         self.beta_optimizer = self._adam(self.beta)
+        self._recorded: tuple[Recorded[SuperGAN], Recorded[SuperGAN]] | None = None
+        if records(config, device) and ranks.size == 1:
+            self._record()
+
+    @property
+    def warm_up(self) -> int:
+        """Return how many first steps take another time than those after them."""
+        return self.gan.warm_up
 
     def iteration(
         self, step: int, real: Tensor, latents: Callable[[str, int], Tensor]
@@ -121,9 +138,9 @@ class SuperGAN:
         start = config.tau_start_level
         level = start + step * (config.tau_levels - start) // config.iterations
         self.tau = tau_at(level, config.tau_levels, config.tau_first, config.tau_last)
-        self.generator.restart(self.tau, config.seed, "alpha noise", step)
-        if isinstance(self.discriminator, Relaxed):
-            self.discriminator.restart(self.tau, config.seed, "beta noise", step)
+        for network in self._mixing:
+            purpose = "alpha noise" if network is self.generator else "beta noise"
+            network.restart(self.tau, config.seed, purpose, step)
         if config.discriminator == "autogan_grown":
             assert isinstance(self.discriminator, SNResNet)
             self.discriminator.num_active_cells = 1 + 3 * step // config.iterations
@@ -133,31 +150,22 @@ class SuperGAN:
 
         The weights are frozen, spectral norm's power iteration goes on.
         """
-        with (
-            gradients(self.gan.discriminator_weights, needed=False),
-            gradients(list(self.beta.parameters()), needed=True),
-        ):
-            loss = self.gan.discriminator_loss(real, z)
-            descend(self.beta_optimizer, loss, ranks=self.ranks)
-        return loss.detach()
+        self._prepare(self._passes)
+        return self._recorded[0](real, z) if self._recorded else self._descend_beta(real, z)
 
     def alpha_step(self, z: Tensor) -> Tensor:
         """Update alpha so that images of latents z are taken for real; returns the loss."""
-        with (
-            gradients(self.gan.generator_weights, needed=False),
-            gradients(self.gan.discriminator_weights, needed=False),
-            gradients(list(self.alpha.parameters()), needed=True),
-        ):
-            loss = self.gan.generator_loss(z)
-            descend(self.alpha_optimizer, loss, ranks=self.ranks)
-        return loss.detach()
+        self._prepare(1)
+        return self._recorded[1](z) if self._recorded else self._descend_alpha(z)
 
     def discriminator_step(self, real: Tensor, z: Tensor) -> Tensor:
         """Update the discriminator's weights; returns the loss."""
+        self._prepare(self._passes)
         return self.gan.discriminator_step(real, z)
 
     def generator_step(self, z: Tensor) -> Tensor:
         """Update the generator's weights and the moving average; returns the loss."""
+        self._prepare(1)
         return self.gan.generator_step(z)
 
     def saved(self) -> dict[str, Saved]:
@@ -173,6 +181,57 @@ class SuperGAN:
         if isinstance(discriminator, Relaxed):
             discriminator = discriminator.network
         return Trained(sizes_of(self.config, self.config.width), generator, discriminator)
+
+    def _record(self) -> None:
+        """Let a GPU record all four steps, as `GAN.record` does those of the weights."""
+        self.gan.record()
+        for optimizer in (self.alpha_optimizer, self.beta_optimizer):
+            capturable(optimizer)
+        for network in self._mixing:
+            network.keep_in_place()
+        self._recorded = (
+            Recorded(self, SuperGAN._descend_beta, SuperGAN._constants),
+            Recorded(self, SuperGAN._descend_alpha, SuperGAN._constants),
+        )
+
+    def _constants(self) -> object:
+        return None  # what a step depends on stays, or lies in tensors
+
+    @property
+    def _mixing(self) -> list[Relaxed]:
+        """Return the networks that mix operations."""
+        both = self.generator, self.discriminator
+        return [network for network in both if isinstance(network, Relaxed)]
+
+    @property
+    def _passes(self) -> int:
+        """Return how often a discriminator's step calls it."""
+        return 2 if self.config.passes == "apart" else 1
+
+    def _prepare(self, judged: int) -> None:
+        """Draw the noise of a recorded step, which calls the discriminator `judged` times."""
+        if self._recorded is not None:
+            for network in self._mixing:
+                network.prepare(1 if network is self.generator else judged)
+
+    def _descend_beta(self, real: Tensor, z: Tensor) -> Tensor:
+        with (
+            gradients(self.gan.discriminator_weights, needed=False),
+            gradients(list(self.beta.parameters()), needed=True),
+        ):
+            loss = self.gan.discriminator_loss(real, z)
+            descend(self.beta_optimizer, loss, ranks=self.ranks)
+        return loss.detach()
+
+    def _descend_alpha(self, z: Tensor) -> Tensor:
+        with (
+            gradients(self.gan.generator_weights, needed=False),
+            gradients(self.gan.discriminator_weights, needed=False),
+            gradients(list(self.alpha.parameters()), needed=True),
+        ):
+            loss = self.gan.generator_loss(z)
+            descend(self.alpha_optimizer, loss, ranks=self.ranks)
+        return loss.detach()
 
     def _relaxed(self, network: nn.Module, logits: CellLogits, mixture: Mixture) -> Relaxed:
         config = self.config
@@ -229,8 +288,14 @@ def phases(
             config.batch_size,
             config.iterations,
             generate=generate,
+            warm_up=gan.warm_up,
         )
     ]
+
+
+def records(config: Config, device: torch.device) -> bool:
+    """Tell whether a GPU records the steps: those that compute one drawn operation change."""
+    return device.type == "cuda" and not config.hard and config.discriminator != "autogan_grown"
 
 
 def networks(config: Config, resolution: int, image_channels: int) -> tuple[nn.Module, nn.Module]:
