@@ -271,7 +271,8 @@ def code_and_sentence(error: Exception, options: Collection[str] = ()) -> tuple[
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return EXIT_CODES[MissingResource], "the disk is full: free some space and try again"
         where = f"{error.filename}: " if error.filename else ""
-        return EXIT_CODES[MissingResource], f"{where}{error.strerror or error}"
+        of = InvalidInput if error.errno == errno.ENAMETOOLONG else MissingResource
+        return EXIT_CODES[of], f"{where}{error.strerror or error}"
     return BUG, f"this is a bug in gan-nas ({type(error).__name__}: {error}); --debug shows where"
 
 

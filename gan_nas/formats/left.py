@@ -112,13 +112,21 @@ def anchored(run: Path, file: str) -> Path:
     """
     parts = Path(file).parts
     ends = [run.joinpath(*parts[first:]) for first in range(len(parts)) if parts[first] != "/"]
-    return next((end for end in ends if end.exists()), run / file)
+    return next(filter(_exists, ends), run / file)
 
 
 def relative(run: Path, file: str) -> str:
     """Return a path inside a run as its result names it; any other one as it is."""
     path = Path(file)
     return path.relative_to(run).as_posix() if path.is_relative_to(run) else file
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether there is such a file: of a name that no file can have there is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _shape(content: dict[str, Any], side: str) -> Shape | None:

@@ -71,6 +71,7 @@ def test_wrong_usage_is_one_sentence_and_exit_2(
         (Interrupted("so"), 75, "so"),
         (OSError(errno.ENOSPC, "No space left on device"), 3, "the disk is full"),
         (OSError(errno.EACCES, "Permission denied", "there"), 3, "there: Permission denied"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "xxx"), 2, "xxx: File name too long"),
         (torch.OutOfMemoryError("CUDA out of memory"), 3, "the memory does not"),
         (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"), 3, "memory"),
         (RuntimeError("upsample: less than INT_MAX elements, but got [9]"), 3, "memory"),

@@ -52,3 +52,5 @@ def test_paths_of_older_results_are_found_in_a_run_that_was_moved(
     assert anchored(tmp_path, relative(tmp_path, str(found))) == found
     found.unlink()
     assert anchored(tmp_path, "genomes/x.json") == found
+    too_long = "x" * 5000
+    assert anchored(tmp_path, too_long) == tmp_path / too_long
