@@ -241,7 +241,7 @@ def _in_zip(path: Path, stack: ExitStack) -> ImageFiles:
         raise InvalidInput(
             f"{path} is neither a folder nor a readable zip of images ({error})"
         ) from error
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise InvalidInput(f"{path / member.filename} is a link, which a zip may not hold")

@@ -4,13 +4,14 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import hostile_files
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from gan_nas.data import Preparation, load_images
-from gan_nas.data.image_files import EXTENSIONS
+from gan_nas.data.image_files import EXTENSIONS, open_image_files
 from gan_nas.data.resizing import RESIZES
 from gan_nas.errors import InvalidInput
 
@@ -361,3 +362,16 @@ def test_images_are_read_on_the_cpu_whatever_the_default_device(tmp_path: Path) 
     assert images.train.device.type == "cpu"
     assert images.train_labels is not None
     assert images.train_labels.device.type == "cpu"
+
+
+def test_a_member_of_a_zip_without_a_name_is_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20):
+            archive.writestr(f"{number}.png", hostile_files.png(8, 8, 0))
+        archive.writestr(zipfile.ZipInfo("x"), b"")
+        archive.infolist()[-1].filename = ""
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist()[-1] == ""
+    with open_image_files(path) as files:
+        assert (len(files.names), files.others) == (20, [""])

@@ -106,7 +106,8 @@ def test_adversarialnas_derived_layout_is_renamed(case: str, name: str, tmp_path
     ours |= {k.replace("to_rgb.0", "to_rgb.norm"): t for k, t in tensors.items() if "running" in k}
     load_module_state(wanted, ours | {"to_rgb.norm.num_batches_tracked": torch.tensor(7)})
     with torch.no_grad():
-        assert torch.equal(imported(LATENTS), wanted.eval()(LATENTS))
+        # Kernels of some CPUs sum in another order where a map lies in memory otherwise.
+        torch.testing.assert_close(imported(LATENTS), wanted.eval()(LATENTS), rtol=0, atol=1e-4)
 
 
 def test_of_adversarialnas_supernet_comes_what_the_genome_uses() -> None:
