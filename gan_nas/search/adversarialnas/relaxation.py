@@ -156,7 +156,7 @@ class Relaxed(nn.Module):
         weights = self.logits.by_cell(self.logits.rows(soft))
         return self._choose(soft, weights) if self.hard else weights
 
-    def _soft(self, logits: Tensor, noise: Tensor | None) -> Tensor:
+    def _soft(self, logits: Tensor, noise: Tensor | None = None) -> Tensor:
         if self.mixture == "softmax":
             return logits.softmax(1)
         if noise is None:
