@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from gan_nas.cli.escapes import visible
 from gan_nas.cli.printing import (
     WARNING,
     big,
@@ -20,6 +19,7 @@ from gan_nas.cli.printing import (
     table,
 )
 from gan_nas.configs import Settings, describe_fields, find_preset, resolve
+from gan_nas.escapes import visible
 from gan_nas.machine.cores import available_memory
 from gan_nas.spaces.frameworks import Framework, suited
 from gan_nas.spaces.genome import Genome

@@ -17,8 +17,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.shell import command_line
+from gan_nas.escapes import visible, visible_json
 from gan_nas.machine.ranks import launched_rank
 
 ERROR, WARNING = "red", "yellow"

@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-from gan_nas.cli.escapes import is_visible
+from gan_nas.escapes import is_visible
 
 
 def command_line(*words: str | Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # A file imports from its own floor and from those before it. The first is of single files.
-FILES = ("errors", "files", "streams", "configs", "plugins", "progress", "versions")
+FILES = ("errors", "escapes", "files", "streams", "configs", "plugins", "progress", "versions")
 FLOORS = re.findall(
     r"\w+",
     "formats machine tables spaces networks data metrics scoring runs training exports trials "

@@ -8,9 +8,9 @@ from commands import Command
 from nasty import NAMES, OF_TERMINALS, is_safe
 from rich.text import Text
 
-from gan_nas.cli.escapes import visible, visible_json
 from gan_nas.cli.printing import console, lines, remark, remark_log_records, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.escapes import visible, visible_json
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
