@@ -17,9 +17,15 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gan_nas.escapes import visible
+
 
 class GanNasError(Exception):
-    """Anything gan-nas tells a user in one sentence."""
+    """Anything gan-nas tells a user in one sentence, in which nothing is invisible."""
+
+    def __str__(self) -> str:
+        """Return the sentence; what names of files and the like hide in it is spelled out."""
+        return visible(super().__str__())
 
 
 class InvalidInput(GanNasError, ValueError):

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gan_nas.cli.printing import console, lines, remark, remark_log_records, show, show_json, table
 from gan_nas.cli.progress import progress_on_stderr
+from gan_nas.errors import GanNasError, InvalidInput
 from gan_nas.escapes import visible, visible_json
 
 
@@ -109,3 +110,10 @@ def test_an_error_about_a_file_is_one_safe_line(
         assert is_safe(answer.err), command
         if command[0] != "--debug":
             assert answer.err.count("\n") == 1, command
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_an_error_shows_what_names_hide(name: str) -> None:
+    error = InvalidInput(f"{name} is no image")
+    assert str(error) == f"{visible(name)} is no image"
+    assert str(GanNasError(str(error))) == str(error)
