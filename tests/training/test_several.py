@@ -25,6 +25,9 @@ from gan_nas.training.splitting import Split, batch_norm, split
 TESTS = Path(several.__file__).parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--"]
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+# A critic's loss does not know its last bias, whose gradient is zero but for rounding: of that Adam
+# makes steps of the learning rate, 1e-4 or 2e-4, by which all scores, and generator losses, differ.
+OF_CRITICS = {"wasserstein", "wgan-gp", "ctgan"}
 RETRAIN = ["retrain", "autogan-cifar10-top3", "--width", "4", "--set", "score_every=100000"]
 LONG = ["--set", "steps=100000", "--set", "save_every=5"]
 
@@ -83,8 +86,10 @@ def test_two_processes_compute_what_one_does(kind: str, dtype: str, together: Pa
     alone = several.KINDS[kind](ALONE, several.DTYPES[dtype], torch.device("cpu"))
     both = load_file(together / f"{kind} {dtype}.safetensors")
     assert both.keys() == alone.keys()
+    shifted = {"losses", "scores"} if kind in OF_CRITICS and dtype == "float32" else set()
     for name, tensor in alone.items():
-        assert torch.allclose(both[name], tensor, TOLERANCE[dtype], TOLERANCE[dtype]), name
+        near = 1e-3 if name in shifted else TOLERANCE[dtype]
+        assert torch.allclose(both[name], tensor, near, near), name
 
 
 @pytest.mark.cuda
