@@ -42,10 +42,10 @@ def made_up_table(folder: Path) -> None:
     tables.made_up().save(folder / "made up.json")
 
 
-def authors_checkpoint(folder: Path) -> None:
+def authors_checkpoint(folder: Path, name: str = "theirs.pth") -> None:
     torch.manual_seed(0)
     plain_state.cache_clear()
-    torch.save(plain_state("derived top1")[1], folder / "theirs.pth")
+    torch.save(plain_state("derived top1")[1], folder / name)
 
 
 def images_and_no_cache(folder: Path) -> None:
