@@ -93,7 +93,7 @@ def sample(
     count = NUM if num is None else num
     if each is not None:
         count = len(each) if interpolate is None else (len(each) - 1) * interpolate
-    names = list[str]()
+    names: list[str] = []
     if kind == "folder":
         names = _names(count, each if interpolate is None else None)
         refuse_others(target, names)

@@ -241,6 +241,7 @@ def _in_zip(path: Path, stack: ExitStack) -> ImageFiles:
         raise InvalidInput(
             f"{path} is neither a folder nor a readable zip of images ({error})"
         ) from error
+    # Not is_dir, which before Python 3.12 cannot answer for a name that is empty.
     members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):

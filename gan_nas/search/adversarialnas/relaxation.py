@@ -116,7 +116,10 @@ class Relaxed(nn.Module):
     def restart(self, tau: float, seed: int, purpose: str, step: int) -> None:
         """Set the temperature, and the random stream that this step's draws come from."""
         device = next(self.logits.parameters()).device
-        self._set_tau(tau)
+        if isinstance(self.tau, Tensor):
+            self.tau.fill_(tau)
+        else:
+            self.tau = tau
         self._random = stream(seed, purpose, step, device=device)
         self._next = iter(())
 
@@ -167,12 +170,6 @@ class Relaxed(nn.Module):
         """Fill a tensor with the stream's next numbers of Gumbel(0, 1)."""
         random = None if noise.is_meta else self._random
         return noise.exponential_(generator=random).log_().neg_()
-
-    def _set_tau(self, tau: float) -> None:
-        if isinstance(self.tau, Tensor):
-            self.tau.fill_(tau)
-        else:
-            self.tau = tau
 
     def _choose(
         self, soft: dict[str, Tensor], weights: list[dict[str, Tensor]]

@@ -104,11 +104,6 @@ class SuperGAN:
         if records(config, device) and ranks.size == 1:
             self._record()
 
-    @property
-    def warm_up(self) -> int:
-        """Return how many first steps take another time than those after them."""
-        return self.gan.warm_up
-
     def iteration(
         self, step: int, real: Tensor, latents: Callable[[str, int], Tensor]
     ) -> dict[str, Tensor]:
@@ -288,7 +283,7 @@ def phases(
             config.batch_size,
             config.iterations,
             generate=generate,
-            warm_up=gan.warm_up,
+            warm_up=gan.gan.warm_up,
         )
     ]
 
