@@ -2,7 +2,8 @@
 
 Ctrl-C (SIGINT), SIGTERM and SIGHUP, of a terminal that is gone, all mean the same: the same command
 goes on later, exit code 75. In work the first one ends the step; the second Ctrl-C is obeyed at
-once, with 130, while a second SIGTERM or SIGHUP changes nothing.
+once, with 130, while no other signal after the first one changes anything. Ctrl-Cs alone are
+counted: Python answers signals that came during one call by their numbers, not by their times.
 """
 
 import os
@@ -16,7 +17,7 @@ from gan_nas.machine.ranks import launched_rank, num_launched
 
 INTERRUPTED, KILLED = 75, 130
 AT_ONCE = "stopped; the same command goes on"
-MESSAGE = "stopping after this step, with the state saved; Ctrl-C again gives up at once"
+MESSAGE = "stopping after this step, with the state saved; a second Ctrl-C gives up at once"
 MESSAGE_OF_SEVERAL = "stopping after this step, with the state saved if all processes are there"
 
 
@@ -35,14 +36,15 @@ def ignore() -> None:
 @contextmanager
 def stopping(*, says: bool = True) -> Iterator[Callable[[], bool]]:
     """Lend a function that tells whether a signal has come; one that `says` so at once, usually."""
-    asked = False
+    asked = interrupted = False
 
     def answer(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
+        nonlocal asked, interrupted
         del frame
-        if asked and number == signal.SIGINT:
+        if interrupted and number == signal.SIGINT:
             _write("\x1b[?25h\n" if _on_terminal() else "")  # the live line hid the cursor
             os._exit(KILLED)
+        interrupted = interrupted or number == signal.SIGINT
         if not asked:
             asked = True
             message = MESSAGE if num_launched() == 1 else MESSAGE_OF_SEVERAL

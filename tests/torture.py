@@ -74,7 +74,7 @@ class Blow(NamedTuple):
         """Return how a command may end by it; 0 where it was at its end already."""
         if self.number == signal.SIGKILL:
             return {0, -signal.SIGKILL}
-        gives_up = self.second is not None and self.second[1] == signal.SIGINT
+        gives_up = self.second is not None and {self.number, self.second[1]} == {signal.SIGINT}
         return {0, INTERRUPTED} | ({KILLED} if gives_up else set())
 
 

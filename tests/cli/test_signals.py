@@ -47,6 +47,7 @@ def test_the_second_interrupt_ends_at_once_with_130_and_other_signals_wait() -> 
         "with stopping() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "    print(stop(), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
@@ -60,6 +61,24 @@ def test_the_second_interrupt_ends_at_once_with_130_and_other_signals_wait() -> 
         timeout=50,
     )
     assert (done.returncode, done.stdout) == (130, "True\n")
+
+
+@pytest.mark.parametrize("other", ["SIGTERM", "SIGHUP"])
+def test_one_interrupt_is_one_whatever_comes_with_it(other: str) -> None:
+    script = (
+        "import os, signal\n"
+        "from gan_nas.cli.signals import heard, stopping\n"
+        "with stopping() as stop:\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, heard())\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    os.kill(os.getpid(), signal.{other})\n"
+        "    signal.pthread_sigmask(signal.SIG_UNBLOCK, heard())\n"
+        "    print(stop())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n")
 
 
 def test_outside_of_work_a_signal_ends_at_once_with_75_and_at_the_end_changes_nothing() -> None:
