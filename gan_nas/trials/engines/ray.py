@@ -4,6 +4,7 @@ A cluster is the one that RAY_ADDRESS names; without it a small one is started h
 this process, however that ends. Not Ray Tune: its record of trials would be a second one.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -36,7 +37,7 @@ class RayEngine(Engine):
             with _own_signals():
                 if os.environ.get("RAY_ADDRESS"):
                     cores = work.num_threads
-                    ray.init(log_to_driver=False, logging_level="error")
+                    ray.init(log_to_driver=False, logging_level=logging.ERROR)
                 else:
                     images = work.evaluator.images
                     pixels = images.train.nbytes + images.held_out.nbytes
@@ -45,7 +46,7 @@ class RayEngine(Engine):
                         object_store_memory=SPARE_BYTES + 2 * pixels,
                         include_dashboard=False,
                         log_to_driver=False,
-                        logging_level="error",
+                        logging_level=logging.ERROR,
                     )
         # Whom to try again is decided in one place, for all engines.
         task = ray.remote(max_retries=0, num_cpus=cores, num_gpus=int(on_gpu))(_call)
