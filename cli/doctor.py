@@ -77,7 +77,7 @@ def _compute() -> list[Finding]:
     import torch
 
     from gan_nas.errors import MissingResource
-    from gan_nas.training.gan import check_compiler
+    from gan_nas.machine.compiler import check_compiler
 
     threads, cores = torch.get_num_threads(), available_cores()
     findings = [

@@ -15,7 +15,8 @@ from gan_nas.networks.states import module_state
 from gan_nas.spaces.genome import Genome
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig
-from gan_nas.training.gan import GAN, gradients
+from gan_nas.training.descent import gradients
+from gan_nas.training.gan import GAN
 from gan_nas.training.plan import new_gan
 
 NUM_LATENTS = 2  # at which the generator is differentiated

@@ -14,8 +14,9 @@ from gan_nas.spaces.frameworks import Framework, framework_of
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.registry import load_space
 from gan_nas.training.augmentation import Augmentation
-from gan_nas.training.gan import Precision, Turn
+from gan_nas.training.gan import Turn
 from gan_nas.training.objectives import Passes
+from gan_nas.training.precision import Precision
 from gan_nas.training.presets import PRESETS, PRESETS_OF_FRAMEWORKS, PRESETS_OF_SPACES
 
 

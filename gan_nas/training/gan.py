@@ -1,27 +1,25 @@
 """A GAN in training: networks, optimisers and moving average; one state, two steps."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gan_nas.errors import MissingResource
 from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.initialisation import Initialisation, initialise
-from gan_nas.networks.simulation import HalfPrecision, Idle
 from gan_nas.networks.spectral import power_iteration_held
 from gan_nas.networks.states import Saved, saved_module, saved_optimizer, saved_tensors
 from gan_nas.streams import stream
+from gan_nas.training.descent import IdleWeights, adam, capturable, descend, gradients
 from gan_nas.training.losses import full
 from gan_nas.training.objectives import Hinge, Objective, Random
+from gan_nas.training.precision import Autocast, Precision, autocast
 from gan_nas.training.recording import WARM_UP, Recorded
 from gan_nas.training.splitting import split
 
-Precision = Literal["float32", "bf16"]
 Turn = Literal["last", "first"]
-IdleWeights = Literal["skipped", "decayed"]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 HINGE = Hinge()
 
@@ -168,7 +166,7 @@ class GAN:
         self._swap()
         self.generator.eval()
         try:
-            yield _Autocast(self.generator, self.precision).eval()
+            yield Autocast(self.generator, self.precision).eval()
         finally:
             self.generator.train()
             self._swap()
@@ -306,51 +304,6 @@ def generator_moves_before(step: int, num_critic: int, turn: Turn) -> int:
     return (step + num_critic - 1 if turn == "first" else step) // num_critic
 
 
-def descend(
-    optimizer: torch.optim.Optimizer,
-    loss: Tensor,
-    idle_weights: IdleWeights = "skipped",
-    ranks: Ranks = ALONE,
-) -> None:
-    """Take one step of an optimiser down a loss, whose gradients the ranks have parts of."""
-    optimizer.zero_grad(set_to_none=idle_weights == "skipped")
-    loss.backward()  # type: ignore[no-untyped-call]
-    ranks.add_gradients(weight for group in optimizer.param_groups for weight in group["params"])
-    optimizer.step()
-
-
-@contextmanager
-def gradients(parameters: Sequence[Tensor], *, needed: bool) -> Iterator[None]:
-    """Let parameters require a gradient, or none, for a while; then it is the other way round."""
-    for parameter in parameters:
-        parameter.requires_grad_(needed)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(not needed)
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Return the context of forward passes in `precision`."""
-    if device.type == "meta":  # which knows no autocast
-        return HalfPrecision() if precision == "bf16" else nullcontext()
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-class _Autocast(nn.Module):
-    """A network called in a precision."""
-
-    def __init__(self, network: nn.Module, precision: Precision) -> None:
-        super().__init__()
-        self.network, self.precision = network, precision
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Call the network; float32 comes out."""
-        with autocast(z.device, self.precision):
-            return self.network(z).float()
-
-
 def fresh(
     network: nn.Module,
     seed: int,
@@ -394,42 +347,6 @@ def reestimated_norms(network: nn.Module, z: Tensor) -> Iterator[None]:
             norm.train(training)
             for name, buffer in norm.named_buffers():
                 buffer.copy_(buffers[name])
-
-
-def check_compiler(device: torch.device) -> None:
-    """Raise MissingResource when torch.compile has no compiler to call."""
-    import shutil
-    from importlib.util import find_spec
-
-    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        raise MissingResource(
-            "torch.compile needs a C++ compiler and none is on the PATH: install g++, or train "
-            "without compile"
-        )
-    if device.type == "cuda" and find_spec("triton") is None:
-        raise MissingResource(
-            "torch.compile needs triton on a GPU and it is not installed: install it, or train "
-            "without compile"
-        )
-
-
-def adam(
-    weights: Sequence[Tensor],
-    learning_rate: float,
-    betas: tuple[float, float],
-    weight_decay: float = 0.0,
-) -> torch.optim.Optimizer:
-    """Return a fused Adam; on the meta device one that only takes its memory."""
-    if any(weight.is_meta for weight in weights):
-        return Idle(weights, learning_rate, num_buffers=2)
-    return torch.optim.Adam(weights, learning_rate, betas, weight_decay=weight_decay, fused=True)
-
-
-def capturable(optimizer: torch.optim.Optimizer) -> None:
-    """Let an Adam's steps be recorded: its learning rate becomes a tensor beside the weights."""
-    group = optimizer.param_groups[0]
-    device = group["params"][0].device
-    group.update(lr=torch.tensor(group["lr"], device=device), capturable=True)
 
 
 def _like_weights(real: Tensor, fake: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue
 from torch import Tensor, nn
 
 from gan_nas.errors import InvalidInput
+from gan_nas.machine.compiler import check_compiler
 from gan_nas.machine.ranks import ALONE, Ranks
 from gan_nas.networks.states import Saved, load_module_state, module_state
 from gan_nas.networks.weights import save_generator
@@ -24,7 +25,7 @@ from gan_nas.scoring.protocols import Compared
 from gan_nas.scoring.scorer import Scorer
 from gan_nas.spaces.genome import Genome
 from gan_nas.training.config import TrainingConfig
-from gan_nas.training.gan import check_compiler, reestimated_norms
+from gan_nas.training.gan import reestimated_norms
 from gan_nas.training.plan import NUM_NORM_LATENTS, keep_pace, new_gan
 from gan_nas.training.steps import Steps
 

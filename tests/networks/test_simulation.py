@@ -14,8 +14,8 @@ from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.reconstruct import reconstruction_phases
 from gan_nas.spaces.frameworks import FRAMEWORKS, Framework
 from gan_nas.training.config import TrainingConfig
-from gan_nas.training.gan import autocast
 from gan_nas.training.plan import new_gan, training_phase
+from gan_nas.training.precision import autocast
 from gan_nas.training.timing import Phase
 
 CPU = tiny.CPU

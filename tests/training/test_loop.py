@@ -14,6 +14,7 @@ from torch import Tensor
 from gan_nas.configs import resolve
 from gan_nas.data import Images
 from gan_nas.errors import Incompatible, Interrupted, InvalidInput, MissingResource, RunFailed
+from gan_nas.machine.compiler import check_compiler
 from gan_nas.metrics.classifier import in_domain_classifier
 from gan_nas.networks.weights import load_generator
 from gan_nas.runs.events import LogLine
@@ -26,7 +27,7 @@ from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import published_genome
 from gan_nas.streams import stream
 from gan_nas.training.config import TrainingConfig, presets_for
-from gan_nas.training.gan import GAN, check_compiler
+from gan_nas.training.gan import GAN
 from gan_nas.training.loop import train
 from gan_nas.training.mmd import widened
 from gan_nas.training.objectives import MMD, R3GAN

@@ -26,8 +26,9 @@ from pydantic import Field, model_validator
 from gan_nas.networks.initialisation import Initialisation
 from gan_nas.search.adversarialnas.relaxation import Mixture, NoiseOn
 from gan_nas.search.method import SearchConfig
-from gan_nas.training.gan import Precision, Turn
+from gan_nas.training.gan import Turn
 from gan_nas.training.objectives import Passes
+from gan_nas.training.precision import Precision
 
 
 class Config(SearchConfig):

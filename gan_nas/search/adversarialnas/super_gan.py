@@ -27,15 +27,8 @@ from gan_nas.spaces.adversarialnas import (
 )
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.streams import stream
-from gan_nas.training.gan import (
-    GAN,
-    adam,
-    capturable,
-    descend,
-    fresh,
-    generator_moves,
-    gradients,
-)
+from gan_nas.training.descent import adam, capturable, descend, gradients
+from gan_nas.training.gan import GAN, fresh, generator_moves
 from gan_nas.training.objectives import Hinge
 from gan_nas.training.recording import Recorded
 from gan_nas.training.timing import NUM_GENERATED, Phase

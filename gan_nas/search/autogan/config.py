@@ -30,8 +30,10 @@ from gan_nas.errors import InvalidInput
 from gan_nas.metrics.backbone import Backbone
 from gan_nas.networks.initialisation import Initialisation
 from gan_nas.search.method import SearchConfig
-from gan_nas.training.gan import IdleWeights, Precision, Turn
+from gan_nas.training.descent import IdleWeights
+from gan_nas.training.gan import Turn
 from gan_nas.training.objectives import Passes
+from gan_nas.training.precision import Precision
 
 
 class Config(SearchConfig):

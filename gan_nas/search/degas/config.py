@@ -19,7 +19,7 @@ from pydantic import Field
 
 from gan_nas.search.degas.latents import LatentStart
 from gan_nas.search.method import SearchConfig
-from gan_nas.training.gan import Precision
+from gan_nas.training.precision import Precision
 
 
 class Config(SearchConfig):

@@ -20,8 +20,9 @@ from gan_nas.search.degas.config import Config
 from gan_nas.search.degas.latents import initial_latents, project
 from gan_nas.search.degas.losses import reconstruction_loss
 from gan_nas.search.logits import Logits
-from gan_nas.training.gan import adam, autocast, gradients
+from gan_nas.training.descent import adam, gradients
 from gan_nas.training.losses import full
+from gan_nas.training.precision import autocast
 from gan_nas.training.splitting import split
 
 

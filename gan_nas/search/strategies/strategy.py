@@ -25,7 +25,7 @@ from gan_nas.spaces.genome import AnyGenerator, Genome, Role
 from gan_nas.spaces.schema import GeneratorGenome
 from gan_nas.spaces.space import Architectures, Space
 from gan_nas.streams import stream_seed
-from gan_nas.training.gan import Precision
+from gan_nas.training.precision import Precision
 from gan_nas.trials.trial import CostName, Outcome, Trial
 
 GENERATOR: TypeAdapter[GeneratorGenome] = TypeAdapter(AnyGenerator)
