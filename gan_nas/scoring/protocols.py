@@ -133,7 +133,7 @@ class Passport(BaseModel):
     kid_subsets: int | None = None
     precision_neighbours: int | None = None  # and of recall
     density_neighbours: int | None = None  # and of coverage
-    pairwise_images: int | None = None  # most of either side that kid, prdc, mind look at
+    pairwise_images: int | None = None  # most that prdc and mind look at, and real ones of kid
     fid_infinity_sizes: int | None = None
     mind_directions: int | None = None
     fwd_levels: int | None = None

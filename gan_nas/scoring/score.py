@@ -151,7 +151,7 @@ def score(
 def needs_images(measures: str, backbone: Backbone | str, reference: Path | None) -> bool:
     """Tell whether real images are needed: whoever has a reference may lack them."""
     looked_at = OF_IMAGES & set(parse_measures(measures))
-    return reference is None or backbone == "classifier" or bool(looked_at)
+    return reference is None or backbone in ("classifier", "residual") or bool(looked_at)
 
 
 def warn_if_changed(subject: Subject, images: Images) -> None:

@@ -208,7 +208,7 @@ class Scorer:
         if self.statistics is not None:
             about = self.statistics.passport
             name = str(about.get("reference", "a file of statistics"))
-            split = self._split_of_reference
+            split = self._split_of_file or "unknown"
             resizing = str(about.get("real_resize", "unknown"))
             fingerprint = self.statistics.fingerprint
             if OF_IMAGES & set(self.measures):  # these look at the images themselves
@@ -266,10 +266,15 @@ class Scorer:
         return settings
 
     @property
+    def _split_of_file(self) -> str | None:
+        """Return what a file says of its images; None where it says nothing, or there is none."""
+        told = self.statistics.passport.get("split") if self.statistics is not None else None
+        return None if told is None else str(told)
+
+    @property
     def _split_of_reference(self) -> str:
-        if self.statistics is None:
-            return self.split
-        return str(self.statistics.passport.get("split", "unknown"))
+        """Return the images of the reference; of a file that says nothing those asked for."""
+        return self._split_of_file or self.split
 
     @property
     def _others(self) -> Tensor:
@@ -286,7 +291,8 @@ class Scorer:
 
     @property
     def _split_beside(self) -> ReferenceSplit:
-        return "train" if self._split_of_reference == "all" else self.split
+        """Return the images that features are compared with beside real ones, not these again."""
+        return "held-out" if self._split_of_reference == "held-out" else "train"
 
     @property
     def _num_beside(self) -> int | None:
@@ -302,7 +308,8 @@ class Scorer:
             against = self.statistics.fingerprint
         key = (
             f"{self._known.key}, {size} of {len(self._others)}, {self._split_of_reference} as "
-            f"reference, {self._splits(size)} splits, against {against}, {self.shuffle}, "
+            f"reference, {self._split_beside} beside, {self._splits(size)} splits, against "
+            f"{against}, {self.shuffle}, "
             f"{self.measures}, {tuple(self.neighbours)}, {deviations}"
         )
 

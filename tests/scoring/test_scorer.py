@@ -3,7 +3,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ from gan_nas.metrics.moments import Moments
 from gan_nas.metrics.statistics import Statistics, load_statistics, save_statistics
 from gan_nas.scoring.generating import generate, to_uint8
 from gan_nas.scoring.protocols import OF_MEASURES, Scores
-from gan_nas.scoring.reference import make_statistics
+from gan_nas.scoring.reference import ReferenceSplit, make_statistics
 from gan_nas.scoring.scorer import Scorer
 
 FRECHET = "frechet_distance[classifier]"
@@ -352,6 +352,22 @@ def test_statistics_without_passport_are_said_to_be_unknown(
     passport = Scorer(backbone, None, 8, statistics=bare).passport(360, 0)
     assert (passport.reference, passport.split) == ("a file of statistics", "unknown")
     assert passport.num_real is None
+
+
+@pytest.mark.parametrize("split", get_args(ReferenceSplit))
+@pytest.mark.parametrize("of_file", ["no file", "untold", *get_args(ReferenceSplit)])
+def test_real_images_are_never_compared_with_themselves(
+    digits: Images, backbone: Backbone, split: ReferenceSplit, of_file: str
+) -> None:
+    file = None
+    if of_file == "untold":
+        file = make_statistics(backbone, digits, split=split)
+        file = Statistics(None, file.mean, file.covariance)
+    elif of_file != "no file":
+        file = make_statistics(backbone, digits, split=of_file)
+    scorer = Scorer(backbone, digits, 8, measures=("fid", "prdc"), split=split, statistics=file)
+    # Images that are among those they are compared with are all within reach of themselves.
+    assert 0.8 < scorer.real(300)["precision[classifier]"] < 1
 
 
 @pytest.mark.parametrize("measure", ["kid", "prdc", "mind", "fwd"])
