@@ -36,6 +36,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "resolution": 16,
         "trial_images": 6_400,
         "derived_width": 16,
+        "derived_discriminator_width": 16,
     },
     "small": {
         "resolution": 32,
