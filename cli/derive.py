@@ -87,7 +87,8 @@ def derive(
     highest log-probability, exactly; DEGAS' those of highest log-odds, the first being what its
     pruning keeps; those of random, evolution, nsga2, halving, reinforce and optuna were judged in
     trials, and the best are kept. They are written to RUN/genomes. Preset, framework, augmentation,
-    seed, --set and precision are those of --retrain, which starts from scratch without --inherit.
+    seed, --set and precision are those of --retrain, which starts from scratch without --inherit;
+    its first seed is another than that of a search's trials, which chose by what they saw.
     With --seeds a winner is named only where Tukey's range test tells it from all others. Trainings
     that were scored differently are not ranked (exit code 4) without --any-passport. Trainings that
     failed are not tried again without --again; where all did the exit code is 5.
@@ -137,6 +138,10 @@ def derive(
             TrainingConfig, presets, preset, sets, precision, on, seed=seed, augment=augment
         )
 
+    if retrain and seed is None:
+        seen = chosen.seen_seed(stored_settings(run, stored_config(run), chosen.Config))
+        # What was found by a training would be judged by the same training once more.
+        sets = [*([] if seen is None else [f"seed={seen + 1}"]), *(sets or [])]
     config_for(None)  # what is misspelt is refused before the work
     supernets = None
     if inherit:

@@ -269,6 +269,11 @@ class Method(ABC, Generic[C, S]):
         del config
         return False
 
+    def seen_seed(self, config: C) -> int | None:
+        """Return the seed of trainings that it chooses genomes by; None where there are none."""
+        del config
+        return None
+
     def batches(self, config: C) -> Mapping[str, int]:
         """Return the batches that several processes split, by the settings that say their sizes.
 

@@ -47,6 +47,11 @@ class ContestConfig(TrainingsConfig):
     width: int = Field(default=16, ge=1, le=2048)
     """Of both networks of the genomes that are trained."""
 
+    @property
+    def first_seed(self) -> int:
+        """Return the seed after those of the searches, some of which choose by trainings."""
+        return self.seed + self.seeds
+
 
 class Times(BaseModel):
     """What was measured of time, which resumed studies must not measure again."""

@@ -35,6 +35,11 @@ class TrainingsConfig(StudyConfig):
     training_seeds: int = Field(default=3, ge=1, le=100)
     """Trainings of each genome."""
 
+    @property
+    def first_seed(self) -> int:
+        """Return the first seed of these trainings."""
+        return self.seed
+
 
 T = TypeVar("T", bound=TrainingsConfig)
 
@@ -77,7 +82,7 @@ def train_all(task: StudyTask[T], genomes: Sequence[Genome]) -> dict[str, list[O
     images = training.steps * training.num_critic * training.batch_size
     different = {genome.genome_id: genome for genome in genomes}
     trials = [
-        Trial(genome=genome, images=images, seed=config.seed + seed)
+        Trial(genome=genome, images=images, seed=config.first_seed + seed)
         for seed in range(config.training_seeds)
         for genome in different.values()
     ]

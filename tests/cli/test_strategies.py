@@ -1,6 +1,7 @@
 """Searches by trials, as typed: any space, a budget, what became of it."""
 
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from commands import Command, sets
@@ -29,6 +30,12 @@ def test_any_space_is_searched_by_trials_and_goes_on(
     derived = gan_nas("derive", run, "--top-k", 3, "--json").json
     assert derived["genomes"][:2] == result["genomes"]
     assert len(derived["genomes"]) == 3
+    training = sets({"steps": 2, "batch_size": 8, "generator_batch_size": 8, "num_scored": 50})
+    for options, seed in (((), 1), (("--seed", 0), 0), (("--set", "seed=7"), 7)):
+        retrain = ("derive", run, "--top-k", 1, "--retrain", "--json", *training, *options)
+        (trial,) = gan_nas(*retrain).json["retraining"]["trials"]
+        assert trial["seed"] == seed  # by default another than that of the trials
+        rmtree(run / "retrained")
 
 
 def test_a_dry_run_counts_the_trials(gan_nas: Command, folder: Path) -> None:

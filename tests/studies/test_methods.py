@@ -69,6 +69,11 @@ def told(directory: Path) -> dict[str, Any]:
     return report
 
 
+def test_trainings_have_seeds_that_no_search_has_chosen_by(tmp_path: Path) -> None:
+    config = task(tmp_path, seed=5).config
+    assert config.first_seed == 5 + TINY["seeds"]
+
+
 @pytest.mark.slow
 def test_a_study_stopped_again_and_again_is_the_one_that_was_not(tmp_path: Path) -> None:
     whole, again = tmp_path / "a whole one", tmp_path / "again"

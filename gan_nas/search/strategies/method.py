@@ -93,6 +93,10 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         """Tell whether each genome is trained alone."""
         return load_evaluator(config.evaluator).side_by_side
 
+    def seen_seed(self, config: C) -> int | None:
+        """Return the seed of all trials, where each genome is trained alone."""
+        return config.seed if self.side_by_side(config) else None
+
     def batches(self, config: C) -> dict[str, int]:
         """Return those of a supernet; trials and pairs have networks of their own."""
         if config.generator is not None or not load_evaluator(config.evaluator).shares_weights:
