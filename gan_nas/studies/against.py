@@ -49,6 +49,9 @@ def compared(
             row |= against
             findings.append(said)
         rows.append(row)
+    repeated = any(
+        len(genomes) > len({one.genome_id for one in genomes}) for genomes in found.values()
+    )
     return Findings(
         columns=[
             TableColumn(name="search", words="search"),
@@ -64,7 +67,8 @@ def compared(
         ],
         rows=rows,
         findings=findings,
-        limits=[f"{num_seeds} seeds: small differences go unseen.", *LIMITS],
+        limits=[f"{num_seeds} seeds: small differences go unseen.", *LIMITS]
+        + ["A genome that a search found with several seeds counts once."] * repeated,
     )
 
 

@@ -7,7 +7,7 @@ the papers share (E2GAN trains three times as long as AutoGAN).
 from collections.abc import Mapping, Sequence
 from math import exp, log
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import ClassVar
 
 from pydantic import Field, JsonValue
@@ -18,6 +18,7 @@ from gan_nas.networks.cost import generator_cost
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.published import load_genome, published_names
 from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
+from gan_nas.studies.noise import parts_of
 from gan_nas.studies.pictures import save_dots
 from gan_nas.studies.study import (
     Findings,
@@ -153,8 +154,9 @@ def _order(rows: Sequence[Mapping[str, JsonValue]], data: str) -> list[str]:
         f"Rank correlation with the FIDs reported on {data}, of {len(both)} genomes: Spearman "
         f"{spearman.statistic:.2f} (p = {spearman.pvalue:.2g}), Kendall {kendall.statistic:.2f}.",
     ]
-    spreads = [log(number_in(row, "spread")) for row in known if row["spread"] is not None]
-    if spreads:
-        between, within = exp(stdev(ours)), exp(fmean(spreads))
+    logs = [[log(distance) for distance in numbers_in(row, "distances")] for row in known]
+    several = [values for values in logs if len(values) > 1]
+    if len(several) > 1:
+        between, within = map(exp, parts_of(several))
         said.append(f"Genomes differ by a factor of {between:.2f}, seeds of one by {within:.2f}.")
     return said

@@ -123,8 +123,11 @@ class ProxyStudy(Study[ProxyConfig]):
                 f"{number_in(best, 'spearman'):.2f}."
             )
         limits = ["One space, one data set, one way and length of training."]
-        if _num_seeds(table) < 2:
-            limits.append("One seed is recorded: early scores share their noise with the end.")
+        if alone := sum(len(table.rows_of(number)) == 1 for number in range(len(table.genomes))):
+            limits.append(
+                f"One seed of {alone} genomes is recorded: their early scores share their noise "
+                "with the end."
+            )
         return Findings(
             columns=[
                 TableColumn(name="predictor", words="predictor"),
@@ -225,10 +228,6 @@ def _ends(table: Table, seen: int) -> dict[int, float]:
         if logs:
             ends[number] = fmean(logs)
     return ends
-
-
-def _num_seeds(table: Table) -> int:
-    return max((len(table.rows_of(number)) for number in range(len(table.genomes))), default=0)
 
 
 def _correlated(

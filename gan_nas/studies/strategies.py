@@ -280,13 +280,21 @@ def compared(config: StrategiesConfig, found: dict[str, NDArray[np.float64]]) ->
             )
         rows.append(row)
     table = _table(config.table)
-    seeds = max(len(table.rows_of(number)) for number in range(len(table.genomes)))
+    seeds = [len(table.rows_of(number)) for number in range(len(table.genomes))]
     limits = [
         f"One small space, of {len(table.genomes)} genomes, and one data set.",
         "Strategies have their default settings; none was tuned on this table.",
     ]
-    if seeds < 2:
-        limits.append("One seed is recorded: what is found is judged by what the search saw.")
+    if alone := sum(num < 2 for num in seeds):
+        limits.append(
+            f"One seed of {alone} genomes is recorded: where one of them is found it is judged by "
+            "what the search saw."
+        )
+    if (period := _period(config.table)) > 1:
+        limits.append(
+            f"Searches see one of {period} recorded seeds: intervals tell what more searches of "
+            "these seeds would say, and not what other seeds would."
+        )
     if not table.is_complete:
         limits.append(f"The table holds {len(table.rows)} of {table.planned} trials so far.")
     return Findings(
