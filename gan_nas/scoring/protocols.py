@@ -262,7 +262,8 @@ def find_protocol(name: str) -> Protocol:
 
 def is_distance(score: str) -> bool:
     """Tell whether lower is better, by the name of a score."""
-    return score.startswith(("frechet", "fid", "kernel_distance", "kid", "sliced", "mind"))
+    first = score.partition("[")[0].split("_")[0]  # fid_infinity is one, fidelity is none
+    return first in ("frechet", "fid", "kernel", "kid", "sliced", "mind")
 
 
 def by_importance(names: Iterable[str]) -> list[str]:

@@ -66,6 +66,14 @@ def test_runs_in_a_run_are_listed_with_it(tmp_path: Path) -> None:
     assert [one.run for one in list_runs(run)] == [str(run), str(run / "retrained" / "x")]
 
 
+def test_the_best_of_a_search_by_trials_is_a_distance(tmp_path: Path) -> None:
+    tiny.run_search("random", tmp_path)
+    finished = list_runs(tmp_path)[0].best
+    (tmp_path / "result.json").unlink()
+    listed = list_runs(tmp_path)[0]
+    assert (listed.score, listed.best) == ("distance", finished)
+
+
 @pytest.mark.parametrize("number", ["1e999", "NaN", "1" + "0" * 400, "-1e999"])
 def test_numbers_that_are_none_damage_no_list(tmp_path: Path, number: str) -> None:
     run = tmp_path / "run"
