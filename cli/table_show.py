@@ -76,7 +76,7 @@ def _show(found: "Table", summary: "Summary") -> None:
     for moment in summary.moments:
         moments.add_row(
             f"{moment.images:,}",
-            f"{moment.median:.2f}",
+            _said(moment.median),
             _said(moment.between_seeds),
             _said(moment.with_the_end),
         )

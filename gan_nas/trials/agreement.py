@@ -24,8 +24,8 @@ class Moment(Result):
 
     images: int
     """Real images that the discriminator has seen."""
-    median: float
-    """Of the distances of all trials in the first framework."""
+    median: float | None
+    """Of the distances of all trials in the first framework that came so far."""
     between_seeds: float | None
     """Rank correlation of two seeds, the mean over pairs."""
     with_the_end: float | None
@@ -92,7 +92,7 @@ def _moment(table: Table, images: int) -> Moment:
     values = [value for seed in _seeds(table) for value in _of_seed(table, seed, images).values()]
     return Moment(
         images=images,
-        median=median(values),
+        median=median(values) if values else None,
         between_seeds=between_seeds(table, images),
         with_the_end=with_the_end(table, images),
     )

@@ -105,7 +105,7 @@ def _moments(summary: Summary) -> str:
         [
             [
                 f"{moment.images:,}",
-                f"{moment.median:.1f}",
+                _said(moment.median, 1),
                 _said(moment.between_seeds),
                 _said(moment.with_the_end),
             ]
@@ -133,8 +133,8 @@ def _best(summary: Summary) -> str:
     )
 
 
-def _said(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2f}"
+def _said(value: float | None, digits: int = 2) -> str:
+    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def _markdown(heads: list[str], rows: list[list[str]]) -> str:

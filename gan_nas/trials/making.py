@@ -118,9 +118,12 @@ def _packed(directory: Path, settings: Mapping[str, Any]) -> Table:
     if not outcomes:
         raise InvalidInput(f"no trial has ended in {directory} yet")
     passports = json.loads(read_text(directory / PASSPORTS))
+    scored = [one for one in outcomes.values() if one.scores]
+    if not scored:
+        statuses = ", ".join(sorted({str(one.status) for one in outcomes.values()}))
+        raise InvalidInput(f"no trial in {directory} has come to a score yet: {statuses}")
     judges = tuple(Judge(name=judge, **about) for judge, about in passports.items())
-    by, first = judges[0].passport, next(one for one in outcomes.values() if one.scores)
-    measures = tuple(key for key in first.scores[0] if key not in WHEN)
+    by, measures = judges[0].passport, tuple(key for key in scored[0].scores[0] if key not in WHEN)
     if any(one.passport and by.differences(one.passport) for one in outcomes.values()):
         raise Incompatible(f"the trials in {directory} were scored differently: make them anew")
     latest = max(path_of(directory, one).stat().st_mtime for one in outcomes)

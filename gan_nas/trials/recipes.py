@@ -8,7 +8,7 @@ from math import ceil
 from random import Random
 from typing import Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gan_nas.configs import Settings, find_preset, resolve
 from gan_nas.errors import InvalidInput, nearest
@@ -18,6 +18,7 @@ from gan_nas.spaces.registry import load_space
 
 # Of a whole trial, in 36ths: those that halving asks for by 2, by 3 and by 4 are among them.
 MOMENTS, WHOLE = (4, 6, 9, 12, 18, 36), 36
+MOST_GENOMES = 100_000
 
 
 class Planned(NamedTuple):
@@ -65,15 +66,30 @@ class Recipe(Settings):
     """How some of them are trained as well."""
     second_share: float = Field(default=0.1, gt=0, le=1)
     """Part of the genomes that the second framework trains, with as many seeds each."""
-    judges: tuple[str, ...] = ("classifier", "residual")
+    judges: tuple[str, ...] = Field(default=("classifier", "residual"), min_length=2)
     """Who scores, each without knowing of the others; the first one's distance is what is searched
     by."""
     only: int | None = Field(default=None, ge=1)
     """Number of genomes, drawn at random; none: all. For pilots."""
 
+    @field_validator("judges")
+    @classmethod
+    def _differ(cls, judges: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(judges)) < len(judges):
+            raise ValueError("one of them is named twice; each judges once")
+        return judges
+
     def genomes(self) -> list[Genome]:
-        """Return all genomes of the space in their fixed order, as the framework trains them."""
+        """Return all genomes of the space in their fixed order, as the framework trains them.
+
+        Raises InvalidInput for a space of more than MOST_GENOMES.
+        """
         space = load_space(self.space)
+        if (num := space.count()) > MOST_GENOMES:
+            raise InvalidInput(
+                f"a table trains all genomes of its space, and {self.space} has {num:,}: name one "
+                f"of at most {MOST_GENOMES:,}, such as autogan-tied"
+            )
         discriminator = space.discriminator(self.discriminator_width)
         return [
             Genome(generator=generator, discriminator=discriminator)

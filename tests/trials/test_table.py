@@ -47,6 +47,32 @@ def trial(number: int, table: Table, seed: int = 0, images: int | None = None) -
     return Trial(genome=genome, images=images or table.moments[-1], seed=seed)
 
 
+def test_a_table_of_failures_can_be_looked_at(table: Table) -> None:
+    failed = [
+        row.model_copy(update={"status": "diverged", "scores": row.scores[:1]})
+        for row in table.rows
+    ]
+    none = table.model_copy(update={"rows": tuple(failed)})
+    summary = summarised(none, 3)
+    assert summary.moments[0].median is not None
+    assert [moment.median for moment in summary.moments[1:]] == [None] * (len(table.moments) - 1)
+    assert card(none)
+
+
+@pytest.mark.parametrize(
+    ("sets", "said"),
+    [
+        ("judges=classifier", "at least 2"),
+        ("judges=", "at least 2"),
+        ("judges=classifier,classifier", "twice"),
+        ("space=adversarialnas", "at most 100,000"),
+    ],
+)
+def test_what_no_table_can_hold_is_refused(sets: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        find_recipe("tied-digits", [sets]).genomes()
+
+
 # Searches
 
 
