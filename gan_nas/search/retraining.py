@@ -116,6 +116,12 @@ def retrain_all(
     folder = directory / "retrained"
     keep_judge(folder, backbone, images)
     suiting = [suited(genome, config.framework) for genome in genomes]
+    num, left = (len({one.genome_id for one in some}) for some in (genomes, suiting))
+    if left < num:
+        raise InvalidInput(
+            f"the framework {config.framework} brings its own discriminator, with which {num} "
+            f"genomes of this search are {left}: leave the framework out"
+        )
     starts = {}
     if supernets is not None:
         starts = {

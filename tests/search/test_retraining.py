@@ -13,6 +13,7 @@ from gan_nas.errors import Interrupted, InvalidInput
 from gan_nas.runs.run import never
 from gan_nas.search.retraining import Retraining, retrain_all
 from gan_nas.spaces.genome import Genome
+from gan_nas.spaces.sn_resnet import SNResNetDiscriminator
 from gan_nas.training import units
 from gan_nas.training.config import TrainingConfig
 from gan_nas.training.gan import GAN
@@ -54,6 +55,13 @@ def test_retraining_ranks_by_distance_and_names_a_winner(
     assert distances == sorted(distances)
     assert result.winner == result.trials[0].id
     assert {trial.id for trial in result.trials} == {g.genome_id for g in genomes}
+
+
+def test_genomes_that_a_framework_makes_the_same_are_not_ranked(tmp_path: Path) -> None:
+    other = SNResNetDiscriminator(space="sn_resnet", width=4, third_block=("identity", "conv_5x5"))
+    genomes = [tiny.GENOME, tiny.GENOME.model_copy(update={"discriminator": other})]
+    with pytest.raises(InvalidInput, match="r3gan brings its own discriminator, with which 2 gen"):
+        retrained(tmp_path, genomes, framework="r3gan")
 
 
 @extras.needs_tensorboard

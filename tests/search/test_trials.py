@@ -42,7 +42,7 @@ def test_a_budget_of_seconds_ends_a_search_of_failures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gan_nas.trials.training.train", failing)
-    with pytest.raises(InvalidInput, match="no trial came to a good end"):
+    with pytest.raises(RunFailed, match="no trial came to a good end"):
         tiny.run_search("random", tmp_path, trials=None, seconds=1e-6)
 
 
@@ -133,7 +133,7 @@ def test_a_search_of_which_no_trial_ends_well_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gan_nas.trials.training.train", failing)
-    with pytest.raises(InvalidInput, match="no trial came to a good end"):
+    with pytest.raises(RunFailed, match="no trial came to a good end"):
         tiny.run_search("random", tmp_path)
 
 

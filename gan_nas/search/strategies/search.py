@@ -7,12 +7,12 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeVar
 
 from pydantic import BaseModel, model_validator
 from torch import Tensor
 
-from gan_nas.errors import Incompatible, InvalidInput
+from gan_nas.errors import Incompatible, InvalidInput, MissingResource, RunFailed
 from gan_nas.networks.cost import network_price
 from gan_nas.networks.states import Saved
 from gan_nas.runs.results import Conclusion
@@ -134,11 +134,7 @@ class StrategySearch(Search[State], Generic[C]):
             one for one in ended if limit == Limit() or limit.keeps(*self._price(one.trial.genome))
         ]
         if not kept:
-            raise InvalidInput(
-                "no trial came to a good end"
-                + f" within {limit.words}" * (limit != Limit())
-                + ": try more of them, or a lower learning rate"
-            )
+            self._refuse(limit, any_ended=bool(ended))
         return [
             Find(
                 self._derived(one.trial.genome),
@@ -148,6 +144,24 @@ class StrategySearch(Search[State], Generic[C]):
             )
             for one in self.method.best(self.task.config, kept, count)
         ]
+
+    def _refuse(self, limit: Limit, *, any_ended: bool) -> NoReturn:
+        if any_ended:
+            raise InvalidInput(
+                f"no trial came to a good end within {limit.words}: try more of them, or allow more"
+            )
+        statuses = Counter(one.status for one in self.state.outcomes)
+        if set(statuses) == {"out_of_memory"}:
+            raise MissingResource(
+                f"the memory does not suffice for any of {statuses.total()} trials, with half the "
+                "micro-batch either: lower batch_size or micro_batch in training_set, or the width"
+            )
+        failed = " and ".join(f"{number} {status}" for status, number in statuses.items())
+        raise RunFailed(
+            f"no trial came to a good end, of {statuses.total()} {failed}: try lower learning "
+            "rates in training_set, another seed, or more trials",
+            "collapsed" if set(statuses) == {"collapsed"} else "diverged",
+        )
 
     def conclude(self, found: Sequence[Find]) -> Conclusion:
         """Tell what was spent, and draw it."""
