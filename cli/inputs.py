@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +11,7 @@ from gan_nas.cli.progress import progress_on_stderr
 from gan_nas.cli.shell import as_path
 from gan_nas.cli.signals import stopping
 from gan_nas.configs import DATA_OF_PRESETS, Settings, find_preset, resolve
-from gan_nas.errors import InvalidInput, MissingResource, nearest
+from gan_nas.errors import InvalidInput, MissingResource, nearest, shorten
 from gan_nas.formats.left import Shape, images_of
 from gan_nas.machine.cores import available_cores, idle_cores
 from gan_nas.machine.ranks import launched_place, num_launched
@@ -81,13 +82,15 @@ def framework_for(name: str | None, genome: Genome | None, space: str) -> Framew
 
 
 def whole_number(text: str | None) -> int | None:
-    """Read 4405251, 4_405_251, 1.5M, 300k or 2G; None stays None."""
+    """Read 4405251, 4_405_251, 4,405,251, 1.5M, 300k or 2G; None stays None."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)\s*([kmg]?)", text.strip().lower())
-    if not found:
-        raise InvalidInput(f"{text!r} is not a number such as 4405251, 300k, 1.5M or 2G")
-    return round(float(re.sub("[_,]", "", found[1])) * UNITS[found[2]])
+    whole = r"\d{1,3}(?:,\d{3})+|\d[\d_]*"  # a comma only where thousands end: 1,5M is not 15M
+    found = re.fullmatch(rf"((?:{whole})(?:\.\d+)?)\s*([kmg]?)", text.strip().lower())
+    number = float(re.sub("[_,]", "", found[1])) * UNITS[found[2]] if found else inf
+    if number == inf:
+        raise InvalidInput(f"{shorten(text)} is not a number such as 4405251, 300k, 1.5M or 2G")
+    return round(number)
 
 
 def compute_on(device: str, threads: int | None) -> "torch.device":

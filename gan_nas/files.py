@@ -68,22 +68,23 @@ def write_folder(path: Path, write: Callable[[Path], object]) -> None:
     new one. Files are not synced one by one: of thousands that takes minutes. Raises
     MissingResource when the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.tmp")
+    place = Path(os.path.realpath(path))  # of a link, which stays one; . has no name
+    temporary = place.with_name(f".{place.name}.{_machine()}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_strays(path.parent, path.name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(place.parent, place.name)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         write(temporary)
-        if path.is_dir() and any(path.iterdir()):
+        if place.is_dir() and (any(place.iterdir()) or place == Path.cwd()):
             for new in sorted(temporary.iterdir()):
-                new.replace(path / new.name)
-            sync(path)
+                new.replace(place / new.name)
+            sync(place)
         else:
-            if path.is_dir():
-                path.rmdir()  # which Windows does not replace
-            temporary.rename(path)
-            sync(path.parent)
+            if place.is_dir():
+                place.rmdir()  # which Windows does not replace
+            temporary.rename(place)
+            sync(place.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:

@@ -24,6 +24,7 @@ from gan_nas.files import (
     read_text,
     remove_strays,
     write_atomically,
+    write_folder,
     write_json,
     write_text,
 )
@@ -64,6 +65,26 @@ def test_an_error_of_the_writer_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_atomically(tmp_path / "a.txt", write)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("holds", [(), ("other",)])
+@pytest.mark.parametrize("where", ["folder", "link", ".", "new"])
+def test_folders_are_filled_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, holds: tuple[str, ...]
+) -> None:
+    folder = tmp_path / ("new" if where == "new" else "folder")
+    for name in holds:
+        folder.mkdir()
+        (folder / name).touch()
+    if where != "new":
+        folder.mkdir(exist_ok=True)
+        (tmp_path / "link").symlink_to("folder")
+        monkeypatch.chdir(folder if where == "." else tmp_path)
+    write_folder(Path(where) if where != "new" else folder, lambda at: (at / "a").touch())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["a", *holds])
+    assert sorted(path.name for path in tmp_path.iterdir()) == (
+        ["new"] if where == "new" else ["folder", "link"]
+    )
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:

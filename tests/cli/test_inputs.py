@@ -36,7 +36,7 @@ def test_numbers_may_carry_units(text: str | None, number: int | None) -> None:
     assert whole_number(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.5X", "M", "1e6", "1.2.3"])
+@pytest.mark.parametrize("text", ["", "-1", "1.5X", "M", "1e6", "1.2.3", "1,5M", "1,50", "9" * 400])
 def test_other_texts_are_no_numbers(text: str) -> None:
     with pytest.raises(InvalidInput, match="is not a number such as"):
         whole_number(text)
