@@ -95,7 +95,8 @@ LESS_MEMORY = {
 EXIT_CODES_IN_WORDS = (
     "Exit codes: 0 done; 1 compare found a difference; 2 wrong usage, setting or file; 3 no such "
     "device, data, weights or disk space; 4 things that do not belong together; 5 the run failed; "
-    "75 interrupted, the same command goes on; 130 the second Ctrl-C."
+    "70 a bug in gan-nas; 75 interrupted, the same command goes on; 130 the second Ctrl-C; 141 who "
+    "read the output has left."
 )
 
 app = typer.Typer(

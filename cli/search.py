@@ -65,7 +65,8 @@ def search(
         str | None,
         typer.Option(
             metavar="EVALUATOR",
-            help=f"How a method of any space judges genomes: {EVALUATED} (one supernet's weights).",
+            help=f"How a method of any space judges genomes: {EVALUATED}; shared has one supernet's "
+            "weights, pairs takes --genome, and table is table:NAME, of recorded trials.",
         ),
     ] = None,
     genome: Annotated[
@@ -120,7 +121,7 @@ def search(
     Several GPUs, or machines, train one supernet together under torchrun: docs/many-machines.md.
 
     Examples: gan-nas search --method autogan; gan-nas search --method evolution --preset
-    eagan-discriminators-demo --genome runs/evolution-adversarialnas-shared-digits-0
+    eagan-discriminators-demo --genome runs/00001-evolution-adversarialnas-shared-digits
     """
     from gan_nas.search import load_method
 

@@ -24,7 +24,7 @@ def table_pack(
     The file has a hash of itself, which reading it checks. Others may be training meanwhile: file
     and card say how complete the table is.
 
-    Example: gan-nas table pack runs/table-tied-digits
+    Example: gan-nas table pack runs/00001-table-tied-digits
     """
     from gan_nas.files import write_text
     from gan_nas.trials.card import card

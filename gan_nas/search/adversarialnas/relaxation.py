@@ -175,8 +175,11 @@ class Relaxed(nn.Module):
         self, soft: dict[str, Tensor], weights: list[dict[str, Tensor]]
     ) -> list[dict[str, Tensor]]:
         """Set the supernet to the likeliest valid cells; scale each operation by 1."""
+        # Simulated steps cost what steps do on average, and not what the first operations do.
         known = {
-            name: torch.zeros_like(t, device="cpu") if t.is_meta else t.detach().cpu()
+            name: torch.rand(t.shape, generator=self._random, device="cpu")
+            if t.is_meta
+            else t.detach().cpu()
             for name, t in soft.items()
         }
         rows = self.logits.by_cell((p, row.tolist()) for p, row in self.logits.rows(known))
