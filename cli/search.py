@@ -65,8 +65,8 @@ def search(
         str | None,
         typer.Option(
             metavar="EVALUATOR",
-            help=f"How a method of any space judges genomes: {EVALUATED}; shared has one supernet's "
-            "weights, pairs takes --genome, and table is table:NAME, of recorded trials.",
+            help=f"How a method of any space judges genomes: {EVALUATED}; shared has one "
+            "supernet's weights, pairs takes --genome, table:NAME has recorded trials.",
         ),
     ] = None,
     genome: Annotated[
