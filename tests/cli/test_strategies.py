@@ -106,7 +106,7 @@ def test_both_stages_and_what_they_find_from_the_command_line(
     given = {key: value for key, value in PAIRS.items() if key != "generator"}
     stage = (*search, *sets(SETTINGS["evolution"] | given), "--genome", first)
     plan = gan_nas(*stage, "--dry-run", "--json").json
-    assert plan["run"].startswith("runs/evolution-adversarialnas-pairs-discriminators-")
+    assert plan["run"].startswith("runs/00001-evolution-adversarialnas-pairs-discriminators")
     assert plan["sizes"]["supernet_parameters"] > plan["sizes"]["an example"]["parameters"]
     answer = gan_nas(*stage, "--run", second)
     assert answer.code == 0, answer.err

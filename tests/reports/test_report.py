@@ -103,10 +103,10 @@ def test_a_report_of_any_run_is_whole(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_numbers_and_texts_of_any_size_make_a_page(tmp_path: Path) -> None:
     run = old_runs.copy(FAST, tmp_path / "run")
-    huge = 10**400
-    result = json.loads((run / "result.json").read_text()) | {"steps": huge}
-    result["scores"] = [{f"score {i}": 1.0 for i in range(3000)} | {"step": huge, "images": huge}]
-    result["real"] = {"0_score": huge, "1_score": 1.0}
+    huge, most = 10**400, 2**63 - 1  # what a log and a result may hold
+    result = json.loads((run / "result.json").read_text()) | {"steps": most}
+    result["scores"] = [{f"score {i}": 1.0 for i in range(3000)} | {"step": most, "images": most}]
+    result["real"] = {"0_score": 1e308, "1_score": 1.0}
     (run / "result.json").write_text(json.dumps(result))
     config = json.loads((run / "config.json").read_text())
     config["config"] |= {"seed": huge, "x": "y" * 10**6}
