@@ -44,6 +44,7 @@ from gan_nas.runs.results import TrainingResult
 from gan_nas.runs.stored import read_outcome, read_result, stored_config, stored_data
 from gan_nas.scoring.comparing import read_scores
 from gan_nas.spaces.published import load_genome
+from gan_nas.trials.card import card
 from gan_nas.trials.recipes import find_recipe
 from gan_nas.trials.table import read_table
 
@@ -259,7 +260,9 @@ def parsers() -> Iterator[Parser]:
     yield Parser("s.json", scores, read_scores, text_changed, ("compare", "{}", "{}"))
     few = find_recipe("tied-digits", ["only=2"])
     table = written(tables.made_up(few).save, "t.json")
-    yield Parser("t.json", table, read_table, sealed_changed, ("table", "show", "{}"))
+    yield Parser(
+        "t.json", table, lambda p: card(read_table(p)), sealed_changed, ("table", "show", "{}")
+    )
     for name, read in (
         ("config.json", stored_data),
         ("config.json", stored_config),

@@ -5,9 +5,9 @@ It is one file of JSON with a hash of itself. In the field: NAS-Bench-101 (Ying 
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import FailFast, Field, JsonValue, ValidationError
+from pydantic import FailFast, Field, JsonValue, ValidationError, model_validator
 
 from gan_nas.errors import Incompatible, InvalidInput, explain, nearest
 from gan_nas.files import read_text, seal, unseal, write_text
@@ -94,6 +94,23 @@ class Table(Result):
     """In the order of the space's generators."""
     rows: Many[RecordedTrial]
     """In the order of the recipe's trials, those left out that have not ended yet."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Refuse what is no table: names without values, values without names."""
+        if not self.genomes or len(self.moments) < 2 or len(self.distances) < 2:
+            raise ValueError("it has no genomes, or fewer than two moments or two distances")
+        if self.measures[0] != self.distances[0] or len(set(self.measures)) < len(self.measures):
+            raise ValueError("its measures do not begin with a distance, or one is there twice")
+        if len(set(self.moments)) < len(self.moments) or len(self.judges) != len(self.distances):
+            raise ValueError("a moment is there twice, or a distance has no judge of its own")
+        for number, row in enumerate(self.rows):
+            if not 0 <= row.genome < len(self.genomes):
+                raise ValueError(f"row {number} is of a genome that it does not hold")
+            sizes = {len(values) for values in row.scores}
+            if len(row.scores) > len(self.moments) or sizes - {len(self.measures)}:
+                raise ValueError(f"row {number} has other scores than moments and measures")
+        return self
 
     @property
     def is_complete(self) -> bool:

@@ -47,6 +47,30 @@ def trial(number: int, table: Table, seed: int = 0, images: int | None = None) -
     return Trial(genome=genome, images=images or table.moments[-1], seed=seed)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"genomes": []}, "no genomes"),
+        ({"moments": []}, "fewer than two moments"),
+        ({"moments": [0, 4, 4]}, "twice"),
+        ({"measures": ["classifier_score"]}, "two distances"),
+        ({"judges": []}, "no judge of its own"),
+        ({"rows": [{"genome": 288}]}, "row 0 is of a genome that it does not hold"),
+        ({"rows": [{"genome": -1}]}, "row 0 is of a genome that it does not hold"),
+        ({"rows": [{"scores": [[1.0]]}]}, "row 0 has other scores"),
+        ({"rows": [{"scores": [[1.0] * 4] * 99}]}, "row 0 has other scores"),
+    ],
+)
+def test_a_table_whose_parts_do_not_fit_is_refused(
+    table: Table, changed: dict[str, Any], said: str
+) -> None:
+    content = table.model_dump(mode="json")
+    if "rows" in changed:
+        changed = {"rows": [content["rows"][0] | row for row in changed["rows"]]}
+    with pytest.raises(InvalidInput, match=said):
+        parse_table(seal(content | changed), "it")
+
+
 def test_a_table_of_failures_can_be_looked_at(table: Table) -> None:
     failed = [
         row.model_copy(update={"status": "diverged", "scores": row.scores[:1]})
