@@ -306,7 +306,7 @@ def trials(run: Path) -> None:
 
 
 def table(run: Path) -> None:
-    command("table", "make", "--run", run, *(f"--set={one}" for one in tables.TINY))
+    command("table", "make", "tied-digits", "--run", run, *(f"--set={one}" for one in tables.TINY))
 
 
 def study(run: Path) -> None:
@@ -329,7 +329,14 @@ READ = {
         (
             *ANY,
             ("table", "pack", "{}", "-o", "<.json"),
-            ("table", "make", "--run", "{}", *(f"--set={one}" for one in tables.TINY)),
+            (
+                "table",
+                "make",
+                "tied-digits",
+                "--run",
+                "{}",
+                *(f"--set={one}" for one in tables.TINY),
+            ),
         ),
     ),
     "study": Read(study, (*ANY, ("study", "noise", "--set", "table=made-up.json", "--run", "{}"))),
