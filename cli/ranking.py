@@ -15,6 +15,7 @@ from gan_nas.cli.printing import (
     show,
     table,
 )
+from gan_nas.errors import Incompatible
 from gan_nas.scoring.protocols import by_importance, say_differences
 from gan_nas.spaces.genome import read_genome
 
@@ -59,11 +60,22 @@ def show_ranking(method: "Method[Any, Any]", result: "SearchResult") -> None:
         rows.add_row("", "real images", held_out, lines(_words(result.real)))
     show(rows, "")
     explain_words(map(_legend, result.genomes[:1]))
-    if explained := method.explain(result):
+    if explained := _explained(method, result):
         remark(explained, style="dim")
     remark(f"Found in {duration(result.seconds)}; the genome files:", style="dim")
     remark("")
     show(*(row.file for row in result.genomes))
+
+
+def _explained(method: "Method[Any, Any]", result: "SearchResult") -> str:
+    """Return what a method says of a result; what facts are is each method's own affair."""
+    try:
+        return method.explain(result)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Incompatible(
+            f"the facts {', '.join(result.facts) or '(none)'} of this search are not as this "
+            f"version of gan-nas writes them for {method.name}: use the version that it was made by"
+        ) from error
 
 
 def _legend(row: "Found") -> str:

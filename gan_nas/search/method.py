@@ -364,6 +364,7 @@ def times(number: int, factor: float) -> int:
 def mean_entropies(result: SearchResult) -> str:
     """Say the mean entropy of an edge, in nats, of alpha and its like."""
     entropies = result.facts["entropy"]
-    assert isinstance(entropies, dict)
+    if not isinstance(entropies, dict):
+        raise TypeError("entropies are named")
     said = " and ".join(f"{name} {value:.3f}" for name, value in entropies.items())
     return f"Mean entropy of an edge, in nats: {said}"

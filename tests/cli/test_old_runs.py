@@ -156,3 +156,16 @@ def test_a_default_is_another_setting_where_the_run_was_asked_for_another_value(
         Run.open(run, asked, absent=absent)
     with Run.open(run, asked | {"config": asked["config"] | {"batch_size": 64}}, absent=absent):
         pass
+
+
+@pytest.mark.parametrize("facts", [{}, {"entropy": []}, {"entropy": {"alpha": "x"}}])
+def test_facts_that_a_method_cannot_tell_are_refused(
+    gan_nas: Command, tmp_path: Path, facts: dict[str, object]
+) -> None:
+    run = copy("degas-finished", tmp_path / "run")
+    result = json.loads((run / "result.json").read_text())
+    known = {name: value for name, value in result.items() if name not in ("entropy", "facts")}
+    (run / "result.json").write_text(json.dumps(known | {"facts": facts}))
+    told = gan_nas("derive", run, "--top-k", 1)
+    assert told.code == 4
+    assert "not as this version of gan-nas writes them for degas" in " ".join(told.err.split())

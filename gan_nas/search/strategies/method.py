@@ -231,7 +231,8 @@ class StrategyMethod(Method[C, Record], Generic[C]):
         """Say what a distance rests on."""
         trials, images = result.facts["trials"], result.facts["images"]
         failed = result.facts["failed"]
-        assert isinstance(failed, dict)
+        if not isinstance(failed, dict):
+            raise TypeError("failures are counted by how")
         told = "".join(f"; {count} {status}" for status, count in failed.items())
         evaluator = load_evaluator(str(result.facts.get("evaluator", "train")))
         if result.facts.get("searched") == "discriminator":
