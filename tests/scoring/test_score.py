@@ -14,7 +14,7 @@ from gan_nas.errors import Incompatible, InvalidInput
 from gan_nas.networks.weights import Generator, load_generator, save_generator
 from gan_nas.scoring.generating import generate
 from gan_nas.scoring.protocols import PROTOCOLS
-from gan_nas.scoring.score import score
+from gan_nas.scoring.score import needs_images, score
 from gan_nas.scoring.subject import open_subject
 from gan_nas.training.untrained import save_untrained
 
@@ -152,3 +152,9 @@ def test_a_protocol_is_claimed_where_it_is_followed(
     assert passport.quantise == protocol.quantise
     for changed in ({"num": NUM - 1}, {"splits": protocol.num_splits + 1}):
         assert score(generator, "digits", **options, **changed).passport.protocol is None
+
+
+@pytest.mark.parametrize("backbone", ["classifier", "residual"])
+def test_a_backbone_that_is_trained_on_images_needs_them_beside_a_file(backbone: str) -> None:
+    assert needs_images("is,fid", backbone, Path("reference.npz"))
+    assert not needs_images("is,fid", "inception", Path("reference.npz"))

@@ -342,6 +342,8 @@ def test_every_method_has_the_presets_of_its_demo_and_its_paper_and_all_resolve(
     assert {"demo", "paper"} <= method.presets.keys() or method.name not in OWN
     for preset, values in method.presets.items():
         config = resolve(method.Config, dict(values))
+        if method.seen_seed(config) is not None:  # judged by trainings, as what is derived will be
+            assert config.derived_discriminator_width == config.discriminator_width, preset
         task = method.task(tiny.digits(), preset)
         assert task.config == config
         side = config.resolution or 32

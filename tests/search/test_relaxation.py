@@ -213,6 +213,23 @@ def test_hard_draws_are_valid_cells_of_weight_one(alpha: CellLogits, normal_entr
         assert len(seen) == 25
 
 
+@pytest.mark.parametrize("cells", [UP_CELLS, DOWN_CELLS])
+def test_simulated_hard_draws_are_of_all_kinds(cells: Any) -> None:
+    """A forecast counts what steps compute on average, and not the first operations alone."""
+    with torch.device("meta"):
+        logits = CellLogits(cells)
+        is_alpha = cells == UP_CELLS
+        sizes = decode_generator(UP, 4) if is_alpha else decode_discriminator(DOWN, 4)
+        network = Relaxed(build_supernet(sizes, 16, 1), logits, mixture="gumbel", hard=True)
+    seen: dict[str, set[str]] = {}
+    for step in range(25):
+        network.restart(0.5, 0, "noise", step)
+        network.draw()
+        for edge, op in chosen(network)[0].items():
+            seen.setdefault(edge, set()).add(op)
+    assert all(len(ops) > 1 for ops in seen.values())
+
+
 def test_hard_draws_are_the_leading_operations_with_the_soft_weights_gradients(
     beta: CellLogits,
 ) -> None:

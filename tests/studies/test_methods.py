@@ -28,6 +28,7 @@ from gan_nas.studies.contest import LEAP, SHORT, TIMES, Times, fitting_length, s
 from gan_nas.studies.methods import STUDY, MethodsConfig
 from gan_nas.studies.searches import Contender, parsed
 from gan_nas.studies.study import StudyResult, StudyTask, run_study
+from gan_nas.studies.trainings import train_all
 from gan_nas.trials.trial import Outcome, Trial
 
 FEW = ("batch_size=8", "generator_batch_size=8", "num_critic=1", "num_scored=50", "save_every=2")
@@ -70,8 +71,8 @@ def told(directory: Path) -> dict[str, Any]:
 
 
 def test_trainings_have_seeds_that_no_search_has_chosen_by(tmp_path: Path) -> None:
-    config = task(tmp_path, seed=5).config
-    assert config.first_seed == 5 + TINY["seeds"]
+    outcomes = train_all(task(tmp_path, seed=5), [tiny.GENOME])[tiny.GENOME.genome_id]
+    assert [one.trial.seed for one in outcomes] == [5 + TINY["seeds"] + n for n in (0, 1)]
 
 
 @pytest.mark.slow
