@@ -19,6 +19,7 @@ from gan_nas.runs.figures import LARGEST
 from gan_nas.runs.ledger import BEST_PNG
 from gan_nas.runs.plots import trials_figure
 from gan_nas.runs.results import ReconstructionResult, SearchResult, TrainingResult
+from gan_nas.scoring.protocols import is_frechet
 from gan_nas.search import load_method
 from gan_nas.spaces.genome import Genome
 from gan_nas.spaces.picture import architecture_svg
@@ -62,7 +63,7 @@ def distance_of(scores: Mapping[str, Any]) -> tuple[str, float] | None:
     for name, value in scores.items():
         if not -LARGEST <= _number_or(value, inf) <= LARGEST:
             continue
-        if name.startswith(("frechet_distance", "fid", "distance")) and _is_number(value):
+        if (is_frechet(name) or name.startswith("distance")) and _is_number(value):
             return name, float(value)
     return None
 

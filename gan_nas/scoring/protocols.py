@@ -262,8 +262,16 @@ def find_protocol(name: str) -> Protocol:
 
 def is_distance(score: str) -> bool:
     """Tell whether lower is better, by the name of a score."""
-    first = score.partition("[")[0].split("_")[0]  # fid_infinity is one, fidelity is none
-    return first in ("frechet", "fid", "kernel", "kid", "sliced", "mind")
+    return is_frechet(score) or _first_word(score) in ("kernel", "kid", "sliced", "mind")
+
+
+def is_frechet(score: str) -> bool:
+    """Tell whether a score is a Frechet distance, by its name: fid_infinity is, fidelity is not."""
+    return _first_word(score) in ("frechet", "fid")
+
+
+def _first_word(score: str) -> str:
+    return score.partition("[")[0].partition("_")[0]
 
 
 def by_importance(names: Iterable[str]) -> list[str]:

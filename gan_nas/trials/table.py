@@ -12,7 +12,7 @@ from pydantic import FailFast, Field, JsonValue, ValidationError, model_validato
 from gan_nas.errors import Incompatible, InvalidInput, explain, nearest
 from gan_nas.files import read_text, seal, unseal, write_text
 from gan_nas.runs.results import Result, Values
-from gan_nas.scoring.protocols import Passport
+from gan_nas.scoring.protocols import Passport, is_frechet
 from gan_nas.spaces.frameworks import Framework
 from gan_nas.trials.recipes import Recipe
 from gan_nas.trials.trial import Status
@@ -140,7 +140,7 @@ class Table(Result):
     @property
     def distances(self) -> list[str]:
         """Return the distance of each judge."""
-        return [name for name in self.measures if name.startswith(("frechet_distance", "fid"))]
+        return [name for name in self.measures if is_frechet(name)]
 
     def save(self, path: Path) -> None:
         """Write the table's file atomically."""
